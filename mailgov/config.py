@@ -1,0 +1,386 @@
+"""Every setting, with purpose, unit and default. `config.example.toml` names them all.
+
+Sources, strongest first: `MAILGOV_<SECTION>__<KEY>` in the environment, the file. Secrets are not
+settings: keys and certificates are named by path, passwords live hashed in the database.
+"""
+
+import os
+import tomllib
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from mailgov.errors import ConfigError
+
+KiB, MiB = 1 << 10, 1 << 20
+
+
+def _listen(text: str) -> str:
+    host, colon, port = text.rpartition(":")
+    if not colon or not host or not port.isdigit() or int(port) > 65535:
+        raise ValueError("expected `host:port`, such as `127.0.0.1:2525` or `[::1]:2525`")
+    return text
+
+
+Listen = Annotated[str, AfterValidator(_listen)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class Site(_Section):
+    """Who we are."""
+
+    hostname: str = Field(
+        "mail.vidu.gov.vn", description="name of this server in HELO, Received and Message-ID"
+    )
+    organisation: str = Field("", description="name of the operator, shown in pages and notices")
+    language: Literal["vi", "en"] = Field("vi", description="first language of pages and notices")
+    official_suffixes: list[str] = Field(
+        ["gov.vn", "chinhphu.vn"], description="domains below which addresses are official"
+    )
+    help_url: str = Field(
+        "", description="where refusals point to for help; empty: the webmail's own address"
+    )
+    contact: str = Field("", description="telephone or address of the help desk, shown in notices")
+
+
+class Data(_Section):
+    """Where state lives."""
+
+    path: Path = Field(
+        Path("data"), description="folder of database, spool, keys and mailboxes; a local disk"
+    )
+
+
+class DatabaseSettings(_Section):
+    """Directory, queue and ledger."""
+
+    url: str = Field(
+        "",
+        description="SQLAlchemy address of a PostgreSQL database (postgresql+psycopg://…); empty: SQLite in the data folder",
+    )
+    readers: int = Field(8, ge=1, le=64, description="connections for reading")
+    writers: int = Field(
+        4, ge=1, le=64, description="connections for writing on PostgreSQL; SQLite has one"
+    )
+    batch: int = Field(64, ge=1, le=1000, description="writes that share one commit, at most")
+    batch_wait_ms: float = Field(
+        2.0, ge=0, le=10, description="milliseconds to wait for others to share a commit"
+    )
+
+
+class Relay(_Section):
+    """SMTP listeners."""
+
+    mx: Listen = Field("0.0.0.0:25", description="listener for mail from other servers")
+    submission: Listen = Field("0.0.0.0:587", description="listener for users, STARTTLS")
+    submissions: Listen = Field(
+        "0.0.0.0:465", description="listener for users, TLS from the first byte"
+    )
+    certificate: Path | None = Field(
+        None, description="PEM chain; default: `tls/cert.pem` in the data folder"
+    )
+    private_key: Path | None = Field(
+        None,
+        description="PEM key, readable by the service only; default: `tls/key.pem` in the data folder",
+    )
+    trusted_networks: list[IPv4Network | IPv6Network] = Field(
+        [], description="networks whose hosts may relay without signing in"
+    )
+    greeting: str = Field("", description="text after the host name in the banner")
+
+
+class Limits(_Section):
+    """What a peer or a message may cost us. Sizes in bytes, times in seconds."""
+
+    message_bytes: int = Field(35 * MiB, ge=64 * KiB, description="message on the wire")
+    content_bytes: int = Field(
+        25 * MiB, ge=64 * KiB, description="message that the policy lets pass (rule message-size)"
+    )
+    drop_after_bytes: int = Field(
+        64 * KiB, ge=0, description="bytes beyond message_bytes before the connection is dropped"
+    )
+    line_bytes: int = Field(64 * KiB, ge=998, description="one line of a message")
+    header_bytes: int = Field(256 * KiB, ge=KiB, description="header block of a message")
+    header_fields: int = Field(1000, ge=10, description="header fields of a message")
+    mime_parts: int = Field(1000, ge=1, description="parts of a message")
+    mime_depth: int = Field(30, ge=1, description="depth of parts within parts")
+    received_hops: int = Field(100, ge=10, description="Received fields before a loop is assumed")
+    recipients_official: int = Field(100, ge=1, description="recipients of one submitted message")
+    recipients_inbound: int = Field(
+        1000, ge=100, description="recipients of one message from outside"
+    )
+    recipients_per_hour: int = Field(
+        500, ge=1, description="recipients a user may address in an hour"
+    )
+    recipients_per_day: int = Field(
+        2000, ge=1, description="recipients a user may address in a day"
+    )
+    messages_per_day: int = Field(1000, ge=1, description="messages a user may submit in a day")
+    connections: int = Field(2000, ge=10, description="open sessions of the process")
+    connections_per_address: int = Field(30, ge=1, description="open sessions of one address")
+    connections_per_network: int = Field(90, ge=1, description="open sessions of one /24 or /56")
+    connections_per_user: int = Field(20, ge=1, description="open sessions of one user")
+    new_connections_per_minute: int = Field(
+        300, ge=1, description="new sessions of one address in a minute"
+    )
+    idle_seconds: float = Field(300, ge=1, description="wait for the next command")
+    data_block_seconds: float = Field(180, ge=1, description="wait for the next block of a message")
+    session_seconds: float = Field(3600, ge=60, description="life of a session")
+    decision_seconds: float = Field(
+        120, ge=5, description="time to judge and store after the final dot"
+    )
+    errors: int = Field(20, ge=1, description="refused commands in a session")
+    junk_commands: int = Field(100, ge=1, description="NOOP, RSET, VRFY, EHLO in a session")
+    unknown_recipients: int = Field(10, ge=1, description="unknown recipients in a session")
+    failed_logins: int = Field(3, ge=1, description="wrong passwords in a session")
+    failed_logins_per_minute: int = Field(
+        10, ge=1, description="wrong passwords for one account from one network in a minute"
+    )
+    failed_logins_per_day: int = Field(
+        50, ge=1, description="wrong passwords for one account from one network in a day"
+    )
+    password_checks: int = Field(4, ge=1, description="password hashes computed at once")
+    password_checks_waiting: int = Field(64, ge=1, description="password checks waiting")
+    free_bytes: int = Field(
+        256 * MiB, ge=0, description="free space on the data disk below which new mail is deferred"
+    )
+
+
+class Readers(_Section):
+    """Sandboxed processes that open what strangers send."""
+
+    processes: int = Field(0, ge=0, le=64, description="worker processes; 0: one for each core")
+    cpu_seconds: float = Field(10, gt=0, description="processor time for one message")
+    wall_seconds: float = Field(20, gt=0, description="time for one message")
+    memory_bytes: int = Field(
+        512 * MiB, ge=128 * MiB, description="address space beyond that of an idle worker"
+    )
+    cache_messages: int = Field(
+        2000, ge=0, description="facts kept by content, so that one annex is read once"
+    )
+
+
+class Policy(_Section):
+    """The rules in force."""
+
+    ruleset: Path | None = Field(None, description="TOML file over the default pack")
+    authserv_id: str = Field(
+        "", description="our name in Authentication-Results; empty: site.hostname"
+    )
+    verify_inbound: bool = Field(True, description="check DKIM of inbound mail")
+
+
+class Delivery(_Section):
+    """Handing messages on."""
+
+    smarthost: str = Field(
+        "", description="`host:port` that takes all outgoing mail; empty: MX of each domain"
+    )
+    smarthost_tls: Literal["none", "opportunistic", "required"] = Field(
+        "opportunistic", description="STARTTLS towards the smarthost"
+    )
+    concurrency: int = Field(20, ge=1, description="messages under way at once")
+    per_destination: int = Field(5, ge=1, description="connections to one destination at once")
+    lease_seconds: float = Field(
+        900, ge=30, description="time after which a claimed recipient is free again"
+    )
+    attempt_seconds: float = Field(600, ge=10, description="time for one attempt")
+    retry_minutes: list[float] = Field(
+        [5, 10, 20, 40, 80, 120],
+        min_length=1,
+        description="waits between attempts; the last repeats, each varies by a fifth",
+    )
+    delay_notice_hours: float = Field(
+        4, gt=0, description="age at which the sender hears of a delay"
+    )
+    give_up_hours: float = Field(
+        120, gt=0, description="age at which the sender gets the message back"
+    )
+    allow_loopback: bool = Field(
+        False, description="deliver to addresses of this machine; for tests and demonstrations"
+    )
+
+
+class Dns(_Section):
+    """Resolver."""
+
+    nameservers: list[str] = Field(
+        [], description="addresses, optionally `address:port`; empty: those of the system"
+    )
+    timeout_seconds: float = Field(5, gt=0, description="one look-up, all retries included")
+
+
+class Mailstore(_Section):
+    """Where mailboxes are kept and how they are read."""
+
+    engine: Literal["auto", "dovecot", "embedded"] = Field(
+        "auto", description="`auto` takes Dovecot where it is installed"
+    )
+    imap: Listen = Field("127.0.0.1:1143", description="IMAP listener; TLS unless on loopback")
+    dovecot_binary: str = Field("dovecot", description="name or path of the Dovecot program")
+
+
+class Web(_Section):
+    """Webmail and reports."""
+
+    listen: Listen = Field(
+        "127.0.0.1:8080", description="HTTP listener, behind a TLS proxy or on loopback"
+    )
+    url: str = Field(
+        "",
+        description="address users type, such as https://mail.vidu.gov.vn; empty: that of the listener",
+    )
+    allowed_hosts: list[str] = Field(
+        [], description="names accepted in Host besides that of `url`; empty adds loopback"
+    )
+    idle_minutes: float = Field(15, gt=0, description="minutes without use before signing in again")
+    absolute_hours: float = Field(
+        12, gt=0, description="hours after which signing in again is needed"
+    )
+    upload_bytes: int = Field(40 * MiB, ge=MiB, description="one upload")
+
+
+class Metrics(_Section):
+    """Prometheus."""
+
+    listen: Listen = Field("127.0.0.1:9464", description="HTTP listener of /metrics")
+
+
+class Log(_Section):
+    """What the operator reads; never content, never secrets."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="least level that is written"
+    )
+    format: Literal["console", "json"] = Field(
+        "console", description="lines for people or for programs"
+    )
+
+
+class Config(BaseSettings):
+    """The whole configuration, immutable once read."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid", frozen=True, env_prefix="MAILGOV_", env_nested_delimiter="__"
+    )
+
+    site: Site = Site()
+    data: Data = Data()
+    database: DatabaseSettings = DatabaseSettings()
+    relay: Relay = Relay()
+    limits: Limits = Limits()
+    readers: Readers = Readers()
+    policy: Policy = Policy()
+    delivery: Delivery = Delivery()
+    dns: Dns = Dns()
+    mailstore: Mailstore = Mailstore()
+    web: Web = Web()
+    metrics: Metrics = Metrics()
+    log: Log = Log()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment beats the file, which arrives as init arguments."""
+        return env_settings, init_settings
+
+    @property
+    def database_url(self) -> str:
+        """The database address, with the default in the data folder."""
+        return self.database.url or f"sqlite:///{self.data.path / 'mailgov.db'}"
+
+    @property
+    def certificate(self) -> Path:
+        """PEM chain of the listeners."""
+        return self.relay.certificate or self.data.path / "tls" / "cert.pem"
+
+    @property
+    def private_key(self) -> Path:
+        """PEM key of the listeners."""
+        return self.relay.private_key or self.data.path / "tls" / "key.pem"
+
+    @property
+    def authserv_id(self) -> str:
+        """Our name in Authentication-Results."""
+        return self.policy.authserv_id or self.site.hostname
+
+
+def find_config(given: Path | None) -> Path | None:
+    """The file to read: the one given, `MAILGOV_CONFIG`, `./config.toml`, `/etc/mailgov/config.toml`.
+
+    None when there is none and none was asked for. Raises ConfigError `config-missing`.
+    """
+    asked = given or (
+        Path(os.environ["MAILGOV_CONFIG"]) if os.environ.get("MAILGOV_CONFIG") else None
+    )
+    if asked is not None:
+        if not asked.is_file():
+            raise ConfigError("config-missing", file=asked)
+        return asked
+    for path in (Path("config.toml"), Path("/etc/mailgov/config.toml")):
+        if path.is_file():
+            return path
+    return None
+
+
+def load_config(path: Path | None, **changes: Any) -> Config:
+    """Read and check the configuration; relative paths in it are relative to the file's folder.
+
+    `changes` are sections laid over the file's (the demo's free ports). Raises ConfigError:
+    `config-unreadable` with file and line, `config-not-valid` with each key and what was expected.
+    """
+    values: dict[str, Any] = {}
+    if path is not None:
+        try:
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
+            raise ConfigError("config-unreadable", file=path, reason=exc) from exc
+    for section, keys in changes.items():
+        values[section] = {**values.get(section, {}), **keys}
+    try:
+        config = Config(**values)
+    except ValidationError as exc:
+        problems = "; ".join(
+            f"`{'.'.join(str(step) for step in error['loc'])}`: {_expected(error)}"
+            for error in exc.errors(include_url=False, include_input=False)
+        )
+        raise ConfigError("config-not-valid", file=path or "MAILGOV_*", problems=problems) from exc
+    return _anchored(config, (path.parent if path else Path.cwd()).resolve())
+
+
+def _expected(error: Any) -> str:
+    if error["type"] == "extra_forbidden":
+        return "no such setting"
+    text: str = error["msg"]
+    return text.removeprefix("Value error, ")
+
+
+def _anchored(config: Config, folder: Path) -> Config:
+    """The same configuration with every path absolute."""
+    update: dict[str, Any] = {}
+    for name in type(config).model_fields:
+        section = getattr(config, name)
+        paths = {
+            key: folder / value
+            for key in type(section).model_fields
+            if isinstance(value := getattr(section, key), Path)
+        }
+        if paths:
+            update[name] = section.model_copy(update=paths)
+    return config.model_copy(update=update)

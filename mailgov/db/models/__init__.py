@@ -1,0 +1,31 @@
+"""One file per noun. Importing this package registers every table with the metadata."""
+
+from mailgov.db.models.agency import Agency
+from mailgov.db.models.domain import DkimKey, Domain
+from mailgov.db.models.event import EventRow
+from mailgov.db.models.instance import Instance
+from mailgov.db.models.mailbox import Alias, Credential, Delegation, Mailbox
+from mailgov.db.models.message import MessageRow, RecipientRow, VerdictRow
+from mailgov.db.models.person import Person
+from mailgov.db.models.role import RoleGrant
+from mailgov.db.models.web import Draft, DraftFile, WebSession
+
+__all__ = [
+    "Agency",
+    "Alias",
+    "Credential",
+    "Delegation",
+    "DkimKey",
+    "Domain",
+    "Draft",
+    "DraftFile",
+    "EventRow",
+    "Instance",
+    "Mailbox",
+    "MessageRow",
+    "Person",
+    "RecipientRow",
+    "RoleGrant",
+    "VerdictRow",
+    "WebSession",
+]

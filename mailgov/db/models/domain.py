@@ -1,0 +1,38 @@
+"""Mail domains and their signing keys."""
+
+from datetime import datetime
+
+from sqlalchemy import UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+from mailgov.clock import utc_now
+from mailgov.db.types import Moment
+
+
+class Domain(SQLModel, table=True):
+    """A domain that we receive and send for."""
+
+    __tablename__ = "domain"
+
+    id: int | None = Field(default=None, primary_key=True)
+    name: str = Field(unique=True, max_length=255)  # lower-case A-labels
+    agency_id: int = Field(foreign_key="agency.id", index=True)
+    state: str = "active"  # active, disabled
+    created_at: datetime = Field(default_factory=utc_now, sa_type=Moment)
+
+
+class DkimKey(SQLModel, table=True):
+    """A DKIM key pair (RFC 6376). The private half is a file in the key folder, never a column."""
+
+    __tablename__ = "dkim_key"
+    __table_args__ = (UniqueConstraint("domain_id", "selector"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    domain_id: int = Field(foreign_key="domain.id")
+    selector: str = Field(max_length=63)
+    algorithm: str = "rsa2048"  # rsa2048, ed25519
+    public_key: str  # base64, as in the p= tag
+    file_name: str  # below keys/ in the data folder
+    state: str = "active"  # active signs, retired stays published
+    created_at: datetime = Field(default_factory=utc_now, sa_type=Moment)
+    retired_at: datetime | None = Field(default=None, sa_type=Moment)

@@ -1,0 +1,73 @@
+"""Mailboxes, what opens them, and who else may use them."""
+
+from datetime import date, datetime
+
+from sqlmodel import Field, SQLModel
+
+from mailgov.clock import utc_now
+from mailgov.db.types import Moment
+
+DEFAULT_QUOTA_MB = 5 * 1024  # rule quota: 5 GiB personal
+
+
+class Mailbox(SQLModel, table=True):
+    """A mailbox of a kind: person, office (vanthu@), post (chutich@), shared."""
+
+    __tablename__ = "mailbox"
+
+    id: int | None = Field(default=None, primary_key=True)
+    address: str = Field(unique=True, max_length=254)  # Address.key
+    kind: str = "person"
+    display_name: str = ""
+    person_id: int | None = Field(default=None, foreign_key="person.id", index=True)
+    agency_id: int = Field(foreign_key="agency.id", index=True)
+    domain_id: int = Field(foreign_key="domain.id", index=True)
+    state: str = Field(default="active", index=True)  # active, suspended, recalled
+    quota_mb: int = DEFAULT_QUOTA_MB
+    interagency_only: bool = False  # takes documents of state agencies only
+    created_at: datetime = Field(default_factory=utc_now, sa_type=Moment)
+    activated_at: datetime | None = Field(default=None, sa_type=Moment)  # first sign-in
+    suspended_at: datetime | None = Field(default=None, sa_type=Moment)
+    suspended_until: date | None = None
+    suspend_reason: str = ""
+
+
+class Alias(SQLModel, table=True):
+    """Another address of a mailbox, possibly until a date."""
+
+    __tablename__ = "alias"
+
+    id: int | None = Field(default=None, primary_key=True)
+    address: str = Field(unique=True, max_length=254)  # Address.key
+    mailbox_id: int = Field(foreign_key="mailbox.id", index=True)
+    valid_until: date | None = None
+    created_at: datetime = Field(default_factory=utc_now, sa_type=Moment)
+
+
+class Credential(SQLModel, table=True):
+    """What signs in to a mailbox: the person's password (argon2id) or a random app password."""
+
+    __tablename__ = "credential"
+
+    id: int | None = Field(default=None, primary_key=True)
+    mailbox_id: int = Field(foreign_key="mailbox.id", index=True)
+    kind: str = "password"  # password, app
+    hash: str  # PHC string
+    label: str = ""
+    must_change: bool = False
+    created_at: datetime = Field(default_factory=utc_now, sa_type=Moment)
+    last_used_at: datetime | None = Field(default=None, sa_type=Moment)
+    revoked_at: datetime | None = Field(default=None, sa_type=Moment)
+
+
+class Delegation(SQLModel, table=True):
+    """The holder may use another mailbox: rights are `read`, `send-as`."""
+
+    __tablename__ = "delegation"
+
+    id: int | None = Field(default=None, primary_key=True)
+    mailbox_id: int = Field(foreign_key="mailbox.id", index=True)  # the one that is used
+    holder_id: int = Field(foreign_key="mailbox.id", index=True)  # the one who uses it
+    rights: str = "send-as"
+    until: date | None = None
+    created_at: datetime = Field(default_factory=utc_now, sa_type=Moment)

@@ -1,0 +1,92 @@
+"""Accepted messages, their verdicts and recipients: the queue.
+
+A message that was answered 250 has one row here, one verdict and a row per recipient, all written
+in one transaction with its ledger event.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, Column, Index, LargeBinary
+from sqlmodel import Field, SQLModel
+
+from mailgov.clock import utc_now
+from mailgov.db.types import Moment
+
+
+class MessageRow(SQLModel, table=True):
+    """What was accepted: envelope, identity of the bytes, and where they are."""
+
+    __tablename__ = "message"
+
+    id: str = Field(primary_key=True, max_length=20)  # queue id, sorts by time
+    direction: str  # submission, inbound, internal
+    mail_from: str  # empty: null sender
+    login: str = ""  # Address.key of the mailbox that signed in
+    agency_code: str = ""  # of the sender for submissions, of the first recipient for inbound
+    client_ip: str = ""
+    message_id: str = ""  # Message-ID field
+    header_from: str = ""
+    smtputf8: bool = False
+    envid: str = ""
+    ret: str = ""
+    document_category: str = (
+        ""  # e-mail category: notice, invitation, …; empty: ordinary correspondence
+    )
+    document_type: str = ""  # one of the 29 types
+    document_number: str = ""
+    document_symbol: str = ""
+    urgency: str = ""
+    size_bytes: int  # prefix and content
+    content_sha256: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    prefix: bytes = Field(
+        sa_column=Column(LargeBinary, nullable=False)
+    )  # trace and signature fields, before the content
+    content: bytes | None = Field(default=None, sa_column=Column(LargeBinary))  # up to 256 KiB
+    spool_name: str = ""  # larger contents: file below spool/
+    state: str = "intact"  # intact, corrupt
+    accepted_at: datetime = Field(default_factory=utc_now, sa_type=Moment, index=True)
+    done_at: datetime | None = Field(default=None, sa_type=Moment)  # every recipient has an end
+
+
+class VerdictRow(SQLModel, table=True):
+    """What the policy said of a message that we took."""
+
+    __tablename__ = "verdict"
+
+    id: int | None = Field(default=None, primary_key=True)
+    message_id: str = Field(foreign_key="message.id", unique=True)
+    action: str  # pass, tag, warn, hold, quarantine
+    code: str = ""  # gravest finding
+    findings: list[dict[str, Any]] = Field(sa_column=Column(JSON, nullable=False))
+    ruleset: str = ""  # name and version
+    judged_at: datetime = Field(default_factory=utc_now, sa_type=Moment)
+
+
+class RecipientRow(SQLModel, table=True):
+    """One recipient of one message, from acceptance to its end."""
+
+    __tablename__ = "recipient"
+    __table_args__ = (
+        Index("ix_recipient_due", "state", "next_attempt_at"),
+        Index("ix_recipient_destination", "destination", "state"),
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    message_id: str = Field(foreign_key="message.id", index=True)
+    verdict_id: int = Field(
+        foreign_key="verdict.id", nullable=False
+    )  # none is deliverable unjudged
+    address: str
+    original: str = ""  # ORCPT
+    notify: str = ""  # RFC 3461, comma-separated; empty: default
+    destination: str  # `mailbox` for ours, else the domain
+    mailbox_id: int | None = Field(default=None, foreign_key="mailbox.id")
+    state: str = "queued"  # queued, held, delivered, bounced, removed
+    attempts: int = 0  # raised at each claim: the fencing number of the lease
+    next_attempt_at: datetime | None = Field(default=None, sa_type=Moment)
+    lease_until: datetime | None = Field(default=None, sa_type=Moment)
+    last_reply: str = ""
+    delay_notified_at: datetime | None = Field(default=None, sa_type=Moment)
+    queued_at: datetime = Field(default_factory=utc_now, sa_type=Moment)
+    done_at: datetime | None = Field(default=None, sa_type=Moment)

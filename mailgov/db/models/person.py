@@ -1,0 +1,24 @@
+"""People on the staff list; the staff number is the key."""
+
+from datetime import date, datetime
+
+from sqlmodel import Field, SQLModel
+
+from mailgov.clock import utc_now
+from mailgov.db.types import Moment
+
+
+class Person(SQLModel, table=True):
+    """An official: cán bộ, công chức, viên chức, người lao động."""
+
+    __tablename__ = "person"
+
+    id: int | None = Field(default=None, primary_key=True)
+    staff_no: str = Field(unique=True, max_length=40)
+    full_name: str
+    agency_id: int = Field(foreign_key="agency.id", index=True)
+    title: str = ""
+    staff_group: str = ""  # lanh-dao, cong-chuc, vien-chuc, nguoi-lao-dong
+    joined_on: date | None = None
+    left_on: date | None = None
+    created_at: datetime = Field(default_factory=utc_now, sa_type=Moment)

@@ -1,0 +1,196 @@
+"""Every kind of event, typed. Reports count these; nothing else is a source of numbers.
+
+An event says who, what, when and where, never what was written: no subject, no body, no file name.
+"""
+
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """What all kinds share. `agency_code` is the unit whose figures it belongs to."""
+
+    kind: ClassVar[str]
+
+    at: datetime
+    message_id: str = ""  # queue id
+    mailbox: str = ""  # Address.key
+    agency_code: str = ""
+    actor: str = ""
+
+    def data(self) -> dict[str, Any]:
+        """The fields of this kind alone, ready for JSON."""
+        common = {"at", "message_id", "mailbox", "agency_code", "actor"}
+        return {key: value for key, value in asdict(self).items() if key not in common}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageAccepted(Event):
+    """A message was taken: 250. `mailbox` is the sender's, if ours."""
+
+    kind: ClassVar[str] = "message.accepted"
+
+    direction: str
+    action: str  # pass, tag, warn, hold, quarantine
+    codes: list[str] = field(default_factory=list)
+    category: str = ""  # e-mail category of the document; empty: ordinary correspondence
+    document_type: str = ""
+    number: str = ""
+    symbol: str = ""
+    urgency: str = ""
+    recipients: int = 1
+    size_bytes: int = 0
+    channel: str = "smtp"  # smtp, web
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageRefused(Event):
+    """A message was refused by the policy: 5xx."""
+
+    kind: ClassVar[str] = "message.refused"
+
+    direction: str
+    code: str
+    codes: list[str] = field(default_factory=list)
+    category: str = ""
+    document_type: str = ""
+    channel: str = "smtp"
+    header_message_id: str = ""
+    mail_from: str = ""
+    recipients: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageChecked(Event):
+    """The live check told a writer of findings before sending."""
+
+    kind: ClassVar[str] = "message.checked"
+
+    draft: str
+    codes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecipientDelivered(Event):
+    """One recipient has the message: in the mailbox, or taken by the next server."""
+
+    kind: ClassVar[str] = "recipient.delivered"
+
+    recipient: str
+    local: bool
+    reply: str = ""
+    seconds: float = 0.0  # since acceptance
+    attempt: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecipientDeferred(Event):
+    """An attempt failed for now."""
+
+    kind: ClassVar[str] = "recipient.deferred"
+
+    recipient: str
+    reply: str
+    attempt: int
+    next_attempt_at: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecipientBounced(Event):
+    """No further attempt; the sender was told, or there was nobody to tell."""
+
+    kind: ClassVar[str] = "recipient.bounced"
+
+    recipient: str
+    reply: str
+    attempt: int
+    notice: str = ""  # queue id of the notice
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecipientRemoved(Event):
+    """An administrator took the recipient out of the queue."""
+
+    kind: ClassVar[str] = "recipient.removed"
+
+    recipient: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageOpened(Event):
+    """The owner opened a message: an act of use."""
+
+    kind: ClassVar[str] = "message.opened"
+
+    channel: str = "web"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DraftWritten(Event):
+    """The owner wrote a draft: an act of use."""
+
+    kind: ClassVar[str] = "draft.written"
+
+    channel: str = "web"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignIn(Event):
+    """Somebody signed in, or tried to."""
+
+    kind: ClassVar[str] = "sign-in"
+
+    channel: str  # web, smtp, imap
+    success: bool
+    ip: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DirectoryChanged(Event):
+    """An agency, domain, key, person or mailbox was added or changed."""
+
+    kind: ClassVar[str] = "directory.changed"
+
+    noun: str  # agency, domain, dkim, person, mailbox, alias, role
+    verb: str  # add, edit, suspend, resume, remove
+    target: str
+    changes: dict[str, list[str]] = field(default_factory=dict)  # field: [old, new]
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportRun(Event):
+    """Somebody ran a report or opened its rows."""
+
+    kind: ClassVar[str] = "report.run"
+
+    report: str
+    period: str
+    agency: str = ""
+    rows: bool = False
+    reason: str = ""
+
+
+KINDS: dict[str, type[Event]] = {
+    kind.kind: kind
+    for kind in (
+        MessageAccepted,
+        MessageRefused,
+        MessageChecked,
+        RecipientDelivered,
+        RecipientDeferred,
+        RecipientBounced,
+        RecipientRemoved,
+        MessageOpened,
+        DraftWritten,
+        SignIn,
+        DirectoryChanged,
+        ReportRun,
+    )
+}
+
+# What counts as an act of use of a mailbox by its owner (design of active-use, M02).
+ACTS_OF_USE = (MessageAccepted.kind, MessageOpened.kind, DraftWritten.kind)

@@ -1,0 +1,1 @@
+"""Mailboxes on disk, and the engine that serves them."""

@@ -1,0 +1,23 @@
+"""Where a mailbox lives: `<data>/mail/<domain>/<local>/Maildir`, the same for every engine.
+
+Files are named so that Dovecot need not open them for their size: `<unique>,S=<bytes>,W=<bytes>`.
+W counts line ends as two bytes; ours always are, so both numbers are equal.
+"""
+
+from pathlib import Path
+from urllib.parse import quote
+
+from mailgov.addresses import Address
+
+
+def home(data: Path, address: Address) -> Path:
+    """The folder of one mailbox, holding Maildir and index. Pure: makes nothing."""
+    name = quote(address.local.lower(), safe="+=_")
+    if name.startswith("."):  # `.` and `..` are not names of their own
+        name = f"%2E{name[1:]}"
+    return data / "mail" / address.domain / name
+
+
+def maildir(data: Path, address: Address) -> Path:
+    """The Maildir of one mailbox."""
+    return home(data, address) / "Maildir"

@@ -1,0 +1,63 @@
+"""Transactions: durable together, rolled back alone, apart across processes."""
+
+import asyncio
+from collections.abc import Coroutine
+from pathlib import Path
+
+import pytest
+from sqlmodel import Session, select
+
+from mailgov.db import Database
+from mailgov.db.migrate import migrate, require_current
+from mailgov.db.models import Instance
+from mailgov.errors import InputError, Unavailable
+
+
+async def test_writes_of_many_sessions_share_commits_and_each_gets_its_answer(
+    database: Database,
+) -> None:
+    def put(name: str) -> "Coroutine[None, None, str]":
+        def work(session: Session) -> str:
+            session.add(Instance(key=name, value="x"))
+            return name
+
+        return database.submit(work)
+
+    names = [f"n{i}" for i in range(200)]
+    assert await asyncio.gather(*(put(name) for name in names)) == names
+    found = await database.query(lambda session: set(session.exec(select(Instance.key))))
+    assert found == set(names)
+
+
+async def test_work_that_raises_is_rolled_back_alone(database: Database) -> None:
+    def good(session: Session) -> None:
+        session.add(Instance(key="good", value="1"))
+
+    def bad(session: Session) -> None:
+        session.add(Instance(key="bad", value="1"))
+        session.flush()
+        raise InputError("nothing")
+
+    outcomes = await asyncio.gather(
+        database.submit(good), database.submit(bad), return_exceptions=True
+    )
+    assert outcomes[0] is None
+    assert isinstance(outcomes[1], InputError)
+    found = await database.query(lambda session: list(session.exec(select(Instance.key))))
+    assert found == ["good"]
+
+
+def test_a_missing_schema_is_trouble_of_our_own_with_a_mend(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'new.db'}")
+    with pytest.raises(Unavailable, match="schema-outdated"):
+        require_current(database)
+    migrate(database)
+    require_current(database)
+    database.close()
+
+
+def test_a_folder_that_is_a_file_is_trouble_of_our_own(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path}/missing/mailgov.db")
+    with pytest.raises(Unavailable, match="database-unavailable"), database.read() as session:
+        session.exec(select(Instance)).all()
+    database.close()
