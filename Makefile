@@ -1,0 +1,53 @@
+# Two commands: `make run` shows the whole platform on sample data, `make test` checks everything.
+#   make run ARGS="--no-samples"     arguments for `mailgov demo`
+#   make install                     only the virtual environment
+#   make lock                        renew requirements/ from pyproject.toml
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+PYTEST_ARGS ?=
+
+.PHONY: run test install install-all check lock packages screenshots clean
+
+run: $(VENV)/installed
+	@$(BIN)/mailgov demo $(ARGS)
+
+test: packages $(VENV)/installed-all check
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: $(VENV)/installed-all
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+install: $(VENV)/installed
+install-all: $(VENV)/installed-all
+
+# Debian's packages that some tests need; left out without a word of power (root or sudo).
+packages:
+	@tools/test-packages
+
+$(BIN)/python:
+	@tools/make-venv "$(PYTHON)" $(VENV)
+
+$(VENV)/installed: $(BIN)/python requirements/run.txt pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/installed-all: $(BIN)/python requirements/all.txt pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/all.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@ $(VENV)/installed
+
+lock: $(VENV)/installed-all
+	tools/lock $(BIN)/uv
+
+screenshots: $(VENV)/installed-all
+	$(BIN)/python tools/screenshots.py
+
+clean:
+	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
