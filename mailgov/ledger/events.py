@@ -43,11 +43,12 @@ class MessageAccepted(Event):
     recipients: int = 1
     size_bytes: int = 0
     channel: str = "smtp"  # smtp, web
+    reason: str = ""  # what the writer gave for sending in spite of a warning
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageRefused(Event):
-    """A message was refused by the policy: 5xx."""
+    """A message was refused by the policy: 5xx, or 4xx when it could not be judged."""
 
     kind: ClassVar[str] = "message.refused"
 
@@ -60,6 +61,7 @@ class MessageRefused(Event):
     header_message_id: str = ""
     mail_from: str = ""
     recipients: list[str] = field(default_factory=list)
+    deferred: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -170,6 +170,7 @@ class RecipientFacts:
     kind: str = ""  # ours: person, office, post, shared
     agency: str = ""  # ours: code
     interagency_only: bool = False
+    mailbox_id: int | None = None  # ours: for those who deliver; rules have no use for it
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,383 @@
+"""The one gate: a message in, an outcome out.
+
+    session → body → facts → verdict → signature → queue → delivery → ledger → report
+
+SMTP submission, the MX port and the webmail hand their messages to `receive`; the webmail's live
+check stops after `check`. When `receive` returns an accepted outcome, the message is on stable
+storage: only then may anyone say 250.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from email.utils import format_datetime
+from typing import Literal, Protocol
+
+from sqlmodel import Session
+
+from mailgov import faults
+from mailgov.clock import Clock, local_date
+from mailgov.config import Config
+from mailgov.content.header_block import HeaderBlock, split_header
+from mailgov.db import Database
+from mailgov.errors import Unavailable
+from mailgov.ledger import Event, record
+from mailgov.ledger.events import MessageAccepted, MessageRefused
+from mailgov.logs import logger
+from mailgov.message import Body, Envelope, new_queue_id
+from mailgov.message_trace import received_field
+from mailgov.queue import NewMessage, NewRecipient, Queue, Spool, enqueue
+from mailgov_policies import Action, Facts, Ruleset, Verdict, facts, judge
+
+Channel = Literal["smtp", "web"]
+
+log = logger("intake")
+
+
+class DirectoryFacts(Protocol):
+    """What the gate asks of the directory."""
+
+    async def envelope_facts(
+        self, envelope: Envelope, authentication: facts.Authentication
+    ) -> facts.Envelope:
+        """Who the sender and the recipients are. Raises Unavailable."""
+
+
+class Reader(Protocol):
+    """What the gate asks of the reader processes."""
+
+    async def read(self, body: Body) -> facts.Content:
+        """What the bytes say; unscannable at worst. Raises Unavailable when no reader can serve."""
+
+
+class Authenticator(Protocol):
+    """What the gate asks of the checks on inbound mail."""
+
+    async def check(self, envelope: Envelope, header: bytes, body: Body) -> "Authenticated":
+        """SPF, DKIM and DMARC as far as configured. Raises Unavailable when DNS can't answer."""
+
+
+class Signing(Protocol):
+    """What the gate asks of DKIM."""
+
+    async def sign(self, header: bytes, body: Body, domain: str) -> bytes | None:
+        """A DKIM-Signature field to prepend; None when the domain has no key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Authenticated:
+    """Results for the rules, and the field that tells the reader's program (RFC 8601)."""
+
+    results: facts.Authentication
+    field: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What is known of a message, and what the policy says of it."""
+
+    facts: Facts
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome(Judgement):
+    """A judgement that was carried out: queued, held or refused under this queue id."""
+
+    queue_id: str
+
+    @property
+    def accepted(self) -> bool:
+        """Whether we answer for the message from now on."""
+        return self.verdict.action < Action.DEFER
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """The gate, with everything it needs. `ruleset` is the one in force for this installation."""
+
+    config: Config
+    clock: Clock
+    database: Database
+    directory: DirectoryFacts
+    readers: Reader
+    authenticator: Authenticator
+    ruleset: Ruleset
+    signer: Signing
+    spool: Spool
+    queue: Queue
+
+    async def receive(
+        self, envelope: Envelope, body: Body, *, channel: Channel = "smtp", reason: str = ""
+    ) -> Outcome:
+        """Take a message: judge, sign, store; all or nothing.
+
+        `reason` is what the writer gave for sending in spite of a warning. Raises Unavailable for
+        any trouble of our own, the time limit included; then nothing was kept.
+        """
+        now = self.clock()
+        queue_id = new_queue_id(now)
+        try:
+            async with asyncio.timeout(self.config.limits.decision_seconds):
+                body, header = await self._cleaned(envelope, body)
+                authenticated = await self._authenticated(envelope, header, body)
+                judgement = await self._judged(envelope, body, authenticated.results)
+                faults.point("A6")
+                outcome = Outcome(judgement.facts, judgement.verdict, queue_id)
+                if outcome.accepted:
+                    prefix = await self._prefix(outcome, envelope, header, body, authenticated, now)
+                    await self._store(outcome, envelope, body, prefix, now, channel, reason)
+                else:
+                    await self._refused(outcome, envelope, now, channel)
+        except TimeoutError:
+            raise Unavailable("decision-late", queue_id=queue_id) from None
+        log.info(
+            "message.judged",
+            queue_id=queue_id,
+            action=outcome.verdict.action.label,
+            code=outcome.verdict.code,
+            direction=envelope.direction,
+            size_bytes=body.size_bytes,
+        )
+        return outcome
+
+    async def check(self, envelope: Envelope, body: Body) -> Judgement:
+        """What would become of a message, before it is sent. Raises Unavailable."""
+        return await self._judged(envelope, body, facts.Authentication())
+
+    async def _judged(
+        self, envelope: Envelope, body: Body, authentication: facts.Authentication
+    ) -> Judgement:
+        known, content = await asyncio.gather(
+            self.directory.envelope_facts(envelope, authentication), self.readers.read(body)
+        )
+        known = replace(known, max_content_bytes=self.config.limits.content_bytes)
+        found = Facts(known, content)
+        verdict = judge(found, self.ruleset, local_date(self.clock()))
+        return Judgement(found, verdict)
+
+    async def _cleaned(self, envelope: Envelope, body: Body) -> tuple[Body, HeaderBlock]:
+        """The body without fields that only we may write, or that must not travel."""
+        header = await asyncio.to_thread(_read_header, body, self.config.limits.header_bytes)
+        unwanted = _unwanted_fields(header, envelope, self.config.authserv_id)
+        if not unwanted:
+            return body, header
+        kept = header.without(unwanted)
+        cleaned = await asyncio.to_thread(_with_header, self.spool, body, header, kept)
+        return cleaned, kept
+
+    async def _authenticated(
+        self, envelope: Envelope, header: HeaderBlock, body: Body
+    ) -> Authenticated:
+        if envelope.direction != "inbound":
+            return Authenticated(facts.Authentication(), b"")
+        return await self.authenticator.check(envelope, header.raw, body)
+
+    async def _prefix(
+        self,
+        outcome: Outcome,
+        envelope: Envelope,
+        header: HeaderBlock,
+        body: Body,
+        authenticated: Authenticated,
+        now: datetime,
+    ) -> bytes:
+        """The fields that go before the received bytes, newest first."""
+        hostname = self.config.site.hostname
+        received = received_field(envelope, outcome.queue_id, hostname, now)
+        if envelope.direction == "inbound":
+            return received + authenticated.field + _policy_field(outcome.verdict)
+        added = _missing_fields(header, outcome.queue_id, hostname, now)
+        domain = outcome.facts.content.header.from_[0].domain
+        signature = await self.signer.sign(added + header.raw, body, domain)
+        if signature is None and any(not r.local for r in outcome.facts.envelope.recipients):
+            # Unsigned mail in our name would be refused or mistrusted elsewhere.
+            raise Unavailable("signing-key-absent", domain=domain)
+        faults.point("A7")
+        return (signature or b"") + received + _policy_field(outcome.verdict) + added
+
+    async def _store(
+        self,
+        outcome: Outcome,
+        envelope: Envelope,
+        body: Body,
+        prefix: bytes,
+        now: datetime,
+        channel: Channel,
+        reason: str,
+    ) -> None:
+        """Bytes first, then rows and event in one transaction; durable when this returns."""
+        spool_name = await asyncio.to_thread(self.spool.keep, body, outcome.queue_id)
+        new = _new_message(outcome, envelope, body, prefix, spool_name, now)
+        event = _accepted(outcome, envelope, new, now, channel, reason)
+
+        def work(session: Session) -> None:
+            faults.point("A11")
+            enqueue(session, new)
+            record(session, event)
+
+        await self.database.submit(work)
+        faults.point("A12")
+        self.queue.wake()
+
+    async def _refused(
+        self, outcome: Outcome, envelope: Envelope, now: datetime, channel: Channel
+    ) -> None:
+        """A refusal leaves an event and nothing else: no copy of what may be a secret (rule B06)."""
+        document = outcome.facts.content.document
+        event = MessageRefused(
+            at=now,
+            message_id=outcome.queue_id,
+            mailbox=outcome.facts.envelope.login,
+            agency_code=_agency(outcome),
+            actor=outcome.facts.envelope.login or outcome.facts.envelope.mail_from,
+            direction=envelope.direction,
+            code=outcome.verdict.code,
+            codes=list(outcome.verdict.labels),
+            category=document.category if document else "",
+            document_type=document.type if document else "",
+            channel=channel,
+            header_message_id=outcome.facts.content.header.message_id,
+            mail_from=outcome.facts.envelope.mail_from,
+            recipients=[recipient.address for recipient in outcome.facts.envelope.recipients],
+            deferred=outcome.verdict.action is Action.DEFER,
+        )
+        await self.database.submit(lambda session: record(session, event))
+
+
+def _read_header(body: Body, limit_bytes: int) -> HeaderBlock:
+    with body.open() as stream:
+        return split_header(stream.read(limit_bytes))
+
+
+def _with_header(spool: Spool, body: Body, old: HeaderBlock, new: HeaderBlock) -> Body:
+    writer = spool.writer()
+    writer.write(new.raw)
+    with body.open() as stream:
+        stream.seek(len(old.raw))
+        while chunk := stream.read(1 << 18):
+            writer.write(chunk)
+    spool.discard(body)
+    return writer.finish()
+
+
+def _unwanted_fields(
+    header: HeaderBlock, envelope: Envelope, authserv_id: str
+) -> frozenset[int]:
+    """Positions of fields to drop.
+
+    Bcc of submissions (RFC 5322, 3.6.3), Return-Path (RFC 5321, 4.4: ours to write at delivery),
+    our own marks, and Authentication-Results in our name (RFC 8601, 5).
+    """
+    drop = {b"return-path", b"x-mailgov-policy"}
+    if envelope.direction != "inbound":
+        drop |= {b"bcc", b"resent-bcc"}
+    ours = authserv_id.lower().encode()
+    return frozenset(
+        position
+        for position, (name, value) in enumerate(header.fields)
+        if name in drop
+        or (
+            name == b"authentication-results"
+            and value.strip().lower().partition(b";")[0].split(b" ")[0].strip() == ours
+        )
+    )
+
+
+def _missing_fields(
+    header: HeaderBlock, queue_id: str, hostname: str, now: datetime
+) -> bytes:
+    """Date and Message-ID for clients that left them to us (RFC 6409, 8.2 and 8.3)."""
+    names = {name for name, _ in header.fields}
+    fields = b""
+    if b"message-id" not in names:
+        fields += f"Message-ID: <{queue_id}@{hostname}>\r\n".encode()
+    if b"date" not in names:
+        fields += f"Date: {format_datetime(now)}\r\n".encode()
+    return fields
+
+
+def _policy_field(verdict: Verdict) -> bytes:
+    if verdict.action is Action.PASS:
+        return b""
+    return f"X-Mailgov-Policy: action={verdict.action.label}; reason={verdict.code}\r\n".encode()
+
+
+def _agency(outcome: Outcome) -> str:
+    """The unit whose figures the message belongs to: sender's, else first recipient's."""
+    known = outcome.facts.envelope
+    if known.agency:
+        return known.agency
+    return next((r.agency for r in known.recipients if r.agency), "")
+
+
+def _new_message(
+    outcome: Outcome,
+    envelope: Envelope,
+    body: Body,
+    prefix: bytes,
+    spool_name: str,
+    now: datetime,
+) -> NewMessage:
+    content = outcome.facts.content
+    held = not outcome.verdict.delivers
+    return NewMessage(
+        queue_id=outcome.queue_id,
+        envelope=envelope,
+        body=body,
+        spool_name=spool_name,
+        prefix=prefix,
+        verdict=outcome.verdict,
+        document=content.document,
+        agency_code=_agency(outcome),
+        message_id=content.header.message_id,
+        header_from=content.header.from_[0].address if content.header.from_ else "",
+        recipients=tuple(_new_recipients(outcome, envelope, held=held)),
+        accepted_at=now,
+    )
+
+
+def _new_recipients(
+    outcome: Outcome, envelope: Envelope, *, held: bool
+) -> Iterable[NewRecipient]:
+    known = outcome.facts.envelope.recipients
+    for recipient, fact in zip(envelope.recipients, known, strict=True):
+        yield NewRecipient(
+            address=str(recipient.address),
+            original=recipient.original,
+            notify=recipient.notify,
+            destination="mailbox" if fact.local else recipient.address.domain,
+            mailbox_id=fact.mailbox_id,
+            state="held" if held else "queued",
+        )
+
+
+def _accepted(
+    outcome: Outcome,
+    envelope: Envelope,
+    new: NewMessage,
+    now: datetime,
+    channel: Channel,
+    reason: str,
+) -> Event:
+    document = new.document
+    return MessageAccepted(
+        at=now,
+        message_id=outcome.queue_id,
+        mailbox=outcome.facts.envelope.login,
+        agency_code=new.agency_code,
+        actor=outcome.facts.envelope.login or outcome.facts.envelope.mail_from,
+        direction=envelope.direction,
+        action=outcome.verdict.action.label,
+        codes=list(outcome.verdict.labels),
+        category=document.category if document else "",
+        document_type=document.type if document else "",
+        number=document.number if document else "",
+        symbol=document.symbol if document else "",
+        urgency=document.urgency if document else "",
+        recipients=len(new.recipients),
+        size_bytes=new.size_bytes,
+        channel=channel,
+        reason=reason,
+    )
