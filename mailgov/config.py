@@ -384,3 +384,33 @@ def _anchored(config: Config, folder: Path) -> Config:
         if paths:
             update[name] = section.model_copy(update=paths)
     return config.model_copy(update=update)
+
+
+def example() -> str:
+    """The text of config.example.toml: every setting with its purpose and its default."""
+    lines = [
+        "# Every setting of mailgov with its default. Copy what you change to config.toml or",
+        "# /etc/mailgov/config.toml; MAILGOV_<SECTION>__<KEY> in the environment beats the file.",
+        "# Paths are relative to the folder of the file.",
+    ]
+    for name, section in Config.model_fields.items():
+        kind = section.annotation
+        assert isinstance(kind, type)
+        assert issubclass(kind, BaseModel)
+        lines += ["", f"# {(kind.__doc__ or '').splitlines()[0]}", f"[{name}]"]
+        for key, setting in kind.model_fields.items():
+            lines.append(f"# {setting.description}")
+            default = setting.default
+            unset = default is None
+            lines.append(f'# {key} = ""' if unset else f"{key} = {_toml(default)}")
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return str(value)
+    if isinstance(value, list):
+        return f"[{', '.join(_toml(item) for item in value)}]"
+    return '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
