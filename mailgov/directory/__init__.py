@@ -1,0 +1,6 @@
+"""Agencies, domains, people and mailboxes: look-ups for the road of mail, and provisioning."""
+
+from mailgov.access import Role
+from mailgov.directory.lookup import Account, Directory, LocalMailbox
+
+__all__ = ["Account", "Directory", "LocalMailbox", "Role"]
