@@ -1,0 +1,1 @@
+"""What the processes do: one function per role, found by `mailgov serve` as entry points."""

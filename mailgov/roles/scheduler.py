@@ -1,0 +1,45 @@
+"""Housekeeping by the clock: leftovers of the spool, sign-ins that ended."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete
+from sqlmodel import Session, col
+
+from mailgov.db.models import WebSession
+from mailgov.logs import logger
+from mailgov.services import Services
+
+ROUND = timedelta(minutes=10)
+ENDED_SESSIONS_KEPT = timedelta(days=400)  # as long as daily acts of use
+
+log = logger("scheduler")
+
+
+async def run(
+    services: Services, announce: Callable[[str, str], None], stop: asyncio.Event
+) -> None:
+    """Tidy at the start and every ten minutes until `stop`."""
+    announce("", "")
+    while not stop.is_set():
+        await _tidy(services)
+        try:
+            async with asyncio.timeout(ROUND.total_seconds()):
+                await stop.wait()
+        except TimeoutError:
+            continue
+
+
+async def _tidy(services: Services) -> None:
+    now = services.clock()
+    swept = await services.queue.sweep_orphans()
+    if swept:
+        log.info("spool.swept", files=swept)
+    await services.database.submit(lambda session: _forget_sessions(session, now))
+
+
+def _forget_sessions(session: Session, now: datetime) -> None:
+    session.connection().execute(
+        delete(WebSession).where(col(WebSession.used_at) < now - ENDED_SESSIONS_KEPT)
+    )

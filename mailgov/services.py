@@ -1,0 +1,107 @@
+"""Everything built from the configuration, once. Faces and servers start here; nothing else wires."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from mailgov.authentication import InboundAuthentication
+from mailgov.clock import Clock, utc_now
+from mailgov.config import Config
+from mailgov.db import Database
+from mailgov.db.migrate import require_current
+from mailgov.directory import Directory
+from mailgov.errors import InputError
+from mailgov.intake import Intake
+from mailgov.queue import Queue, Spool
+from mailgov.readers import ReaderPool
+from mailgov.resolver import DnsResolver, Resolver
+from mailgov.signing import Signer
+from mailgov_policies import Ruleset, default_ruleset, load_ruleset
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The parts of a running platform."""
+
+    config: Config
+    clock: Clock
+    database: Database
+    directory: Directory
+    readers: ReaderPool
+    ruleset: Ruleset
+    signer: Signer
+    spool: Spool
+    queue: Queue
+    resolver: Resolver
+    intake: Intake
+
+
+def open_database(config: Config) -> Database:
+    """The database of this configuration, not yet used."""
+    settings = config.database
+    return Database(
+        config.database_url,
+        readers=settings.readers,
+        writers=settings.writers,
+        batch=settings.batch,
+        batch_wait_ms=settings.batch_wait_ms,
+    )
+
+
+def ruleset_in_force(config: Config) -> Ruleset:
+    """The default pack, with the file of the configuration over it.
+
+    Raises InputError `ruleset-unreadable` or what the loader finds wrong, every error at once.
+    """
+    base = default_ruleset()
+    path = config.policy.ruleset
+    if path is None:
+        return base
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise InputError("ruleset-unreadable", file=path, reason=exc) from exc
+    return load_ruleset(text, path.name, base)
+
+
+def build(config: Config, *, clock: Clock = utc_now, resolver: Resolver | None = None) -> Services:
+    """Wire the parts. Nothing is opened or started yet; `running` does that."""
+    database = open_database(config)
+    resolver = resolver or DnsResolver(config.dns)
+    directory = Directory(database, clock, config)
+    readers = ReaderPool(config.readers)
+    spool = Spool(config.data.path / "spool")
+    queue = Queue(database, spool, config.delivery, clock)
+    signer = Signer(database, config.data.path / "keys")
+    ruleset = ruleset_in_force(config)
+    intake = Intake(
+        config=config,
+        clock=clock,
+        database=database,
+        directory=directory,
+        readers=readers,
+        authenticator=InboundAuthentication(config, resolver),
+        ruleset=ruleset,
+        signer=signer,
+        spool=spool,
+        queue=queue,
+    )
+    return Services(
+        config, clock, database, directory, readers, ruleset, signer, spool, queue, resolver, intake
+    )
+
+
+@asynccontextmanager
+async def running(services: Services) -> AsyncIterator[Services]:
+    """The parts, started: schema checked, spool matched with the database, readers warm.
+
+    Raises Unavailable `schema-outdated`, and what the parts say when they can't start.
+    """
+    require_current(services.database)
+    services.spool.prepare(services.database)
+    await services.readers.start()
+    try:
+        yield services
+    finally:
+        await services.readers.close()
+        services.database.close()
