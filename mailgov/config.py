@@ -244,6 +244,9 @@ class Web(_Section):
         [], description="names accepted in Host besides that of `url`; empty adds loopback"
     )
     idle_minutes: float = Field(15, gt=0, description="minutes without use before signing in again")
+    admin_idle_minutes: float = Field(
+        5, gt=0, description="the same for those who administer agencies or security"
+    )
     absolute_hours: float = Field(
         12, gt=0, description="hours after which signing in again is needed"
     )
