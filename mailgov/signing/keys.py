@@ -1,0 +1,172 @@
+"""Key pairs of DKIM. The private half is a file that only the service may read."""
+
+import base64
+import os
+import stat
+from pathlib import Path
+from typing import Literal, assert_never
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
+from sqlmodel import Session, col, select
+
+from mailgov import ledger
+from mailgov.clock import Clock, utc_now
+from mailgov.db.models import Agency, DkimKey, Domain
+from mailgov.errors import ConfigError, Conflict, InputError, NotFound, Unavailable
+from mailgov.ledger.events import DirectoryChanged
+
+Algorithm = Literal["rsa2048", "ed25519"]
+PrivateKey = rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
+
+_MAX_SELECTOR = 63  # one label of a domain name
+_LABEL_SIGNS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
+
+
+def generate(folder: Path, file_name: str, algorithm: Algorithm) -> str:
+    """Make a key pair; the private half into a new file, synced. Returns the p= tag's value.
+
+    Raises Conflict `signing-key-file-exists`. Blocks: an RSA key takes a tenth of a second.
+    """
+    key = _new_key(algorithm)
+    pem = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = folder / file_name
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError as exc:
+        raise Conflict("signing-key-file-exists", file=path) from exc
+    with os.fdopen(handle, "wb") as file:
+        file.write(pem)
+        file.flush()
+        os.fsync(file.fileno())
+    return public_key(key)
+
+
+def _new_key(algorithm: Algorithm) -> PrivateKey:
+    match algorithm:
+        case "rsa2048":
+            return rsa.generate_private_key(public_exponent=65537, key_size=2048)  # RFC 8301, 3.2
+        case "ed25519":
+            return ed25519.Ed25519PrivateKey.generate()  # RFC 8463
+        case never:
+            assert_never(never)
+
+
+def public_key(key: PrivateKey) -> str:
+    """The p= tag: SubjectPublicKeyInfo for RSA (RFC 6376, 3.6.1), 32 bytes for Ed25519 (RFC 8463)."""
+    public = key.public_key()
+    if isinstance(public, rsa.RSAPublicKey):
+        data = public.public_bytes(
+            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+    else:
+        data = public.public_bytes_raw()
+    return base64.b64encode(data).decode()
+
+
+def load(path: Path) -> PrivateKey:
+    """The private key in a file.
+
+    Raises Unavailable `signing-key-missing` when it is gone or no key, ConfigError
+    `signing-key-exposed` when others may read it.
+    """
+    try:
+        _require_private(path)
+        key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+    except (OSError, ValueError) as exc:
+        raise Unavailable("signing-key-missing", file=path) from exc
+    if not isinstance(key, rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey):
+        raise Unavailable("signing-key-missing", file=path)
+    return key
+
+
+def require_private(folder: Path) -> None:
+    """Raise ConfigError `signing-key-exposed` if others may read a key in the folder."""
+    if folder.is_dir():
+        for path in folder.iterdir():
+            _require_private(path)
+
+
+def _require_private(path: Path) -> None:
+    mode = path.stat().st_mode
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise ConfigError("signing-key-exposed", file=path, mode=f"{stat.S_IMODE(mode):04o}")
+
+
+def create_key(
+    session: Session,
+    folder: Path,
+    domain: str,
+    selector: str,
+    algorithm: Algorithm = "rsa2048",
+    *,
+    clock: Clock = utc_now,
+    actor: str = "",
+    reason: str = "",
+) -> DkimKey:
+    """Give a domain a key, in the caller's transaction.
+
+    It signs at once if the domain has no active key, else it waits as `pending` until DNS shows
+    it. Raises NotFound `domain-unknown`, InputError `selector-not-valid`, Conflict
+    `selector-taken` or `signing-key-file-exists`.
+    """
+    row = session.exec(select(Domain).where(Domain.name == domain)).first()
+    if row is None:
+        raise NotFound("domain-unknown", domain=domain)
+    selector = parse_selector(selector)
+    keys = session.exec(select(DkimKey).where(DkimKey.domain_id == row.id)).all()
+    if any(key.selector == selector for key in keys):
+        raise Conflict("selector-taken", domain=domain, selector=selector)
+    file_name = f"{selector}._domainkey.{domain}.pem"
+    assert row.id is not None
+    key = DkimKey(
+        domain_id=row.id,
+        selector=selector,
+        algorithm=algorithm,
+        public_key=generate(folder, file_name, algorithm),
+        file_name=file_name,
+        state="pending" if any(key.state == "active" for key in keys) else "active",
+        created_at=clock(),
+    )
+    session.add(key)
+    session.flush()
+    code = session.exec(select(Agency.code).where(Agency.id == row.agency_id)).one()
+    event = DirectoryChanged(
+        at=clock(),
+        agency_code=code,
+        actor=actor,
+        noun="dkim",
+        verb="add",
+        target=f"{selector}._domainkey.{domain}",
+        changes={"algorithm": ["", algorithm], "state": ["", key.state]},
+        reason=reason,
+    )
+    ledger.record(session, event)
+    return key
+
+
+def keys_of(session: Session, domain: str) -> list[DkimKey]:
+    """Every key of a domain, oldest first."""
+    query = select(DkimKey).join(Domain).where(Domain.name == domain).order_by(col(DkimKey.id))
+    return list(session.exec(query))
+
+
+def parse_selector(text: str) -> str:
+    """A selector in its one form: one lower-case label. Raises InputError `selector-not-valid`."""
+    selector = text.lower()
+    is_label = set(selector) <= _LABEL_SIGNS and selector == selector.strip("-")
+    if not selector or len(selector) > _MAX_SELECTOR or not is_label:
+        raise InputError("selector-not-valid", selector=text[:_MAX_SELECTOR])
+    return selector
+
+
+def default_selector(clock: Clock, taken: list[str]) -> str:
+    """Year and a letter: 2026a, 2026b, …; the first that is free."""
+    year = clock().year
+    names = (f"{year}{letter}" for letter in "abcdefghijklmnopqrstuvwxyz")
+    return next(name for name in names if name not in taken)
