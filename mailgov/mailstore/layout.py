@@ -9,6 +9,16 @@ from urllib.parse import quote
 
 from mailgov.addresses import Address
 
+# Folders that every mailbox has beside INBOX, with their use (RFC 6154). The names are those on the
+# wire; the webmail shows Vietnamese ones. All folder names are UTF-8 on the disk (Maildir++).
+SPECIAL_FOLDERS = {
+    "Drafts": r"\Drafts",
+    "Sent": r"\Sent",
+    "Archive": r"\Archive",
+    "Junk": r"\Junk",
+    "Trash": r"\Trash",
+}
+
 
 def home(data: Path, address: Address) -> Path:
     """The folder of one mailbox, holding Maildir and index. Pure: makes nothing."""

@@ -1,0 +1,453 @@
+"""Dovecot 2.3 as a child of ours: configuration, start, supervision, stop.
+
+It runs as whoever runs us. Root is special: Dovecot refuses to open mail as root, so its processes
+become the packaged user `dovecot`, with the one capability to read and write files that are root's
+(CAP_DAC_OVERRIDE). So nothing below the data folder changes hands, and the same folder serves either
+engine. `setpriv` of util-linux does this, and ties the child's life to ours.
+
+Its index files and uidlists are its own business: nobody else writes them.
+"""
+
+import asyncio
+import grp
+import os
+import pwd
+import re
+import select
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+
+from mailgov.config import Config
+from mailgov.errors import ConfigError, Unavailable
+from mailgov.logs import logger
+from mailgov.mailstore import master
+from mailgov.mailstore.layout import SPECIAL_FOLDERS
+from mailgov.mailstore.users import Change, passwd_file, write_whole
+
+VERSION = "2.3."  # the configuration language changed in 2.4
+START_SECONDS, STOP_SECONDS = 20.0, 10.0
+NOTICED_SECONDS = 1.1  # Dovecot looks at its password file once in a second of the clock
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 60.0
+_SOCKET_PATH_BYTES = 107  # sockaddr_un; the longest name below base_dir has under 30
+_SOCKET_NAME_BYTES = 30
+_UNFIT_PATH = re.compile(r"[:\"#%\\\n]")  # signs with a meaning in Dovecot's files
+_ENDED_BY_US = "Killed with signal 15"
+_LEVELS = {"Debug": "debug", "Info": "debug", "Warning": "warning"}
+_LOG_LINE = re.compile(r"(?P<service>[^:]*): (?P<level>[A-Z][a-z]+): (?P<text>.*)")
+
+log = logger("mailstore")
+
+
+def installed_version(binary: str) -> str:
+    """The version of the program, such as `2.3.19.1`; empty when it is not there. Blocks."""
+    program = shutil.which(binary)
+    if program is None or shutil.which("setpriv") is None:
+        return ""
+    answer = subprocess.run(  # noqa: S603 - the program the operator named
+        [program, "--version"], capture_output=True, text=True, check=False, timeout=10
+    )
+    return answer.stdout.split(" ")[0].strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Files and identity of one Dovecot."""
+
+    folder: Path  # configuration and password files
+    run: Path  # sockets and process ids
+    user: str
+    group: str
+
+    @property
+    def configuration(self) -> Path:
+        return self.folder / "dovecot.conf"
+
+    @property
+    def users(self) -> Path:
+        return self.folder / "users"
+
+    @property
+    def masters(self) -> Path:
+        return self.folder / "masters"
+
+
+class DovecotChild:
+    """One Dovecot, started again when it dies. `apply` tells it who its users are."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._folder = config.data.path / "dovecot"
+        self._places: Places | None = None
+        self._listen = ("", 0)
+        self._process: asyncio.subprocess.Process | None = None
+        self._supervisor: asyncio.Task[None] | None = None
+        self._last_error = ""
+
+    async def apply(self, change: Change) -> None:
+        """Take over the users as they are now and end the sessions of those who are out.
+
+        Raises Unavailable `mailstore-start-failed` when the file can't be written.
+        """
+        try:
+            await asyncio.to_thread(self._write_users, change)
+        except OSError as exc:
+            raise Unavailable("mailstore-start-failed", reason=exc.strerror) from exc
+        if self._process is not None and change.ended:
+            await asyncio.sleep(NOTICED_SECONDS)
+            for address in sorted(change.ended):
+                await self._kick(address)
+
+    def _write_users(self, change: Change) -> None:
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_whole(self._folder / "users", passwd_file(change.users, self._config.data.path))
+
+    async def _kick(self, address: str) -> None:
+        """Close every session of a mailbox; that there was none is no trouble."""
+        assert self._places is not None
+        process = await asyncio.create_subprocess_exec(
+            "doveadm", "-c", self._places.configuration, "kick", address,
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        await process.wait()
+
+    async def start(self) -> str:
+        """Start, and return `host:port` once it greets. `apply` must have been called before.
+
+        Raises ConfigError `mailstore-path-not-valid` for a data folder that Dovecot's files can't
+        name, Unavailable `mailstore-engine-missing`, `port-busy` or `mailstore-start-failed`.
+        """
+        self._listen = await asyncio.to_thread(self._prepare)
+        await self._launch()
+        self._supervisor = asyncio.create_task(self._supervise(), name="dovecot")
+        host, port = self._listen
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+    async def wait(self) -> None:
+        """Return when it was stopped; raise what ended its supervision otherwise."""
+        assert self._supervisor is not None
+        with suppress(asyncio.CancelledError):
+            await asyncio.shield(self._supervisor)
+
+    async def stop(self) -> None:
+        """Close every session and end it. May be called at any time."""
+        if self._supervisor is not None:
+            self._supervisor.cancel()
+            await asyncio.gather(self._supervisor, return_exceptions=True)
+        await self._end()
+        if self._places is not None and self._places.run.parent != self._folder:
+            await asyncio.to_thread(shutil.rmtree, self._places.run, ignore_errors=True)
+
+    def _prepare(self) -> tuple[str, int]:
+        """Everything on the disk that a start needs. Returns the address to listen on."""
+        data = self._config.data.path
+        if _UNFIT_PATH.search(str(data)):
+            raise ConfigError("mailstore-path-not-valid", path=data)
+        if not installed_version(self._config.mailstore.dovecot_binary).startswith(VERSION):
+            raise Unavailable(
+                "mailstore-engine-missing", program=self._config.mailstore.dovecot_binary
+            )
+        user, group = _identity()
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (data / "mail").mkdir(mode=0o700, exist_ok=True)
+        _end_leftover(self._folder)
+        places = Places(self._folder, self._run_folder(), user, group)
+        for folder in (places.folder, places.run):
+            shutil.chown(folder, user, group)
+        secret = master.secret(data)
+        write_whole(places.masters, f"{master.USER}:{master.hashed(secret)}\n")
+        listen = _free_address(self._config.mailstore.imap)
+        write_whole(places.configuration, configuration(self._config, places, listen))
+        self._places = places
+        return listen
+
+    def _run_folder(self) -> Path:
+        """A new, empty folder for sockets: what a killed Dovecot left would confuse the next."""
+        run = self._folder / "run"
+        if len(os.fsencode(run)) + _SOCKET_NAME_BYTES > _SOCKET_PATH_BYTES:
+            return Path(tempfile.mkdtemp(prefix="mailgov-"))
+        shutil.rmtree(run, ignore_errors=True)
+        run.mkdir(mode=0o755)
+        return run
+
+    async def _launch(self) -> None:
+        """Start the program and wait for its greeting."""
+        assert self._places is not None
+        self._last_error = ""
+        self._process = await asyncio.create_subprocess_exec(
+            *_command(self._config.mailstore.dovecot_binary, self._places),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            start_new_session=True,  # Ctrl+C in a terminal is for us; we stop the child ourselves
+        )
+        await asyncio.to_thread(
+            write_whole, self._folder / "pid", f"{self._process.pid} {self._places.configuration}\n"
+        )
+        logs = asyncio.create_task(self._forward_log(self._process), name="dovecot log")
+        greeting = asyncio.create_task(
+            _greeted(*self._listen, tls=not is_loopback(self._listen[0])), name="dovecot greeting"
+        )
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                await asyncio.wait((logs, greeting), return_when="FIRST_COMPLETED")
+        except TimeoutError:
+            self._last_error = self._last_error or "no greeting"
+        if not greeting.done():
+            greeting.cancel()
+            await self._end()
+            raise Unavailable("mailstore-start-failed", reason=self._last_error)
+
+    async def _supervise(self) -> None:
+        """Start it again whenever it ends, with growing pauses."""
+        pause = FIRST_PAUSE_SECONDS
+        loop = asyncio.get_running_loop()
+        while True:
+            assert self._process is not None
+            started = loop.time()
+            code = await self._process.wait()
+            if loop.time() - started > LONGEST_PAUSE_SECONDS:
+                pause = FIRST_PAUSE_SECONDS
+            log.error("dovecot.ended", code=code, again_in_seconds=pause)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+            try:
+                await self._launch()
+            except Unavailable as exc:
+                log.error("dovecot.start-failed", cause=str(exc))  # noqa: TRY400 - its own log has said more
+
+    async def _end(self) -> None:
+        process = self._process
+        if process is None or process.returncode is not None:
+            return
+        process.terminate()
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
+                await process.wait()
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+    async def _forward_log(self, process: asyncio.subprocess.Process) -> None:
+        """What it writes becomes events of our log, until it ends."""
+        assert process.stderr is not None
+        while line := await process.stderr.readline():
+            text = line.decode("utf-8", "replace").strip()
+            found = _LOG_LINE.fullmatch(text)
+            level = _LEVELS.get(found["level"], "error") if found else "error"
+            service, text = (found["service"], found["text"]) if found else ("dovecot", text)
+            if text.startswith(_ENDED_BY_US):
+                level = "debug"
+            getattr(log, level)("dovecot", service=service, text=text)
+            if level == "error":
+                self._last_error = text
+
+
+def _identity() -> tuple[str, str]:
+    """User and group for its processes. Raises Unavailable `mailstore-engine-missing`."""
+    if os.geteuid() != 0:
+        return pwd.getpwuid(os.geteuid()).pw_name, grp.getgrgid(os.getegid()).gr_name
+    try:
+        packaged = pwd.getpwnam("dovecot")
+    except KeyError as exc:
+        raise Unavailable("mailstore-engine-missing", program="dovecot") from exc
+    return packaged.pw_name, grp.getgrgid(packaged.pw_gid).gr_name
+
+
+def _command(binary: str, places: Places) -> list[str]:
+    program = shutil.which(binary) or binary
+    # Should we be killed, it must not live on and keep the port.
+    tie = ["setpriv", "--pdeathsig", "TERM"]
+    if os.geteuid() == 0:
+        tie += ["--reuid", places.user, "--regid", places.group, "--clear-groups"]
+        tie += ["--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
+    return [*tie, program, "-F", "-c", str(places.configuration)]
+
+
+def _end_leftover(folder: Path) -> None:
+    """End a Dovecot that outlived the process which started it, so that its port is free."""
+    try:
+        pid, configuration = (folder / "pid").read_text("utf-8").strip().split(" ", 1)
+        handle = os.pidfd_open(int(pid))
+    except (OSError, ValueError):
+        return
+    try:
+        if configuration.encode() in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
+            signal.pidfd_send_signal(handle, signal.SIGTERM)
+            select.select([handle], [], [], STOP_SECONDS)
+    except OSError:
+        return  # it ended just now
+    finally:
+        os.close(handle)
+
+
+def _split(listen: str) -> tuple[str, int]:
+    host, _, port = listen.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+def is_loopback(host: str) -> bool:
+    return host == "localhost" or ip_address(host).is_loopback
+
+
+def _free_address(listen: str) -> tuple[str, int]:
+    """The address to listen on, its port chosen when it was 0. Raises Unavailable `port-busy`."""
+    host, port = _split(listen)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as exc:
+            raise Unavailable(
+                "port-busy", listener="imap", address=listen, reason=exc.strerror
+            ) from exc
+        return host, probe.getsockname()[1]
+
+
+async def _greeted(host: str, port: int, *, tls: bool) -> None:
+    """Return once an IMAP server greets at the address; refused connections are tried again."""
+    at = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
+    pause = 0.01
+    while not await _greets(at, port, _any_certificate() if tls else None):
+        await asyncio.sleep(pause)
+        pause = min(pause * 1.5, 0.25)
+
+
+async def _greets(host: str, port: int, tls: ssl.SSLContext | None) -> bool:
+    try:
+        reader, writer = await asyncio.open_connection(host, port, ssl=tls)
+        try:
+            return (await reader.readline()).startswith(b"* OK")
+        finally:
+            writer.close()
+            await writer.wait_closed()
+    except OSError:
+        return False
+
+
+def _any_certificate() -> ssl.SSLContext:
+    """For our own greeting: whether the certificate is good is for clients to say."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+_IN_CLEAR = """ssl = no
+disable_plaintext_auth = no"""
+
+
+def _tls(config: Config) -> str:
+    return f"""ssl = required
+ssl_cert = <{config.certificate}
+ssl_key = <{config.private_key}
+ssl_min_protocol = TLSv1.2"""
+
+
+def configuration(config: Config, places: Places, listen: tuple[str, int]) -> str:
+    """The whole configuration file, in the language of Dovecot 2.3."""
+    host, port = listen
+    limits = config.limits
+    in_clear = is_loopback(host)
+    identity = (places.user, places.group)
+    uid, gid = pwd.getpwnam(identity[0]).pw_uid, grp.getgrnam(identity[1]).gr_gid
+    folders = "\n".join(
+        f"  mailbox {name} {{\n    auto = subscribe\n    special_use = {use}\n  }}"
+        for name, use in SPECIAL_FOLDERS.items()
+    )
+    return f"""# Written by mailgov at every start; changes here are lost.
+base_dir = {places.run}
+state_dir = {places.run}
+log_path = /dev/stderr
+log_timestamp =
+protocols = imap
+listen = {host}
+
+default_internal_user = {places.user}
+default_internal_group = {places.group}
+default_login_user = {places.user}
+first_valid_uid = 1
+mail_uid = {uid}
+mail_gid = {gid}
+
+{_IN_CLEAR if in_clear else _tls(config)}
+
+# Names of folders are UTF-8 on the disk, as the embedded server writes them.
+mail_location = maildir:~/Maildir:UTF-8
+# The bytes that came are the bytes on the disk, line ends included.
+mail_save_crlf = yes
+mail_plugins = quota
+mail_max_userip_connections = {limits.connections_per_user}
+
+auth_mechanisms = plain login
+auth_username_chars =
+auth_username_format = %Lu
+auth_master_user_separator = {master.SEPARATOR}
+auth_failure_delay = 1 secs
+passdb {{
+  driver = passwd-file
+  args = {places.masters}
+  master = yes
+  result_success = continue
+}}
+passdb {{
+  driver = passwd-file
+  args = username_format=%u {places.users}
+}}
+userdb {{
+  driver = passwd-file
+  args = username_format=%u {places.users}
+}}
+
+namespace inbox {{
+  inbox = yes
+  separator = /
+{folders}
+}}
+
+service anvil {{
+  chroot =
+  # Failures are counted by address, and all of the webmail comes from one: a stranger's typing
+  # would slow down everybody.
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
+}}
+service stats {{
+  chroot =
+}}
+service imap-login {{
+  chroot =
+  service_count = 0
+  process_min_avail = 1
+  process_limit = 2
+  inet_listener imap {{
+    port = {port if in_clear else 0}
+  }}
+  inet_listener imaps {{
+    port = {0 if in_clear else port}
+    ssl = yes
+  }}
+}}
+service imap {{
+  process_limit = {limits.connections}
+  vsz_limit = 1G
+}}
+
+protocol imap {{
+  mail_plugins = quota imap_quota
+}}
+plugin {{
+  quota = count:User quota
+  quota_rule = *:storage=1G
+  quota_vsizes = yes
+}}
+"""
