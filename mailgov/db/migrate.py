@@ -1,5 +1,6 @@
 """Bring a database to the present schema."""
 
+import secrets
 from pathlib import Path
 
 from alembic import command
@@ -7,6 +8,8 @@ from alembic.config import Config as AlembicConfig
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from mailgov.db.models import Instance
+from mailgov.db.models.instance import PSEUDONYM_KEY
 from mailgov.db.session import Database
 from mailgov.errors import Unavailable
 
@@ -24,12 +27,23 @@ def migrate(database: Database) -> None:
     with database.write() as session:
         config.attributes["connection"] = session.connection()
         command.upgrade(config, "head")
+        if session.get(Instance, PSEUDONYM_KEY) is None:
+            session.add(Instance(key=PSEUDONYM_KEY, value=secrets.token_hex(32)))
+
+
+def current_revision(database: Database) -> str:
+    """The schema that the database has; empty when it has none."""
+    with database.read() as session:
+        return MigrationContext.configure(session.connection()).get_current_revision() or ""
+
+
+def wanted_revision() -> str:
+    """The schema of this program."""
+    return ScriptDirectory.from_config(_alembic()).get_current_head() or ""
 
 
 def require_current(database: Database) -> None:
     """Raise Unavailable `schema-outdated` unless the database has the schema of this program."""
-    head = ScriptDirectory.from_config(_alembic()).get_current_head()
-    with database.read() as session:
-        found = MigrationContext.configure(session.connection()).get_current_revision()
-    if found != head:
-        raise Unavailable("schema-outdated", found=found or "-", wanted=head)
+    found, wanted = current_revision(database), wanted_revision()
+    if found != wanted:
+        raise Unavailable("schema-outdated", found=found or "-", wanted=wanted)

@@ -2,6 +2,9 @@
 
 from sqlmodel import Field, SQLModel
 
+# Names people in reports by a keyed hash, the same in every report of this installation.
+PSEUDONYM_KEY = "pseudonym-key"
+
 
 class Instance(SQLModel, table=True):
     """One named value."""

@@ -1,0 +1,79 @@
+"""Tỷ lệ sử dụng thường xuyên: who uses the mailbox (M02, M02b).
+
+People with an act of use on at least half of the working days / people on the staff list at the end
+(M02); of those whose mailbox was open for the whole period (M02b). An act is a message opened, a
+message sent or a draft written by the owner; signing in is none.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import date
+
+from sqlmodel import Session, col, select
+
+from mailgov.clock import local_date
+from mailgov.db.models import EventRow
+from mailgov.ledger.events import ACTS_OF_USE, MessageAccepted
+from mailgov.reports.engine import Column, Definition, Question, Report, Row
+from mailgov.reports.people import Official, officials
+
+DEFINITION = Definition(
+    key="active-use",
+    version=1,
+    columns=(
+        Column("people", "count"),
+        Column("regular", "count"),
+        Column("active_use", "rate", "regular", "people"),
+        Column("open_all_period", "count"),
+        Column("regular_of_open", "count"),
+        Column("active_use_of_issued", "rate", "regular_of_open", "open_all_period"),
+        Column("some", "count"),
+        Column("none", "count"),
+    ),
+    headline="active_use",
+    cuts=("agency",),
+    people="people",
+)
+
+
+def rows(session: Session, question: Question) -> Iterator[Row]:
+    """A row for each person on the staff list, with the days on which the mailbox was used."""
+    days = question.period.elapsed(question.today).working_days
+    used = _days_of_use(session, question)
+    for official in officials(session, question):
+        on = len(used[official.mailbox] & days)
+        yield Row(
+            official.agency,
+            frozenset(_columns(official, on, len(days), question)),
+            key=official.pseudonym,
+            facts={"days_used": str(on), "working_days": str(len(days))},
+        )
+
+
+def _columns(official: Official, on: int, of: int, question: Question) -> Iterator[str]:
+    yield "people"
+    regular = of > 0 and 2 * on >= of
+    yield "regular" if regular else "some" if on else "none"
+    opened = official.opened_at
+    if official.active and opened is not None and opened < question.period.start:
+        yield "open_all_period"
+        if regular:
+            yield "regular_of_open"
+
+
+def _days_of_use(session: Session, question: Question) -> dict[str, set[date]]:
+    query = select(EventRow.mailbox, EventRow.at, EventRow.kind, EventRow.data).where(
+        col(EventRow.kind).in_(ACTS_OF_USE),
+        col(EventRow.at) >= question.period.start,
+        col(EventRow.at) < question.period.end,
+        EventRow.mailbox != "",
+    )
+    used: dict[str, set[date]] = defaultdict(set)
+    for mailbox, at, kind, data in session.exec(query):
+        if kind == MessageAccepted.kind and data.get("direction") == "inbound":
+            continue  # a message that arrives is nobody's act
+        used[mailbox].add(local_date(at))
+    return used
+
+
+REPORT = Report(DEFINITION, rows)

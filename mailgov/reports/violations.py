@@ -1,0 +1,69 @@
+"""Vi phạm theo quy tắc: what the rules found, and what became of it.
+
+Findings = refused at submission or at the border + held for approval + sent with a warning. What
+the webmail told a writer before sending is counted beside them: those may have been mended.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from sqlmodel import Session, col, select
+
+from mailgov.clock import VIETNAM
+from mailgov.db.models import EventRow
+from mailgov.ledger.events import MessageAccepted, MessageChecked, MessageRefused
+from mailgov.reports.engine import Column, Definition, Question, Report, Row
+
+DEFINITION = Definition(
+    key="violations",
+    version=1,
+    columns=(
+        Column("findings", "count"),
+        Column("refused", "count"),
+        Column("held", "count"),
+        Column("sent_with_warning", "count"),
+        Column("told_before_sending", "count"),
+    ),
+    headline="findings",
+    cuts=("rule", "agency"),
+)
+
+_HELD = ("hold", "quarantine")
+
+
+def rows(session: Session, question: Question) -> Iterator[Row]:
+    """A row for each finding: a message with two codes has two."""
+    query = select(EventRow).where(
+        col(EventRow.kind).in_((MessageAccepted.kind, MessageRefused.kind, MessageChecked.kind)),
+        col(EventRow.at) >= question.period.start,
+        col(EventRow.at) < question.period.end,
+    )
+    for event in session.exec(query.order_by(col(EventRow.id))):
+        if event.agency_code not in question.tree:
+            continue
+        for code in event.data.get("codes", []):
+            yield Row(
+                event.agency_code,
+                frozenset(_columns(event.kind, event.data)),
+                group=code,
+                key=event.message_id or event.data.get("draft", ""),
+                facts={
+                    "at": event.at.astimezone(VIETNAM).isoformat(timespec="seconds"),
+                    "rule": code,
+                    "channel": event.data.get("channel", "web"),
+                },
+            )
+
+
+def _columns(kind: str, data: dict[str, Any]) -> Iterator[str]:
+    if kind == MessageChecked.kind:
+        yield "told_before_sending"
+        return
+    yield "findings"
+    if kind == MessageRefused.kind:
+        yield "refused"
+    else:
+        yield "held" if data.get("action") in _HELD else "sent_with_warning"
+
+
+REPORT = Report(DEFINITION, rows)
