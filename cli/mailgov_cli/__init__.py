@@ -1,0 +1,1 @@
+"""The command line of the platform: `mailgov NOUN VERB [TARGET] [OPTIONS]`."""

@@ -1,0 +1,156 @@
+"""The program: finds the command, runs it, and ends with a code that scripts can rely on.
+
+Command files are imported when their noun is asked for, so that help answers at once.
+"""
+
+import io
+import os
+import sys
+from collections.abc import Sequence
+from difflib import get_close_matches
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import typer
+from typer.core import TyperGroup
+
+from mailgov.errors import MailgovError
+from mailgov.texts import LANGUAGES, Language
+from mailgov_cli import exits, words
+from mailgov_cli.exits import Exit, UsageMistake
+from mailgov_cli.grammar import Told
+from mailgov_cli.output import Format
+from mailgov_cli.runtime import Runtime
+
+if TYPE_CHECKING:
+    from typer._click import Command, Context, HelpFormatter
+
+# Noun: its heading in the help of the program. The file is commands/<noun>.py.
+NOUNS = {
+    "agency": "directory",
+    "domain": "directory",
+    "mailbox": "directory",
+    "alias": "directory",
+    "role": "directory",
+    "dkim": "keys",
+    "dns": "keys",
+    "queue": "mail",
+    "trace": "mail",
+    "policy": "policy",
+    "report": "policy",
+    "serve": "running",
+    "demo": "running",
+    "doctor": "running",
+    "config": "running",
+    "db": "running",
+    "audit": "running",
+    "help": "running",
+}
+
+
+class Program(Told, TyperGroup):
+    """The top of the tree."""
+
+    def list_commands(self, ctx: "Context") -> list[str]:  # noqa: ARG002 - the parser's signature
+        """All nouns, without importing one."""
+        return list(NOUNS)
+
+    def get_command(self, ctx: "Context", cmd_name: str) -> "Command | None":  # noqa: ARG002
+        """The noun's commands. None when there is no such noun."""
+        if cmd_name not in NOUNS:
+            return None
+        command = typer.main.get_command(import_module(f"mailgov_cli.commands.{cmd_name}").app)
+        command.name = cmd_name
+        return command
+
+    def resolve_command(
+        self, ctx: "Context", args: list[str]
+    ) -> "tuple[str | None, Command | None, list[str]]":
+        """A mistyped noun is suggested, never run."""
+        if args[0] not in NOUNS and not args[0].startswith("-"):
+            raise UsageMistake("command-unknown", name=args[0], like=_like(args[0], list(NOUNS)))
+        return super().resolve_command(ctx, args)
+
+    def format_verbs(self, ctx: "Context", formatter: "HelpFormatter", language: Language) -> None:  # noqa: ARG002
+        """Nouns under their headings; what each is for comes from texts/."""
+        for section in dict.fromkeys(NOUNS.values()):
+            with formatter.section(words.say(language, "section", section)):
+                formatter.write_dl(
+                    [
+                        (noun, words.find(language, "help", noun, "text"))
+                        for noun, its in NOUNS.items()
+                        if its == section
+                    ]
+                )
+
+
+def _like(name: str, known: Sequence[str]) -> str:
+    return ", ".join(get_close_matches(name, known, n=3)) or ", ".join(known)
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run one command line; returns the exit code and raises nothing."""
+    given = list(sys.argv[1:] if args is None else args)
+    _speak_utf8()
+    run = Runtime(language=words.locale_language())
+    _glance(given, run)
+    try:
+        code = _run(given, run)
+    except BrokenPipeError:
+        # Whoever read us has seen enough; nothing more may be written to it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = Exit.DONE
+    return int(code)
+
+
+def _run(args: list[str], run: Runtime) -> int:
+    program = Program(
+        name="mailgov",
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    try:
+        result = program.main(args, prog_name="mailgov", standalone_mode=False, obj=run)
+        sys.stdout.flush()
+    except MailgovError as error:
+        return exits.report(error, run.language, as_json=run.as_json)
+    except typer.TyperException as fault:
+        if type(fault).__name__ == "NoArgsIsHelpError":
+            typer.echo(fault.message, err=True)
+            return Exit.USAGE
+        return exits.report(exits.usage_mistake(fault), run.language, as_json=run.as_json)
+    except (typer.Abort, KeyboardInterrupt):
+        return Exit.INTERRUPTED
+    except BrokenPipeError:
+        raise
+    except Exception as fault:  # noqa: BLE001 - the last door: nobody is shown a traceback unasked
+        return exits.report_fault(fault, run.language, as_json=run.as_json, frames=run.verbose > 0)
+    finally:
+        run.close()
+    return result if isinstance(result, int) else Exit.DONE
+
+
+def _glance(args: list[str], run: Runtime) -> None:
+    """Language and format before anything is parsed: help and mistakes need them."""
+    for position, arg in enumerate(args):
+        if arg == "--":
+            break
+        name, equals, value = arg.partition("=")
+        value = value if equals else "".join(args[position + 1 : position + 2])
+        if name == "--lang" and value in LANGUAGES:
+            run.language = value
+        elif name == "--json" or (name == "--format" and value == Format.JSON):
+            run.format = Format.JSON
+
+
+def _speak_utf8() -> None:
+    """Output is UTF-8 whatever the locale; what can't be written is replaced."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="replace")
+
+
+def app() -> Any:
+    """The entry point `mailgov`."""
+    sys.exit(main())

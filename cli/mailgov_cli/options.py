@@ -1,0 +1,44 @@
+"""Options that several commands share, described once."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mailgov.clock import VIETNAM
+from mailgov_cli.exits import UsageMistake
+
+DryRun = Annotated[
+    bool,
+    typer.Option("--dry-run", "-n", help="check everything, show what would change, keep nothing"),
+]
+Reason = Annotated[str, typer.Option("--reason", help="why; kept in the ledger")]
+InAgency = Annotated[str, typer.Option("--agency", help="code of an agency; its branch is meant")]
+PasswordFile = Annotated[
+    Path | None,
+    typer.Option("--password-file", help="file whose first line is the password; - is stdin"),
+]
+Since = Annotated[
+    str, typer.Option("--since", help="from then on: 90m, 12h, 7d, 2026-11-21, 2026-11-21T08:00")
+]
+LIMIT = 1000
+Limit = Annotated[int, typer.Option("--limit", min=1, help="rows at most")]
+
+_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def parse_moment(text: str, now: datetime) -> datetime | None:
+    """A moment as people give it: a span before now, or a day or time in Vietnam's zone.
+
+    Empty text is None. Raises UsageMistake `moment-not-valid`.
+    """
+    if not text:
+        return None
+    try:
+        if text[-1] in _UNITS and text[:-1].isdigit():
+            return now - timedelta(**{_UNITS[text[-1]]: int(text[:-1])})
+        moment = datetime.fromisoformat(text)
+    except (ValueError, OverflowError):
+        raise UsageMistake("moment-not-valid", text=text) from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=VIETNAM)

@@ -1,0 +1,227 @@
+"""One run of the command line: what was asked for globally, and what commands need of the platform.
+
+Imports of the platform stand inside: help and mistakes of usage must answer at once.
+"""
+
+import os
+import pwd
+import shutil
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+import typer
+
+from mailgov.texts import Language
+from mailgov_cli import output, words
+from mailgov_cli.exits import UsageMistake
+from mailgov_cli.output import Format, Row
+
+if TYPE_CHECKING:
+    from sqlmodel import Session
+
+    from mailgov.config import Config
+    from mailgov.db import Database
+    from mailgov.directory.provisioning import Act, Change
+
+
+@dataclass
+class Runtime:
+    """Global options of this run; opened things are closed when it ends."""
+
+    language: Language = "vi"
+    format: Format | None = None
+    fields: str = ""
+    output: Path | None = None
+    config_file: Path | None = None
+    quiet: bool = False
+    verbose: int = 0
+    no_input: bool = False
+    _opened: "list[Database]" = field(default_factory=list)
+
+    # What the platform holds -------------------------------------------------------------------
+
+    @cached_property
+    def config(self) -> "Config":
+        """The configuration. Raises ConfigError."""
+        from mailgov.config import find_config, load_config
+
+        return load_config(find_config(self.config_file))
+
+    @cached_property
+    def database(self) -> "Database":
+        """The database with the schema of this program.
+
+        Raises ConfigError `data-missing`, Unavailable `schema-outdated` or `database-unavailable`.
+        """
+        from mailgov.db.migrate import require_current
+        from mailgov.errors import ConfigError, Unavailable
+
+        if not self.config.data.path.is_dir():
+            raise ConfigError("data-missing", folder=self.config.data.path)
+        database = self.open_database()
+        if database.file is not None and not database.file.exists():
+            raise Unavailable("schema-missing", file=database.file)
+        require_current(database)
+        return database
+
+    def open_database(self) -> "Database":
+        """The database in whatever state it is; closed when the run ends."""
+        from mailgov.db import Database
+
+        database = Database(self.config.database_url, readers=1, writers=1)
+        self._opened.append(database)
+        return database
+
+    def act(self, reason: str = "") -> "Act":
+        """Who acts, when and why: what the ledger keeps of a change."""
+        from mailgov.clock import utc_now
+        from mailgov.directory.provisioning import Act
+
+        return Act(actor=f"cli:{_user()}", at=utc_now(), reason=reason)
+
+    @contextmanager
+    def change(self, *, dry_run: bool) -> "Iterator[Session]":
+        """A transaction; with `dry_run` everything is done and checked, and nothing is kept."""
+        with self.database.write() as session:
+            yield session
+            session.flush()
+            if dry_run:
+                session.rollback()
+
+    def close(self) -> None:
+        """Close what was opened."""
+        while self._opened:
+            self._opened.pop().close()
+
+    # What the person sees ----------------------------------------------------------------------
+
+    @property
+    def as_json(self) -> bool:
+        """Whether programs read this run: then errors are objects too, and words are left out."""
+        return self.format in (Format.JSON, Format.JSONL)
+
+    def emit(
+        self,
+        schema: str,
+        rows: Iterable[Row],
+        fields: Sequence[str],
+        *,
+        single: bool = False,
+    ) -> None:
+        """Write rows to stdout or to the file of `-o`, in the format asked for.
+
+        `fields` are the columns in order; `--fields` chooses among them.
+        """
+        chosen = self._chosen(fields)
+        with self._target() as stream:
+            tty = stream is sys.stdout and stream.isatty()
+            output.write(
+                stream,
+                self.format or self._usual_format(tty=tty),
+                schema,
+                rows,
+                chosen,
+                language=self.language,
+                width=shutil.get_terminal_size().columns if tty else None,
+                single=single,
+            )
+
+    def emit_change(self, schema: str, change: "Change", *, dry_run: bool) -> None:
+        """Print what a change does to each field, and say so in words on stderr."""
+        fields = ("target", "field", "old", "new")
+        rows = [
+            {"target": change.target, "field": name, "old": old, "new": new}
+            for name, (old, new) in change.changes.items()
+        ]
+        if self.as_json:
+            record = {
+                "noun": change.noun,
+                "target": change.target,
+                "changed": not change.nothing,
+                "dry_run": dry_run,
+                "changes": [{key: row[key] for key in fields[1:]} for row in rows],
+                **change.details,
+            }
+            self.emit(schema, [record], tuple(record))
+        elif rows:
+            self.emit(schema, rows, fields)
+        key = "nothing" if change.nothing else ("dry-run" if dry_run else change.verb)
+        self.say(key, noun=words.say(self.language, "noun", change.noun), target=change.target)
+
+    def say(self, key: str, /, **fields: Any) -> None:
+        """Words on stderr, unless `-q` or programs read."""
+        if not self.quiet and not self.as_json:
+            print(words.say(self.language, "say", key, **fields), file=sys.stderr)  # noqa: T201
+
+    def next(self, command: str) -> None:
+        """The next useful command, on stderr."""
+        self.say("next", command=command)
+
+    def _usual_format(self, *, tty: bool) -> Format:
+        if self.output is not None and self.output.suffix[1:] in set(Format):
+            return Format(self.output.suffix[1:])
+        return Format.TABLE if tty else Format.TSV
+
+    def _chosen(self, fields: Sequence[str]) -> Sequence[str]:
+        if not self.fields:
+            return fields
+        wanted = [name.strip() for name in self.fields.split(",") if name.strip()]
+        if unknown := [name for name in wanted if name not in fields]:
+            raise UsageMistake("field-unknown", field=unknown[0], known=", ".join(fields))
+        return wanted
+
+    @contextmanager
+    def _target(self) -> Iterator[TextIO]:
+        from mailgov.errors import InputError
+
+        if self.output is None or str(self.output) == "-":
+            yield sys.stdout
+            return
+        try:
+            stream = self.output.open("w", encoding="utf-8", newline="")
+        except OSError as exc:
+            raise InputError("file-unwritable", file=self.output, reason=exc.strerror) from exc
+        with stream:
+            yield stream
+
+
+def runtime(ctx: typer.Context) -> Runtime:
+    """The run that a command belongs to."""
+    run = ctx.find_root().obj
+    assert isinstance(run, Runtime)
+    return run
+
+
+def _user() -> str:
+    """The account of the operating system; not what the environment claims."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
+
+
+def read_secret(run: Runtime, file: Path | None, *, prompt: bool) -> str | None:
+    """A password from a file, from stdin for `-`, or asked for twice on a terminal.
+
+    None when there is neither. Raises InputError `file-unreadable`, `secret-empty`.
+    """
+    from mailgov.errors import InputError
+
+    if file is None:
+        if not prompt or run.no_input or not sys.stdin.isatty():
+            return None
+        text = words.say(run.language, "say", "password")
+        return str(typer.prompt(text, hide_input=True, confirmation_prompt=True, err=True))
+    try:
+        text = sys.stdin.readline() if str(file) == "-" else file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise InputError("file-unreadable", file=file, reason=exc) from exc
+    secret = text.splitlines()[0] if text else ""
+    if not secret:
+        raise InputError("secret-empty", file=file)
+    return secret
