@@ -39,7 +39,8 @@ def officials(session: Session, question: Question) -> Iterator[Official]:
         .order_by(col(Person.id), col(Mailbox.id))
     )
     seen: set[int | None] = set()
-    for person, code, mailbox in session.exec(query):
+    for person, code, found in session.exec(query):
+        mailbox: Mailbox | None = found  # an outer join: not everybody has one
         if person.id in seen or code not in question.tree:
             continue
         if person.left_on is not None and person.left_on <= question.period.last:
@@ -47,14 +48,18 @@ def officials(session: Session, question: Question) -> Iterator[Official]:
         if person.joined_on is not None and person.joined_on > question.period.last:
             continue
         seen.add(person.id)
-        has = mailbox.created_at < end if mailbox else False
+        name = pseudonym(secret, person.staff_no)
+        if mailbox is None or mailbox.created_at >= end:
+            yield Official(code, name, mailbox="", opened_at=None, active=False, activated=False)
+            continue
+        activated = mailbox.activated_at is not None and mailbox.activated_at < end
         yield Official(
             agency=code,
-            pseudonym=pseudonym(secret, person.staff_no),
-            mailbox=mailbox.address if has else "",
-            opened_at=mailbox.created_at if has else None,
-            active=has and mailbox.address not in closed,
-            activated=has and mailbox.activated_at is not None and mailbox.activated_at < end,
+            pseudonym=name,
+            mailbox=mailbox.address,
+            opened_at=mailbox.created_at,
+            active=mailbox.address not in closed,
+            activated=activated,
         )
 
 
