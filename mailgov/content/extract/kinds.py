@@ -1,0 +1,28 @@
+"""Which reader opens which kind of file, and the one border that foreign exceptions stop at."""
+
+from collections.abc import Callable, Mapping
+
+from mailgov.content.extract.plain import read_plain
+from mailgov.content.runs import Extracted, Unreadable
+
+KINDS: Mapping[str, Callable[[bytes], Extracted]] = {
+    "csv": read_plain,
+    "txt": read_plain,
+}
+
+
+def extract(kind: str, data: bytes) -> Extracted:
+    """The text of a file of this kind. Pure: equal bytes give equal runs.
+
+    Raises Unreadable, and nothing else, when the file is damaged, encrypted, larger than allowed when
+    unpacked, or of a kind that has no reader.
+    """
+    reader = KINDS.get(kind)
+    if reader is None:
+        raise Unreadable(f"no reader for `{kind}`")
+    try:
+        return reader(data)
+    except Unreadable:
+        raise
+    except Exception as exc:  # noqa: BLE001 - what parsers raise on hostile bytes has no bounds
+        raise Unreadable(f"damaged {kind}: {type(exc).__name__}") from exc

@@ -1,0 +1,119 @@
+"""Vietnamese as Unicode text: syllables, tone placement, folding, counting.
+
+A written syllable is an onset, a rime and at most one of five tone marks. The grammar is the table
+`tables/syllable-grammar.tsv`; it accepts 99.3 % of the words with a diacritic in legislation, the
+rest being foreign names and typing errors.
+"""
+
+import functools
+import re
+import unicodedata
+from collections.abc import Iterator
+from importlib import resources
+
+_TABLES = resources.files("mailgov.content") / "tables"
+_TONES = {"huyền": "\u0300", "sắc": "\u0301", "hỏi": "\u0309", "ngã": "\u0303", "nặng": "\u0323"}
+_CLOSED_TONES = ("sắc", "nặng")  # all that a syllable ending in c, ch, p or t can bear
+_FRONT_ONSETS = {"gh": "ieê", "k": "ieêy", "ngh": "ieê"}  # written only before these letters
+_VOWELS = frozenset("aăâeêioôơuưy")
+
+_WORD = re.compile(r"[^\W_]+(?:[-./'’][^\W_]+)*")
+_LETTERS = re.compile(r"[^\W\d_]+")
+_MARKS = re.compile("[\u0300-\u036f]+")
+# Tone on the second vowel of open oa, oe, uy (newer spelling); `quý` is no such case: its u is onset.
+_NEW_PLACEMENT = re.compile(
+    "(?<![qQ])(?:([oO])([àáảãạèéẻẽẹÀÁẢÃẠÈÉẺẼẸ])|([uU])([ỳýỷỹỵỲÝỶỸỴ]))(?![^\\W\\d_])"
+)
+
+
+def table_rows(name: str) -> Iterator[list[str]]:
+    """Rows of a table in `tables/`, without the header line, `\\uXXXX` left as it is."""
+    lines = (_TABLES / name).read_text(encoding="utf-8").split("\n")
+    for line in lines[1:]:
+        if line:
+            yield line.split("\t")
+
+
+@functools.cache
+def marked_syllables() -> frozenset[str]:
+    """Every possible syllable with a letter outside ASCII, in lower case and NFC.
+
+    The tone may stand on any vowel of the rime: hòa and hoà are both in use, and typists err.
+    About 33,000 entries; built once, in some 15 ms.
+    """
+    onsets: list[str] = []
+    rimes: list[tuple[str, bool]] = []
+    for part, value, note in table_rows("syllable-grammar.tsv"):
+        if part == "onset":
+            onsets.append(value)
+        elif part == "rime":
+            rimes.append((value, note.startswith("closed")))
+    endings = [(rime[0], ending) for rime, closed in rimes for ending in _toned(rime, closed)]
+    return frozenset(
+        syllable
+        for onset in onsets
+        for first, ending in endings
+        if first in _FRONT_ONSETS.get(onset, _VOWELS) and not (syllable := onset + ending).isascii()
+    )
+
+
+def _toned(rime: str, closed: bool) -> Iterator[str]:
+    """The rime without tone and with every tone that it can bear, on each of its vowels."""
+    if not closed:
+        yield rime
+    for name, mark in _TONES.items():
+        if closed and name not in _CLOSED_TONES:
+            continue
+        for index, letter in enumerate(rime):
+            if letter in _VOWELS:
+                toned = unicodedata.normalize("NFC", letter + mark)
+                yield rime[:index] + toned + rime[index + 1 :]
+
+
+def is_marked_syllable(word: str) -> bool:
+    """Whether the word, in NFC, is a possible Vietnamese syllable with at least one diacritic."""
+    return word in marked_syllables() or word.lower() in marked_syllables()
+
+
+def marked_words(text: str) -> list[str]:
+    """Words of two letters or more, one of them outside ASCII. `text` is in NFC."""
+    return [word for word in _LETTERS.findall(text) if len(word) > 1 and not word.isascii()]
+
+
+def is_vietnamese(text: str) -> bool:
+    """Whether the words with a diacritic are Vietnamese: one at least, three of four valid."""
+    words = marked_words(unicodedata.normalize("NFC", text))
+    valid = sum(map(is_marked_syllable, words))
+    return valid > 0 and valid >= 0.75 * len(words)
+
+
+def with_old_tone_placement(text: str) -> str:
+    """The text in NFC with `hoà`, `xoè`, `thuỷ` written `hòa`, `xòe`, `thủy`, so that they compare.
+
+    Both spellings are right; official documents use either.
+    """
+    return _NEW_PLACEMENT.sub(_move_tone, unicodedata.normalize("NFC", text))
+
+
+def _move_tone(match: re.Match[str]) -> str:
+    first, second = match.group(1) or match.group(3), match.group(2) or match.group(4)
+    decomposed = unicodedata.normalize("NFD", second)
+    return unicodedata.normalize("NFC", first + decomposed[1]) + decomposed[0]
+
+
+def without_marks(text: str) -> str:
+    """The text with every diacritic removed: `Đề nghị` becomes `De nghi`. Case is kept."""
+    if text.isascii():
+        return text
+    bare = _MARKS.sub("", unicodedata.normalize("NFD", text))
+    return bare.replace("đ", "d").replace("Đ", "D")  # no decomposition in Unicode
+
+
+def fold(text: str) -> str:
+    """A key under which spellings of the same words meet: no case, no marks, single spaces."""
+    return " ".join(without_marks(text).casefold().split())
+
+
+def count_words(text: str) -> int:
+    """Number of words, which in Vietnamese are syllables; a notation such as `12/TB-UBND` is one."""
+    return sum(1 for _ in _WORD.finditer(text))
