@@ -27,11 +27,11 @@ _FORBIDDEN = re.compile(
 
 
 def parse_domain(text: str) -> str:
-    """The domain in its one form: lower-case A-labels without a final dot.
+    """The domain in its one form: lower-case A-labels. A final dot is none of it (RFC 5321, 4.1.2).
 
     Raises InputError `domain-not-valid`.
     """
-    name = text.removesuffix(".").lower()
+    name = text.lower()
     if not name.isascii():
         try:
             name = idna.encode(name, uts46=True).decode("ascii")
