@@ -8,7 +8,7 @@ import asyncio
 import base64
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -143,8 +143,13 @@ def signed_names(fields: Iterable[Field]) -> list[bytes]:
     return names
 
 
-def signed_bytes(fields: Sequence[Field], names: Iterable[bytes], signature: Field) -> bytes:
-    """What a relaxed signature covers: the named fields from the bottom up, then itself.
+def signed_bytes(
+    fields: Sequence[Field],
+    names: Iterable[bytes],
+    signature: Field,
+    form: Callable[[Field], bytes] = relaxed_field,
+) -> bytes:
+    """What a signature covers: the named fields from the bottom up, then itself, in their form.
 
     A name that occurs more often than its field stands for nothing (RFC 6376, 5.4.2).
     """
@@ -152,8 +157,8 @@ def signed_bytes(fields: Sequence[Field], names: Iterable[bytes], signature: Fie
     for field in fields:
         left.setdefault(field[0].strip().lower(), []).append(field)
     chosen = [left[name].pop() for name in names if left.get(name)]
-    own = relaxed_field(signature).removesuffix(b"\r\n")
-    return b"".join(relaxed_field(field) for field in chosen) + own
+    own = form(signature).removesuffix(b"\r\n")
+    return b"".join(form(field) for field in chosen) + own
 
 
 def _sign(key: keys.PrivateKey, data: bytes) -> bytes:
