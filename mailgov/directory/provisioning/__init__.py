@@ -5,5 +5,39 @@ Change; a Change without fields means that everything was already so. Not for th
 """
 
 from mailgov.directory.change import Act, Change
+from mailgov.directory.provisioning.agencies import add_agency, edit_agency, get_agency
+from mailgov.directory.provisioning.domains import add_domain, get_domain
+from mailgov.directory.provisioning.mailboxes import (
+    NewMailbox,
+    add_mailbox,
+    get_mailbox,
+    resume,
+    set_password,
+    suspend,
+)
+from mailgov.directory.provisioning.rights import (
+    add_alias,
+    grant_role,
+    grant_send_as,
+    remove_alias,
+)
 
-__all__ = ["Act", "Change"]
+__all__ = [
+    "Act",
+    "Change",
+    "NewMailbox",
+    "add_agency",
+    "add_alias",
+    "add_domain",
+    "add_mailbox",
+    "edit_agency",
+    "get_agency",
+    "get_domain",
+    "get_mailbox",
+    "grant_role",
+    "grant_send_as",
+    "remove_alias",
+    "resume",
+    "set_password",
+    "suspend",
+]

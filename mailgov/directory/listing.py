@@ -1,0 +1,319 @@
+"""What the directory holds, as records ready for tables and JSON. Synchronous, for administrators."""
+
+from collections.abc import Collection
+from typing import Any
+
+from sqlalchemy import ColumnElement, func
+from sqlmodel import Session, col, select
+
+from mailgov.access import branch
+from mailgov.db.models import (
+    Agency,
+    Alias,
+    Credential,
+    Delegation,
+    DkimKey,
+    Domain,
+    EventRow,
+    Mailbox,
+    Person,
+    RoleGrant,
+)
+from mailgov.directory.provisioning import get_agency, get_domain, get_mailbox
+from mailgov.ledger.events import DirectoryChanged
+
+Record = dict[str, Any]
+
+AGENCY_FIELDS = ("code", "name", "level", "parent", "headcount", "mailboxes", "domains")
+MAILBOX_FIELDS = ("address", "name", "kind", "agency", "state", "quota_mb", "activated_at")
+DOMAIN_FIELDS = ("name", "agency", "agency_name", "state", "mailboxes", "keys")
+ALIAS_FIELDS = ("address", "mailbox", "valid_until")
+ROLE_FIELDS = ("mailbox", "name", "role", "agency", "until")
+
+_HISTORY = 50  # latest changes shown of one thing
+
+
+def agencies(session: Session, *, within: str = "", level: str = "") -> list[Record]:
+    """Agencies in the order of their codes; `within` is the top of a branch.
+
+    Raises NotFound `agency-unknown`.
+    """
+    query = select(Agency).order_by(Agency.code)
+    if within:
+        query = query.where(col(Agency.code).in_(_branch(session, within)))
+    if level:
+        query = query.where(Agency.level == level)
+    rows = session.exec(query).all()
+    boxes = _counts(session, col(Mailbox.agency_id), col(Mailbox.state) != "recalled")
+    domains = _domain_names(session)
+    codes = dict(session.exec(select(Agency.id, Agency.code)).all())
+    return [
+        {
+            "code": row.code,
+            "name": row.name_vi,
+            "level": row.level,
+            "parent": codes.get(row.parent_id, ""),
+            "headcount": row.headcount,
+            "mailboxes": boxes.get(row.id, 0),
+            "domains": domains.get(row.id, []),
+        }
+        for row in rows
+    ]
+
+
+def agency(session: Session, code: str) -> Record:
+    """Everything about one agency. Raises NotFound `agency-unknown`."""
+    row = get_agency(session, code)
+    parent = session.get(Agency, row.parent_id) if row.parent_id else None
+    below = session.exec(
+        select(Agency.code, Agency.name_vi).where(Agency.parent_id == row.id).order_by(Agency.code)
+    ).all()
+    return {
+        "code": row.code,
+        "name": row.name_vi,
+        "name_en": row.name_en,
+        "short_name": row.short_name,
+        "level": row.level,
+        "parent": parent.code if parent else "",
+        "headcount": row.headcount,
+        "regulation": row.regulation,
+        "office_mailbox": row.office_mailbox,
+        "valid_from": row.valid_from,
+        "valid_to": row.valid_to,
+        "domains": _domain_names(session).get(row.id, []),
+        "mailboxes": _counts(session, col(Mailbox.agency_id), col(Mailbox.agency_id) == row.id).get(
+            row.id, 0
+        ),
+        "below": [{"code": code, "name": name} for code, name in below],
+        "history": _history(session, "agency", row.code, col(EventRow.agency_code) == row.code),
+    }
+
+
+def agency_tree(session: Session, top: str = "") -> list[Record]:
+    """Agencies in the order of the tree with their depth; sums include everything below."""
+    rows = agencies(session, within=top)
+    below: dict[str, list[Record]] = {}
+    known = {row["code"] for row in rows}
+    for row in rows:
+        parent = row["parent"] if row["parent"] in known else ""
+        below.setdefault(parent, []).append(row)
+    ordered: list[Record] = []
+
+    def walk(code: str, depth: int) -> tuple[int, int]:
+        people = boxes = 0
+        for row in below.get(code, []):
+            node = {**row, "depth": depth}
+            ordered.append(node)
+            sums = walk(row["code"], depth + 1)
+            node["headcount"] += sums[0]
+            node["mailboxes"] += sums[1]
+            people, boxes = people + node["headcount"], boxes + node["mailboxes"]
+        return people, boxes
+
+    walk("", 0)
+    return ordered
+
+
+def domains(session: Session, *, within: str = "") -> list[Record]:
+    """Domains in alphabetical order. Raises NotFound `agency-unknown`."""
+    query = (
+        select(Domain, Agency)
+        .join(Agency, col(Domain.agency_id) == col(Agency.id))
+        .order_by(Domain.name)
+    )
+    if within:
+        query = query.where(col(Agency.code).in_(_branch(session, within)))
+    boxes = _counts(session, col(Mailbox.domain_id))
+    keys = _counts(session, col(DkimKey.domain_id), col(DkimKey.state) == "active")
+    return [
+        {
+            "name": domain.name,
+            "agency": owner.code,
+            "agency_name": owner.name_vi,
+            "state": domain.state,
+            "mailboxes": boxes.get(domain.id, 0),
+            "keys": keys.get(domain.id, 0),
+        }
+        for domain, owner in session.exec(query)
+    ]
+
+
+def domain(session: Session, name: str) -> Record:
+    """Everything about one domain. Raises NotFound `domain-unknown`."""
+    row = get_domain(session, name)
+    owner = session.get_one(Agency, row.agency_id)
+    keys = session.exec(select(DkimKey).where(DkimKey.domain_id == row.id).order_by("selector"))
+    return {
+        "name": row.name,
+        "agency": owner.code,
+        "agency_name": owner.name_vi,
+        "state": row.state,
+        "mailboxes": _counts(session, col(Mailbox.domain_id)).get(row.id, 0),
+        "keys": [
+            {"selector": key.selector, "algorithm": key.algorithm, "state": key.state}
+            for key in keys
+        ],
+        "created_at": row.created_at,
+        "history": _history(session, "domain", row.name, col(EventRow.agency_code) == owner.code),
+    }
+
+
+def mailboxes(
+    session: Session, *, within: str = "", state: str = "", kind: str = "", limit: int = 1000
+) -> list[Record]:
+    """Mailboxes in the order of their addresses. Raises NotFound `agency-unknown`."""
+    query = (
+        select(Mailbox, Agency.code)
+        .join(Agency, col(Mailbox.agency_id) == col(Agency.id))
+        .order_by(Mailbox.address)
+        .limit(limit)
+    )
+    if within:
+        query = query.where(col(Agency.code).in_(_branch(session, within)))
+    if state:
+        query = query.where(Mailbox.state == state)
+    if kind:
+        query = query.where(Mailbox.kind == kind)
+    return [
+        {
+            "address": box.address,
+            "name": box.display_name,
+            "kind": box.kind,
+            "agency": code,
+            "state": box.state,
+            "quota_mb": box.quota_mb,
+            "activated_at": box.activated_at,
+        }
+        for box, code in session.exec(query)
+    ]
+
+
+def mailbox(session: Session, address: str) -> Record:
+    """Everything about one mailbox; never a word of mail. Raises NotFound `mailbox-unknown`."""
+    box = get_mailbox(session, address)
+    owner = session.get_one(Agency, box.agency_id)
+    person = session.get(Person, box.person_id) if box.person_id else None
+    password = session.exec(
+        select(Credential)
+        .where(
+            Credential.mailbox_id == box.id,
+            Credential.kind == "password",
+            col(Credential.revoked_at).is_(None),
+        )
+        .order_by(col(Credential.id).desc())
+    ).first()
+    return {
+        "address": box.address,
+        "name": box.display_name,
+        "kind": box.kind,
+        "staff_no": person.staff_no if person else "",
+        "title": person.title if person else "",
+        "agency": owner.code,
+        "agency_name": owner.name_vi,
+        "state": box.state,
+        "suspend_reason": box.suspend_reason,
+        "suspended_at": box.suspended_at,
+        "quota_mb": box.quota_mb,
+        "interagency_only": box.interagency_only,
+        "password": "set" if password else "none",
+        "created_at": box.created_at,
+        "activated_at": box.activated_at,
+        "last_sign_in_at": password.last_used_at if password else None,
+        "aliases": [row["address"] for row in aliases(session, mailbox=box.address)],
+        "send_as": _delegations(session, box),
+        "roles": [
+            {"role": row["role"], "agency": row["agency"]}
+            for row in roles(session, mailbox=box.address)
+        ],
+        "history": _history(session, "mailbox", box.address, col(EventRow.mailbox) == box.address),
+    }
+
+
+def aliases(session: Session, *, mailbox: str = "") -> list[Record]:
+    """Aliases in alphabetical order. Raises NotFound `mailbox-unknown`."""
+    query = (
+        select(Alias, Mailbox.address)
+        .join(Mailbox, col(Alias.mailbox_id) == col(Mailbox.id))
+        .order_by(Alias.address)
+    )
+    if mailbox:
+        query = query.where(Alias.mailbox_id == get_mailbox(session, mailbox).id)
+    return [
+        {"address": alias.address, "mailbox": target, "valid_until": alias.valid_until}
+        for alias, target in session.exec(query)
+    ]
+
+
+def roles(session: Session, *, mailbox: str = "", within: str = "") -> list[Record]:
+    """Granted roles by holder. Raises NotFound `mailbox-unknown`, `agency-unknown`."""
+    query = (
+        select(RoleGrant, Mailbox, Agency.code)
+        .join(Mailbox, col(RoleGrant.mailbox_id) == col(Mailbox.id))
+        .join(Agency, col(RoleGrant.agency_id) == col(Agency.id), isouter=True)
+        .order_by(Mailbox.address, RoleGrant.role)
+    )
+    if mailbox:
+        query = query.where(RoleGrant.mailbox_id == get_mailbox(session, mailbox).id)
+    if within:
+        query = query.where(col(Agency.code).in_(_branch(session, within)))
+    return [
+        {
+            "mailbox": box.address,
+            "name": box.display_name,
+            "role": grant.role,
+            "agency": code or "*",
+            "until": grant.until,
+        }
+        for grant, box, code in session.exec(query)
+    ]
+
+
+def _delegations(session: Session, box: Mailbox) -> list[Record]:
+    """Mailboxes that this one's holder may use."""
+    rows = session.exec(
+        select(Delegation, Mailbox.address)
+        .join(Mailbox, col(Delegation.mailbox_id) == col(Mailbox.id))
+        .where(Delegation.holder_id == box.id)
+        .order_by(Mailbox.address)
+    )
+    return [{"mailbox": address, "rights": row.rights, "until": row.until} for row, address in rows]
+
+
+def _branch(session: Session, top: str) -> Collection[str]:
+    get_agency(session, top)
+    return branch(session, top)
+
+
+def _counts(
+    session: Session, by: ColumnElement[int] | Any, *conditions: ColumnElement[bool]
+) -> dict[int | None, int]:
+    query = select(by, func.count()).where(*conditions).group_by(by)
+    return dict(session.exec(query).all())
+
+
+def _domain_names(session: Session) -> dict[int | None, list[str]]:
+    names: dict[int | None, list[str]] = {}
+    for owner, name in session.exec(select(Domain.agency_id, Domain.name).order_by(Domain.name)):
+        names.setdefault(owner, []).append(name)
+    return names
+
+
+def _history(session: Session, noun: str, target: str, about: ColumnElement[bool]) -> list[Record]:
+    """The latest changes of one thing, newest first."""
+    rows = session.exec(
+        select(EventRow)
+        .where(EventRow.kind == DirectoryChanged.kind, about)
+        .order_by(col(EventRow.id).desc())
+        .limit(_HISTORY)
+    )
+    return [
+        {
+            "at": row.at,
+            "actor": row.actor,
+            "verb": row.data["verb"],
+            "fields": ", ".join(row.data["changes"]),
+            "reason": row.data["reason"],
+        }
+        for row in rows
+        if (noun, target) == (row.data["noun"], row.data["target"])
+    ]

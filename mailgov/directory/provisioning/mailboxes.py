@@ -1,0 +1,323 @@
+"""Adding mailboxes, opening and closing them, and their passwords."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import update
+from sqlmodel import Session, col, select
+
+from mailgov.addresses import Address
+from mailgov.clock import local_date
+from mailgov.db.models import (
+    Agency,
+    Alias,
+    Credential,
+    Domain,
+    Mailbox,
+    Person,
+    WebSession,
+)
+from mailgov.directory.change import Act, Change, edited_fields, new_fields, recorded
+from mailgov.directory.credentials import hash_password, require_good
+from mailgov.directory.naming import free_forms, person_name, require_local_part
+from mailgov.directory.provisioning.agencies import ancestors, get_agency
+from mailgov.errors import Conflict, InputError, NotFound
+
+# Rule quota: 5 GiB for people, 20 GiB for offices.
+QUOTA_MB = {"person": 5 * 1024, "office": 20 * 1024, "post": 5 * 1024, "shared": 20 * 1024}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewMailbox:
+    """What is asked for. `kind` is person, office, post or shared."""
+
+    address: str
+    agency: str  # code
+    name: str = ""  # of the person, or shown for the office; empty: the agency's name
+    kind: str = "person"
+    staff_no: str = ""  # key of the person on the staff list
+    title: str = ""
+    quota_mb: int | None = None  # None: what rule quota gives the kind
+    interagency_only: bool = False  # takes documents of state agencies only
+
+
+def get_mailbox(session: Session, address: str) -> Mailbox:
+    """The mailbox of that address, aliases not followed.
+
+    Raises InputError `address-not-valid`, NotFound `mailbox-unknown`.
+    """
+    key = Address.parse(address).key
+    mailbox = session.exec(select(Mailbox).where(Mailbox.address == key)).first()
+    if mailbox is None:
+        raise NotFound("mailbox-unknown", address=key)
+    return mailbox
+
+
+def add_mailbox(session: Session, act: Act, new: NewMailbox) -> Change:
+    """Give a mailbox to a person, office or post of an agency.
+
+    The address lies in a domain of the agency or of one above it. A person is known by staff
+    number, comes onto the staff list with the first mailbox, and has one mailbox only
+    (rule one-address-per-holder); without staff number there is none (rule eligibility).
+
+    Raises InputError `address-not-valid`, `local-part-not-valid`, `name-reserved`,
+    `mailbox-kind-not-valid`, `staff-number-missing`, `person-name-not-valid`, `quota-not-valid`,
+    `domain-of-other-agency`; NotFound `agency-unknown`, `domain-unknown`;
+    Conflict `mailbox-taken`, `one-address-per-holder`, `staff-number-taken`, `person-left`.
+    """
+    address = Address.parse(new.address.lower())
+    _require_form(address, new)
+    agency = get_agency(session, new.agency)
+    domain = _domain_for(session, address, agency)
+    if (taken := _taken(session, address.key)) is not None:
+        if _already_so(session, taken, agency, new):
+            return _nothing("add", taken, agency.code)
+        raise _taken_by(session, taken, address, agency, domain)
+    person = _person(session, act, agency, new) if new.kind == "person" else None
+    name = person.full_name if person else (new.name.strip() or agency.name_vi)
+    assert agency.id is not None
+    assert domain.id is not None
+    mailbox = Mailbox(
+        address=address.key,
+        kind=new.kind,
+        display_name=name,
+        person_id=person.id if person else None,
+        agency_id=agency.id,
+        domain_id=domain.id,
+        quota_mb=new.quota_mb or QUOTA_MB[new.kind],
+        interagency_only=new.interagency_only,
+        created_at=act.at,
+    )
+    session.add(mailbox)
+    session.flush()
+    fields = new_fields(
+        address=address.key,
+        kind=new.kind,
+        name=name,
+        agency=agency.code,
+        staff_no=new.staff_no,
+        title=new.title,
+        quota_mb=mailbox.quota_mb,
+        state="active",
+    )
+    change = Change(
+        "mailbox", "add", address.key, fields, agency_code=agency.code, mailbox=address.key
+    )
+    return recorded(session, act, change)
+
+
+def _require_form(address: Address, new: NewMailbox) -> None:
+    if new.kind not in QUOTA_MB:
+        raise InputError("mailbox-kind-not-valid", kind=new.kind, kinds=", ".join(QUOTA_MB))
+    require_local_part(address.local, new.kind)
+    if new.kind == "person":
+        if not new.staff_no.strip():
+            raise InputError("staff-number-missing", address=str(address))
+        person_name(new.name)
+    if new.quota_mb is not None and new.quota_mb < 1:
+        raise InputError("quota-not-valid", quota=new.quota_mb)
+
+
+def _domain_for(session: Session, address: Address, agency: Agency) -> Domain:
+    domain = session.exec(select(Domain).where(Domain.name == address.domain)).first()
+    if domain is None:
+        raise NotFound("domain-unknown", domain=address.domain)
+    owners = {owner.id for owner in ancestors(session, agency)}
+    if domain.agency_id not in owners:
+        owner = session.get_one(Agency, domain.agency_id)
+        raise InputError(
+            "domain-of-other-agency",
+            domain=domain.name,
+            owner=owner.code,
+            owner_name=owner.name_vi,
+            agency=agency.code,
+        )
+    return domain
+
+
+def _taken(session: Session, key: str) -> Mailbox | None:
+    """The mailbox that the address leads to, as its own address or as an alias."""
+    mailbox = session.exec(select(Mailbox).where(Mailbox.address == key)).first()
+    if mailbox is None:
+        mailbox = session.exec(
+            select(Mailbox)
+            .join(Alias, col(Alias.mailbox_id) == col(Mailbox.id))
+            .where(Alias.address == key)
+        ).first()
+    return mailbox
+
+
+def _already_so(session: Session, taken: Mailbox, agency: Agency, new: NewMailbox) -> bool:
+    """Whether the mailbox is just what is asked for, so that nothing need be done."""
+    if taken.address != new.address.lower() or (taken.kind, taken.agency_id) != (
+        new.kind,
+        agency.id,
+    ):
+        return False
+    if new.kind != "person":
+        return not new.name or new.name.strip() == taken.display_name
+    person = session.get(Person, taken.person_id) if taken.person_id else None
+    return person is not None and (person.staff_no, person.full_name) == (
+        new.staff_no.strip(),
+        person_name(new.name),
+    )
+
+
+def _taken_by(
+    session: Session, taken: Mailbox, address: Address, agency: Agency, domain: Domain
+) -> Conflict:
+    person = session.get(Person, taken.person_id) if taken.person_id else None
+    holder_agency = session.get_one(Agency, taken.agency_id)
+    about = [person.staff_no] if person else []
+    holder = f"{taken.display_name} ({', '.join([*about, holder_agency.name_vi])})"
+    # In a domain of its own the unit's name in the address would say nothing.
+    unit = "" if domain.agency_id == agency.id else agency.short_name
+    suggestion = free_address(session, address, unit)
+    return Conflict("mailbox-taken", address=address.key, holder=holder, suggestion=suggestion)
+
+
+def free_address(session: Session, address: Address, unit: str = "") -> str:
+    """An address like the given one that is free, by the rules for collisions."""
+    for local in free_forms(address.local, unit):
+        key = Address(local, address.domain).key
+        if _taken(session, key) is None:
+            return key
+    raise Conflict("no-free-address", address=address.key)
+
+
+def _person(session: Session, act: Act, agency: Agency, new: NewMailbox) -> Person:
+    """The person of that staff number, added or brought up to date."""
+    name, staff_no = person_name(new.name), new.staff_no.strip()
+    person = session.exec(select(Person).where(Person.staff_no == staff_no)).first()
+    if person is None:
+        return _add_person(session, act, agency, name, staff_no, new.title)
+    if person.full_name != name:
+        raise Conflict("staff-number-taken", staff_no=staff_no, name=person.full_name)
+    if person.left_on is not None and person.left_on <= local_date(act.at):
+        raise Conflict("person-left", staff_no=staff_no, name=name, left_on=person.left_on)
+    held = session.exec(
+        select(Mailbox).where(
+            Mailbox.person_id == person.id, Mailbox.kind == "person", Mailbox.state != "recalled"
+        )
+    ).first()
+    if held is not None:
+        raise Conflict("one-address-per-holder", name=name, staff_no=staff_no, address=held.address)
+    fields = edited_fields(person, agency_id=agency.id, title=new.title or None)
+    session.add(person)
+    recorded(session, act, Change("person", "edit", staff_no, fields, agency_code=agency.code))
+    return person
+
+
+def _add_person(
+    session: Session, act: Act, agency: Agency, name: str, staff_no: str, title: str
+) -> Person:
+    assert agency.id is not None
+    person = Person(
+        staff_no=staff_no, full_name=name, agency_id=agency.id, title=title, created_at=act.at
+    )
+    session.add(person)
+    session.flush()
+    fields = new_fields(staff_no=staff_no, full_name=name, agency=agency.code, title=title)
+    recorded(session, act, Change("person", "add", staff_no, fields, agency_code=agency.code))
+    return person
+
+
+def suspend(session: Session, act: Act, address: str) -> Change:
+    """Stop a mailbox: nobody signs in, nobody sends from it, and open sign-ins end.
+
+    `act.reason` is required. Raises NotFound `mailbox-unknown`, InputError `reason-missing`,
+    Conflict `mailbox-recalled`.
+    """
+    mailbox = get_mailbox(session, address)
+    if not act.reason.strip():
+        raise InputError("reason-missing", address=mailbox.address)
+    _require_not_recalled(mailbox)
+    if mailbox.state == "suspended":
+        return _nothing("suspend", mailbox, _code(session, mailbox))
+    fields = edited_fields(mailbox, state="suspended", suspend_reason=act.reason.strip())
+    mailbox.suspended_at = act.at
+    session.add(mailbox)
+    _end_sign_ins(session, act, mailbox)
+    return _mailbox_change(session, act, "suspend", mailbox, fields)
+
+
+def resume(session: Session, act: Act, address: str) -> Change:
+    """Open a suspended mailbox again. Raises NotFound `mailbox-unknown`, Conflict `mailbox-recalled`."""
+    mailbox = get_mailbox(session, address)
+    _require_not_recalled(mailbox)
+    if mailbox.state == "active":
+        return _nothing("resume", mailbox, _code(session, mailbox))
+    fields = edited_fields(mailbox, state="active", suspend_reason="")
+    mailbox.suspended_at = mailbox.suspended_until = None
+    session.add(mailbox)
+    return _mailbox_change(session, act, "resume", mailbox, fields)
+
+
+def set_password(
+    session: Session, act: Act, address: str, password: str, *, must_change: bool = False
+) -> Change:
+    """Replace the password of a mailbox and end its open sign-ins.
+
+    `must_change` asks for another one at the first sign-in (rule first-login-change). Takes about
+    30 ms for the hash. Raises NotFound `mailbox-unknown`; InputError `password-length`,
+    `password-content`, `password-too-long`.
+    """
+    mailbox = get_mailbox(session, address)
+    person = session.get(Person, mailbox.person_id) if mailbox.person_id else None
+    names = [mailbox.display_name, *([person.full_name] if person else [])]
+    require_good(password, local_part=mailbox.address.rpartition("@")[0], names=names)
+    assert mailbox.id is not None
+    replaced = session.connection().execute(
+        update(Credential)
+        .where(
+            col(Credential.mailbox_id) == mailbox.id,
+            col(Credential.kind) == "password",
+            col(Credential.revoked_at).is_(None),
+        )
+        .values(revoked_at=act.at)
+    )
+    session.add(
+        Credential(
+            mailbox_id=mailbox.id,
+            hash=hash_password(password),
+            must_change=must_change,
+            created_at=act.at,
+        )
+    )
+    _end_sign_ins(session, act, mailbox)
+    fields = {
+        "password": ("set" if replaced.rowcount else "", "set anew" if replaced.rowcount else "set")
+    }
+    return _mailbox_change(session, act, "edit", mailbox, fields)
+
+
+def _end_sign_ins(session: Session, act: Act, mailbox: Mailbox) -> None:
+    session.connection().execute(
+        update(WebSession)
+        .where(col(WebSession.mailbox_id) == mailbox.id, col(WebSession.ended_at).is_(None))
+        .values(ended_at=act.at)
+    )
+
+
+def _require_not_recalled(mailbox: Mailbox) -> None:
+    if mailbox.state == "recalled":
+        raise Conflict("mailbox-recalled", address=mailbox.address)
+
+
+def _code(session: Session, mailbox: Mailbox) -> str:
+    return session.get_one(Agency, mailbox.agency_id).code
+
+
+def _nothing(verb: str, mailbox: Mailbox, agency_code: str) -> Change:
+    return Change(
+        "mailbox", verb, mailbox.address, agency_code=agency_code, mailbox=mailbox.address
+    )
+
+
+def _mailbox_change(
+    session: Session, act: Act, verb: str, mailbox: Mailbox, fields: dict[str, tuple[str, str]]
+) -> Change:
+    code = _code(session, mailbox)
+    change = Change(
+        "mailbox", verb, mailbox.address, fields, agency_code=code, mailbox=mailbox.address
+    )
+    return recorded(session, act, change)

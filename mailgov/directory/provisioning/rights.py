@@ -1,0 +1,148 @@
+"""Aliases, delegations and roles."""
+
+from datetime import date
+
+from sqlmodel import Session, select
+
+from mailgov.access import ACTS
+from mailgov.addresses import Address
+from mailgov.db.models import Agency, Alias, Delegation, Domain, Mailbox, RoleGrant
+from mailgov.directory.change import Act, Change, edited_fields, new_fields, recorded
+from mailgov.directory.naming import require_local_part
+from mailgov.directory.provisioning.agencies import get_agency
+from mailgov.directory.provisioning.mailboxes import get_mailbox
+from mailgov.errors import Conflict, InputError, NotFound
+
+RIGHTS = ("read", "send-as")
+
+
+def add_alias(
+    session: Session, act: Act, *, address: str, mailbox: str, until: date | None = None
+) -> Change:
+    """Let mail to `address` reach a mailbox, and the mailbox send from it; `until` is the last day.
+
+    Raises InputError `address-not-valid`, `local-part-not-valid`, `name-reserved`; NotFound
+    `mailbox-unknown`, `domain-unknown`; Conflict `alias-taken`.
+    """
+    target = get_mailbox(session, mailbox)
+    alias = Address.parse(address.lower())
+    require_local_part(alias.local, target.kind)
+    if session.exec(select(Domain.id).where(Domain.name == alias.domain)).first() is None:
+        raise NotFound("domain-unknown", domain=alias.domain)
+    holder = session.exec(select(Mailbox.address).where(Mailbox.address == alias.key)).first()
+    existing = session.exec(select(Alias).where(Alias.address == alias.key)).first()
+    if existing is not None and existing.mailbox_id != target.id:
+        holder = session.get_one(Mailbox, existing.mailbox_id).address
+    if holder is not None:
+        raise Conflict("alias-taken", address=alias.key, holder=holder)
+    if existing is not None:
+        fields = edited_fields(existing, valid_until=until)
+        session.add(existing)
+        return _recorded(session, act, "alias", "edit", target, fields, alias.key)
+    assert target.id is not None
+    session.add(Alias(address=alias.key, mailbox_id=target.id, valid_until=until))
+    session.flush()
+    fields = new_fields(address=alias.key, mailbox=target.address, valid_until=until)
+    return _recorded(session, act, "alias", "add", target, fields, alias.key)
+
+
+def remove_alias(session: Session, act: Act, address: str) -> Change:
+    """Take an alias away. Raises InputError `address-not-valid`, NotFound `alias-unknown`."""
+    key = Address.parse(address).key
+    alias = session.exec(select(Alias).where(Alias.address == key)).first()
+    if alias is None:
+        raise NotFound("alias-unknown", address=key)
+    target = session.get_one(Mailbox, alias.mailbox_id)
+    session.delete(alias)
+    session.flush()
+    fields = {"address": (key, ""), "mailbox": (target.address, "")}
+    return _recorded(session, act, "alias", "remove", target, fields, key)
+
+
+def grant_send_as(
+    session: Session,
+    act: Act,
+    *,
+    mailbox: str,
+    holder: str,
+    rights: str = "send-as",
+    until: date | None = None,
+) -> Change:
+    """Let the holder of one mailbox use another; `until` is the last day.
+
+    Raises NotFound `mailbox-unknown`; InputError `rights-not-valid`; Conflict `delegation-to-self`.
+    """
+    if rights not in RIGHTS:
+        raise InputError("rights-not-valid", rights=rights, known=", ".join(RIGHTS))
+    used, user = get_mailbox(session, mailbox), get_mailbox(session, holder)
+    if used.id == user.id:
+        raise Conflict("delegation-to-self", address=used.address)
+    existing = session.exec(
+        select(Delegation).where(
+            Delegation.mailbox_id == used.id,
+            Delegation.holder_id == user.id,
+            Delegation.rights == rights,
+        )
+    ).first()
+    if existing is not None:
+        fields = edited_fields(existing, until=until)
+        session.add(existing)
+        return _recorded(session, act, "mailbox", "grant", used, fields)
+    assert used.id is not None
+    assert user.id is not None
+    session.add(Delegation(mailbox_id=used.id, holder_id=user.id, rights=rights, until=until))
+    session.flush()
+    fields = new_fields(holder=user.address, rights=rights, until=until)
+    return _recorded(session, act, "mailbox", "grant", used, fields)
+
+
+def grant_role(
+    session: Session,
+    act: Act,
+    *,
+    mailbox: str,
+    role: str,
+    agency: str = "",
+    until: date | None = None,
+) -> Change:
+    """Give a role over an agency and everything below it; over the whole when none is named.
+
+    Raises InputError `role-not-valid`; NotFound `mailbox-unknown`, `agency-unknown`.
+    """
+    if role not in ACTS:
+        raise InputError("role-not-valid", role=role, known=", ".join(ACTS))
+    holder = get_mailbox(session, mailbox)
+    branch: Agency | None = get_agency(session, agency) if agency else None
+    branch_id = branch.id if branch else None
+    existing = session.exec(
+        select(RoleGrant).where(
+            RoleGrant.mailbox_id == holder.id,
+            RoleGrant.role == role,
+            RoleGrant.agency_id == branch_id,
+        )
+    ).first()
+    if existing is not None:
+        fields = edited_fields(existing, until=until)
+        session.add(existing)
+        return _recorded(session, act, "role", "grant", holder, fields)
+    assert holder.id is not None
+    session.add(RoleGrant(mailbox_id=holder.id, role=role, agency_id=branch_id, until=until))
+    session.flush()
+    fields = new_fields(role=role, agency=agency or "*", until=until)
+    return _recorded(session, act, "role", "grant", holder, fields)
+
+
+def _recorded(
+    session: Session,
+    act: Act,
+    noun: str,
+    verb: str,
+    mailbox: Mailbox,
+    fields: dict[str, tuple[str, str]],
+    target: str = "",
+) -> Change:
+    code = session.get_one(Agency, mailbox.agency_id).code
+    change = Change(
+        noun, verb, target or mailbox.address, fields, agency_code=code, mailbox=mailbox.address
+    )
+    return recorded(session, act, change)
