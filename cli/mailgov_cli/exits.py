@@ -104,7 +104,10 @@ def usage_mistake(fault: Any) -> UsageMistake:
             return UsageMistake("parameter-missing", name=name, command=command)
         case "BadParameter":
             return UsageMistake(
-                "parameter-not-valid", name=name, problem=fault.message.removeprefix("Value error, "), command=command
+                "parameter-not-valid",
+                name=name,
+                problem=fault.message.removeprefix("Value error, "),
+                command=command,
             )
         case _:
             problem = fault.format_message().splitlines()[0]

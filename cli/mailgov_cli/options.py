@@ -1,6 +1,6 @@
 """Options that several commands share, described once."""
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -14,13 +14,16 @@ DryRun = Annotated[
     typer.Option("--dry-run", "-n", help="check everything, show what would change, keep nothing"),
 ]
 Reason = Annotated[str, typer.Option("--reason", help="why; kept in the ledger")]
-InAgency = Annotated[str, typer.Option("--agency", help="code of an agency; its branch is meant")]
 PasswordFile = Annotated[
     Path | None,
     typer.Option("--password-file", help="file whose first line is the password; - is stdin"),
 ]
 Since = Annotated[
     str, typer.Option("--since", help="from then on: 90m, 12h, 7d, 2026-11-21, 2026-11-21T08:00")
+]
+Until = Annotated[
+    datetime | None,
+    typer.Option("--until", formats=["%Y-%m-%d", "%d/%m/%Y"], help="last day, such as 2026-12-31"),
 ]
 LIMIT = 1000
 Limit = Annotated[int, typer.Option("--limit", min=1, help="rows at most")]
@@ -42,3 +45,8 @@ def parse_moment(text: str, now: datetime) -> datetime | None:
     except (ValueError, OverflowError):
         raise UsageMistake("moment-not-valid", text=text) from None
     return moment if moment.tzinfo else moment.replace(tzinfo=VIETNAM)
+
+
+def last_day(until: datetime | None) -> date | None:
+    """The day that `--until` names."""
+    return until.date() if until else None

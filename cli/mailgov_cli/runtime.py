@@ -158,6 +158,11 @@ class Runtime:
         if not self.quiet and not self.as_json:
             print(words.say(self.language, "say", key, **fields), file=sys.stderr)  # noqa: T201
 
+    def tell_of_more(self, rows: Sequence[Row], limit: int) -> None:
+        """Say that a list was cut at `--limit`, when there are more rows than that."""
+        if len(rows) > limit:
+            self.say("more", limit=limit)
+
     def next(self, command: str) -> None:
         """The next useful command, on stderr."""
         self.say("next", command=command)

@@ -1,0 +1,185 @@
+"""`mailgov mailbox`: who has a mailbox, and what may be done with it."""
+
+from typing import Annotated
+
+import typer
+
+from mailgov_cli.grammar import Noun
+from mailgov_cli.options import LIMIT, DryRun, Limit, PasswordFile, Reason, Until, last_day
+from mailgov_cli.runtime import read_secret, runtime
+
+app = Noun()
+
+Address = Annotated[str, typer.Argument(help="the mailbox", metavar="ADDRESS")]
+
+
+@app.command(
+    epilog="""mailgov mailbox add nvan@sonoivu.tinhmau.gov.vn --name "Nguyễn Văn An" --agency H99.02 --staff-no VC-01902
+    mailgov mailbox add vanthu@sonoivu.tinhmau.gov.vn --agency H99.02 --kind office
+    mailgov mailbox add nvan@sonoivu.tinhmau.gov.vn --name "Nguyễn Văn An" --agency H99.02 --staff-no VC-01902 --password-file -"""
+)
+def add(
+    ctx: typer.Context,
+    address: Address,
+    agency: Annotated[str, typer.Option("--agency", help="code of the agency it belongs to")],
+    name: Annotated[
+        str, typer.Option("--name", help="of the person, or shown for the office")
+    ] = "",
+    staff_no: Annotated[
+        str, typer.Option("--staff-no", help="number on the staff list; the key of the person")
+    ] = "",
+    kind: Annotated[str, typer.Option("--kind", help="person, office, post, shared")] = "person",
+    title: Annotated[str, typer.Option("--title", help="position of the person")] = "",
+    quota: Annotated[
+        int | None,
+        typer.Option("--quota", min=1, help="MiB; default: 5120, offices and shared ones 20480"),
+    ] = None,
+    interagency_only: Annotated[
+        bool, typer.Option("--interagency-only", help="takes documents of state agencies only")
+    ] = False,
+    password_file: PasswordFile = None,
+    reason: Reason = "",
+    dry_run: DryRun = False,
+) -> None:
+    """Give a mailbox to a person on the staff list, or to an office or post."""
+    from mailgov.directory.provisioning import NewMailbox, add_mailbox, set_password
+
+    run = runtime(ctx)
+    password = read_secret(run, password_file, prompt=False)
+    new = NewMailbox(
+        address=address,
+        agency=agency,
+        name=name,
+        kind=kind,
+        staff_no=staff_no,
+        title=title,
+        quota_mb=quota,
+        interagency_only=interagency_only,
+    )
+    with run.change(dry_run=dry_run) as session:
+        change = add_mailbox(session, run.act(reason), new)
+        if password and not change.nothing:
+            fields = set_password(session, run.act(reason), address, password, must_change=True)
+            change.changes.update(fields.changes)
+    run.emit_change("mailbox.add/1", change, dry_run=dry_run)
+    if not (password or change.nothing or dry_run):
+        run.say("no-password", target=change.target)
+        run.next(f"mailgov mailbox password {change.target}")
+
+
+@app.command(
+    "list",
+    epilog="""mailgov mailbox list --agency H99.02
+    mailgov mailbox list --status suspended --format csv -o tam-khoa.csv""",
+)
+def list_(
+    ctx: typer.Context,
+    agency: Annotated[str, typer.Option("--agency", help="only of this agency and all below")] = "",
+    status: Annotated[
+        str, typer.Option("--status", help="only active, suspended or recalled ones")
+    ] = "",
+    kind: Annotated[str, typer.Option("--kind", help="only person, office, post, shared")] = "",
+    limit: Limit = LIMIT,
+) -> None:
+    """Mailboxes in the order of their addresses."""
+    from mailgov.directory import listing
+
+    run = runtime(ctx)
+    with run.database.read() as session:
+        rows = listing.mailboxes(session, within=agency, state=status, kind=kind, limit=limit + 1)
+    run.emit("mailbox.list/1", rows[:limit], listing.MAILBOX_FIELDS)
+    run.tell_of_more(rows, limit)
+
+
+@app.command(epilog="mailgov mailbox show nvan@sonoivu.tinhmau.gov.vn")
+def show(ctx: typer.Context, address: Address) -> None:
+    """One mailbox: holder, agency, state, quota, aliases, rights, history."""
+    from mailgov.directory import listing
+
+    run = runtime(ctx)
+    with run.database.read() as session:
+        record = listing.mailbox(session, address)
+    run.emit("mailbox.show/1", [record], tuple(record), single=True)
+
+
+@app.command(epilog='mailgov mailbox suspend nvan@sonoivu.tinhmau.gov.vn --reason "nghỉ thai sản"')
+def suspend(
+    ctx: typer.Context,
+    address: Address,
+    reason: Annotated[str, typer.Option("--reason", help="why; kept in the ledger")],
+    dry_run: DryRun = False,
+) -> None:
+    """Stop a mailbox for a time: nobody signs in or sends; mail is still kept."""
+    from mailgov.directory.provisioning import suspend
+
+    run = runtime(ctx)
+    with run.change(dry_run=dry_run) as session:
+        change = suspend(session, run.act(reason), address)
+    run.emit_change("mailbox.suspend/1", change, dry_run=dry_run)
+    if not (change.nothing or dry_run):
+        run.next(f"mailgov mailbox resume {change.target}")
+
+
+@app.command(epilog="mailgov mailbox resume nvan@sonoivu.tinhmau.gov.vn")
+def resume(
+    ctx: typer.Context, address: Address, reason: Reason = "", dry_run: DryRun = False
+) -> None:
+    """Open a suspended mailbox again."""
+    from mailgov.directory.provisioning import resume
+
+    run = runtime(ctx)
+    with run.change(dry_run=dry_run) as session:
+        change = resume(session, run.act(reason), address)
+    run.emit_change("mailbox.resume/1", change, dry_run=dry_run)
+
+
+@app.command(
+    epilog="""mailgov mailbox password nvan@sonoivu.tinhmau.gov.vn
+    mailgov mailbox password nvan@sonoivu.tinhmau.gov.vn --password-file mat-khau.txt"""
+)
+def password(
+    ctx: typer.Context,
+    address: Address,
+    password_file: PasswordFile = None,
+    reason: Reason = "",
+    dry_run: DryRun = False,
+) -> None:
+    """Set the password of a mailbox; its holder changes it at the first sign-in."""
+    from mailgov.directory.provisioning import set_password
+    from mailgov.errors import ConsentMissing
+
+    run = runtime(ctx)
+    secret = read_secret(run, password_file, prompt=True)
+    if secret is None:
+        raise ConsentMissing("password-not-asked")
+    with run.change(dry_run=dry_run) as session:
+        change = set_password(session, run.act(reason), address, secret, must_change=True)
+    run.emit_change("mailbox.password/1", change, dry_run=dry_run)
+
+
+@app.command(
+    epilog="mailgov mailbox grant vanthu@sonoivu.tinhmau.gov.vn --to nvan@sonoivu.tinhmau.gov.vn"
+)
+def grant(
+    ctx: typer.Context,
+    address: Address,
+    to: Annotated[str, typer.Option("--to", help="mailbox of the person who may use it")],
+    rights: Annotated[str, typer.Option("--rights", help="read or send-as")] = "send-as",
+    until: Until = None,
+    reason: Reason = "",
+    dry_run: DryRun = False,
+) -> None:
+    """Let a person use another mailbox, such as that of an office."""
+    from mailgov.directory.provisioning import grant_send_as
+
+    run = runtime(ctx)
+    with run.change(dry_run=dry_run) as session:
+        change = grant_send_as(
+            session,
+            run.act(reason),
+            mailbox=address,
+            holder=to,
+            rights=rights,
+            until=last_day(until),
+        )
+    run.emit_change("mailbox.grant/1", change, dry_run=dry_run)

@@ -1,0 +1,57 @@
+"""`mailgov role`: who administers and audits which branch of the agency tree."""
+
+from typing import Annotated
+
+import typer
+
+from mailgov_cli.grammar import Noun
+from mailgov_cli.options import DryRun, Reason, Until, last_day
+from mailgov_cli.runtime import runtime
+
+app = Noun()
+
+
+@app.command(
+    epilog="""mailgov role grant lvc@thanhtra.tinhmau.gov.vn auditor --agency H99 --until 2026-12-31
+    mailgov role grant qtv@tttt.bomau.gov.vn it"""
+)
+def grant(
+    ctx: typer.Context,
+    address: Annotated[str, typer.Argument(help="mailbox of the person", metavar="ADDRESS")],
+    role: Annotated[str, typer.Argument(help="it, auditor, security-officer", metavar="ROLE")],
+    agency: Annotated[
+        str, typer.Option("--agency", help="over this agency and all below; none: everything")
+    ] = "",
+    until: Until = None,
+    reason: Reason = "",
+    dry_run: DryRun = False,
+) -> None:
+    """Give a role over a branch of the agency tree."""
+    from mailgov.directory.provisioning import grant_role
+
+    run = runtime(ctx)
+    with run.change(dry_run=dry_run) as session:
+        change = grant_role(
+            session,
+            run.act(reason),
+            mailbox=address,
+            role=role,
+            agency=agency,
+            until=last_day(until),
+        )
+    run.emit_change("role.grant/1", change, dry_run=dry_run)
+
+
+@app.command("list", epilog="mailgov role list\nmailgov role list lvc@thanhtra.tinhmau.gov.vn")
+def list_(
+    ctx: typer.Context,
+    address: Annotated[str, typer.Argument(help="only of this mailbox", metavar="[ADDRESS]")] = "",
+    agency: Annotated[str, typer.Option("--agency", help="only over this agency and below")] = "",
+) -> None:
+    """Roles with their holders, branches and last days."""
+    from mailgov.directory import listing
+
+    run = runtime(ctx)
+    with run.database.read() as session:
+        rows = listing.roles(session, mailbox=address, within=agency)
+    run.emit("role.list/1", rows, listing.ROLE_FIELDS)
