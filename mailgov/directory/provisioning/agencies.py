@@ -18,7 +18,7 @@ def get_agency(session: Session, code: str) -> Agency:
     if agency is None:
         codes = session.exec(select(Agency.code).order_by(Agency.code)).all()
         like = ", ".join(get_close_matches(code, codes, n=3)) or ", ".join(codes[:3]) or "-"
-        raise NotFound("agency-unknown", code=code, like=like)
+        raise NotFound("agency-unknown", agency=code, like=like)
     return agency
 
 
