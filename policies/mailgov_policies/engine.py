@@ -1,0 +1,68 @@
+"""The engine: every rule in force sees the facts, the gravest finding decides.
+
+Pure and deterministic. More findings never make a verdict milder, a rule that raises defers, and
+what was looked for in vain is told too.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+
+from mailgov_policies.facts import Facts
+from mailgov_policies.rule import Rule
+from mailgov_policies.rules import RULES
+from mailgov_policies.ruleset import Row, Ruleset
+from mailgov_policies.verdict import Action, Finding, Verdict
+
+RULE_FAILED = "rule-failed"  # code of the finding that stands for a rule that raised
+
+
+def judge(facts: Facts, ruleset: Ruleset, on: date, rules: Sequence[Rule] = RULES) -> Verdict:
+    """The verdict of a ruleset on a message on that day."""
+    findings: list[Finding] = []
+    passed: list[str] = []
+    for rule in rules:
+        in_force = ruleset.in_force(rule, facts.envelope, on)
+        rows = [row for row in in_force if row.mode != "off" or rule.least > Action.PASS]
+        found = gravest_of_each(f for row in rows for f in _findings(rule, row, facts))
+        findings += found
+        if rows and not found:
+            passed.append(rule.key)
+    return combine(findings, tuple(passed), ruleset.label)
+
+
+def combine(findings: Iterable[Finding], passed: tuple[str, ...], ruleset: str) -> Verdict:
+    """Findings in order of gravity, the order of rules within; the first one names the verdict."""
+    ordered = tuple(sorted(findings, key=lambda finding: -finding.action))
+    action = ordered[0].action if ordered else Action.PASS
+    code = ordered[0].code if action is not Action.PASS else ""
+    return Verdict(action, code, ordered, passed, ruleset)
+
+
+def gravest_of_each(findings: Iterable[Finding]) -> list[Finding]:
+    """The same sight judged by the rows of several agencies is one finding, the gravest."""
+    kept: dict[tuple[object, ...], Finding] = {}
+    for finding in findings:
+        sight = (finding.code, finding.where, *finding.evidence.items())
+        if sight not in kept or finding.action > kept[sight].action:
+            kept[sight] = finding
+    return list(kept.values())
+
+
+def _findings(rule: Rule, row: Row, facts: Facts) -> list[Finding]:
+    try:
+        hits = list(rule.check(facts, row.settings))
+    except Exception as exc:  # noqa: BLE001 - whatever breaks in a rule, the message waits
+        action = Action.DEFER if row.mode == "enforce" else Action.PASS
+        evidence = {"rule": rule.key, "error": type(exc).__name__}
+        return [Finding(RULE_FAILED, action, rule.key, evidence, rule.version, row.basis)]
+    return [
+        Finding(
+            code=hit.code,
+            action=max(rule.least, row.action_for(hit.evidence.get("case", ""))),
+            where=hit.where,
+            evidence=hit.evidence,
+            rule_version=rule.version,
+            basis=row.basis,
+        )
+        for hit in hits
+    ]

@@ -1,0 +1,60 @@
+"""Every rule, in the order in which findings of equal gravity are told.
+
+What must be known before anything else comes first: a secret, a message with two readings, a
+forged sender; then what is dangerous to open; then what is wrong with the document.
+"""
+
+from mailgov_policies.rule import Rule
+from mailgov_policies.rules import (
+    active_content,
+    archive_bomb,
+    authentication_failed,
+    circulation_internal,
+    disguised_file,
+    display_name_spoof,
+    document_type_permitted,
+    encrypted_archive,
+    executable,
+    file_format,
+    freemail_inbound_document,
+    freemail_outbound,
+    legacy_encoding,
+    legacy_encoding_possible,
+    lookalike_domain,
+    macro,
+    malformed,
+    message_size,
+    secret_mark,
+    sender_identity,
+    sender_official_domain,
+    unscannable,
+)
+
+RULES: tuple[Rule, ...] = (
+    secret_mark.RULE,
+    malformed.RULE,
+    sender_identity.RULE,
+    sender_official_domain.RULE,
+    authentication_failed.RULE,
+    lookalike_domain.RULE,
+    display_name_spoof.RULE,
+    freemail_inbound_document.RULE,
+    freemail_outbound.RULE,
+    circulation_internal.RULE,
+    archive_bomb.RULE,
+    disguised_file.RULE,
+    executable.RULE,
+    macro.RULE,
+    active_content.RULE,
+    encrypted_archive.RULE,
+    unscannable.RULE,
+    message_size.RULE,
+    legacy_encoding.RULE,
+    legacy_encoding_possible.RULE,
+    file_format.RULE,
+    document_type_permitted.RULE,
+)
+
+RULES_BY_KEY = {rule.key: rule for rule in RULES}
+
+__all__ = ["RULES", "RULES_BY_KEY"]

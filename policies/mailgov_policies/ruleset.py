@@ -1,0 +1,129 @@
+"""Rulesets: how grave each finding is, where and since when. Data, never code.
+
+A ruleset is a list of rows. For one message and one rule the last row that is in force and in scope
+speaks, so the rows of an agency stand after those of the default pack. How a file becomes rows is
+in `ruleset_file.py`.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from types import MappingProxyType
+from typing import Literal
+
+from mailgov_policies.facts import Envelope
+from mailgov_policies.rule import DIRECTIONS, Rule, Settings
+from mailgov_policies.verdict import Action
+
+# off: not run; record: run and written down, without consequence; enforce: run and obeyed.
+Mode = Literal["off", "record", "enforce"]
+MODES: tuple[Mode, ...] = ("off", "record", "enforce")
+
+# Keys that bind the platform and are not judged from facts. What each asks is in docs/basis.md.
+DUTIES = ("secret-no-copy",)
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """For whom a ruleset is read: the agency whose rules bind, and the kind of its mailbox."""
+
+    agency: str = ""
+    mailbox_kind: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Row:
+    """One line of a ruleset. Two rows are the same only when they are one."""
+
+    key: str
+    mode: Mode
+    action: Action
+    cases: Mapping[str, Action] = field(default_factory=lambda: MappingProxyType({}))
+    settings: Settings = field(default_factory=Settings)
+    directions: tuple[str, ...] = DIRECTIONS
+    agencies: tuple[str, ...] = ()  # branches of the agency tree; empty: all
+    mailbox_kinds: tuple[str, ...] = ()  # of recipients of inbound mail; empty: all
+    begins: date | None = None  # first day in force
+    ends: date | None = None  # last day in force
+    basis: str = ""
+    confidence: str = ""  # of the basis: sourced, derived, general (to be confirmed)
+    locked: bool = False  # rows of lower agencies may tighten it, not relax it
+    ruleset: str = ""  # name of the ruleset that it comes from
+
+    def action_for(self, case: str) -> Action:
+        """The action for a finding of that case; PASS while the row only records."""
+        if self.mode != "enforce":
+            return Action.PASS
+        return self.cases.get(case, self.action)
+
+    def applies(self, direction: str, view: View, on: date) -> bool:
+        """Whether the row is in force on that day and the view within its scope."""
+        return (
+            direction in self.directions
+            and (self.begins is None or self.begins <= on)
+            and (self.ends is None or on <= self.ends)
+            and (not self.agencies or any(in_branch(view.agency, a) for a in self.agencies))
+            and (not self.mailbox_kinds or view.mailbox_kind in self.mailbox_kinds)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Ruleset:
+    """Rows, the most general first."""
+
+    name: str
+    version: str
+    rows: tuple[Row, ...]
+    over: str = ""  # label of the ruleset that this one was laid over
+
+    @property
+    def label(self) -> str:
+        """Name and version, as verdicts repeat them: `tinh-mau 3, default 2026-11-21`."""
+        own = f"{self.name} {self.version}"
+        return f"{own}, {self.over}" if self.over else own
+
+    def of(self, key: str) -> tuple[Row, ...]:
+        """Every row of a rule, the one that speaks last at the end."""
+        return tuple(row for row in self.rows if row.key == key)
+
+    def row(self, key: str, direction: str, view: View, on: date) -> Row | None:
+        """The row that speaks, or None."""
+        for row in reversed(self.rows):
+            if row.key == key and row.applies(direction, view, on):
+                return row
+        return None
+
+    def in_force(self, rule: Rule, envelope: Envelope, on: date) -> tuple[Row, ...]:
+        """The rows that speak for those concerned by a message, each once.
+
+        Agencies that receive one message together may have different rows; then all of them
+        judge, so that no agency's row is lost because another's is milder.
+        """
+        if envelope.direction not in rule.directions:
+            return ()
+        rows = (
+            self.row(rule.key, envelope.direction, view, on) or _indispensable(rule)
+            for view in _concerned(envelope)
+        )
+        return tuple(dict.fromkeys(row for row in rows if row is not None))
+
+
+def in_branch(agency: str, branch: str) -> bool:
+    """Whether the agency is the branch's root or below it: H99.02 is in H99."""
+    return agency == branch or agency.startswith(f"{branch}.")
+
+
+def _concerned(envelope: Envelope) -> Iterator[View]:
+    """Submitted mail obeys the sender's agency, inbound mail the recipients'."""
+    if envelope.direction != "inbound" or not envelope.recipients:
+        yield View(envelope.agency)
+        return
+    for recipient in envelope.recipients:
+        yield View(recipient.agency, recipient.kind)
+
+
+def _indispensable(rule: Rule) -> Row | None:
+    """What holds for a rule that no ruleset may leave out, when one does."""
+    if rule.least is Action.PASS:
+        return None
+    return Row(rule.key, "enforce", rule.least, settings=Settings(rule.settings))
