@@ -22,7 +22,6 @@ import subprocess
 import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
-from ipaddress import ip_address
 from pathlib import Path
 
 from mailgov.config import Config
@@ -30,6 +29,7 @@ from mailgov.errors import ConfigError, Unavailable
 from mailgov.logs import logger
 from mailgov.mailstore import master
 from mailgov.mailstore.layout import SPECIAL_FOLDERS
+from mailgov.mailstore.reach import is_loopback, split
 from mailgov.mailstore.users import Change, passwd_file, write_whole
 
 VERSION = "2.3."  # the configuration language changed in 2.4
@@ -268,6 +268,8 @@ def _command(binary: str, places: Places) -> list[str]:
     if os.geteuid() == 0:
         tie += ["--reuid", places.user, "--regid", places.group, "--clear-groups"]
         tie += ["--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
+        # Without this bit access(2) asks for the user alone, and Dovecot takes folders as read-only.
+        tie += ["--securebits=+no_setuid_fixup"]
     return [*tie, program, "-F", "-c", str(places.configuration)]
 
 
@@ -288,18 +290,9 @@ def _end_leftover(folder: Path) -> None:
         os.close(handle)
 
 
-def _split(listen: str) -> tuple[str, int]:
-    host, _, port = listen.rpartition(":")
-    return host.strip("[]"), int(port)
-
-
-def is_loopback(host: str) -> bool:
-    return host == "localhost" or ip_address(host).is_loopback
-
-
 def _free_address(listen: str) -> tuple[str, int]:
     """The address to listen on, its port chosen when it was 0. Raises Unavailable `port-busy`."""
-    host, port = _split(listen)
+    host, port = split(listen)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
