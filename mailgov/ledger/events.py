@@ -42,7 +42,7 @@ class MessageAccepted(Event):
     urgency: str = ""
     recipients: int = 1
     size_bytes: int = 0
-    channel: str = "smtp"  # smtp, web
+    channel: str = "smtp"  # smtp, web; notice for those we write ourselves
     reason: str = ""  # what the writer gave for sending in spite of a warning
 
 
@@ -122,6 +122,15 @@ class RecipientRemoved(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MessageCorrupt(Event):
+    """The stored bytes are not those that were accepted: set aside, neither delivered nor bounced."""
+
+    kind: ClassVar[str] = "message.corrupt"
+
+    recipients: int = 0  # held from now on
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MessageOpened(Event):
     """The owner opened a message: an act of use."""
 
@@ -186,6 +195,7 @@ KINDS: dict[str, type[Event]] = {
         RecipientDeferred,
         RecipientBounced,
         RecipientRemoved,
+        MessageCorrupt,
         MessageOpened,
         DraftWritten,
         SignIn,

@@ -1,109 +1,34 @@
-"""The queue in the database: acceptance, claims under fenced leases, results."""
+"""The queue as those see it who deliver."""
 
 import asyncio
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
 
-from sqlalchemy import insert
-from sqlmodel import Session, col
+from sqlalchemy import func, select
+from sqlmodel import Session
 
+from mailgov import faults
 from mailgov.clock import Clock
 from mailgov.config import Delivery
 from mailgov.db import Database
-from mailgov.db.models import MessageRow, RecipientRow, VerdictRow
-from mailgov.queue.item import NewMessage
-from mailgov.queue.spool import Spool
-from mailgov_policies.verdict import Verdict
+from mailgov.db.models import MessageRow
+from mailgov.logs import logger
+from mailgov.message import Body
+from mailgov.queue import claims, results
+from mailgov.queue.item import Notice, QueuedMessage, QueueItem, Result
+from mailgov.queue.spool import Spool, is_intact
+from mailgov.queue.tables import MESSAGE, RECIPIENT
 
+ORPHAN_AGE = timedelta(hours=24)
+"""Files without a row are kept this long: their transaction may still be under way."""
 
-def enqueue(session: Session, new: NewMessage) -> None:
-    """Store a judged message in the caller's transaction: message, verdict, recipients.
+_SWEEP_BATCH = 500
 
-    The body must be safe already (`Spool.keep`). The ledger event is the caller's.
-    """
-    connection = session.connection()
-    connection.execute(insert(MessageRow), _message_values(new))
-    verdict_id = connection.execute(
-        insert(VerdictRow).returning(col(VerdictRow.id)), _verdict_values(new)
-    ).scalar_one()
-    assert verdict_id is not None
-    connection.execute(insert(RecipientRow), _recipient_values(new, verdict_id))
-
-
-def _message_values(new: NewMessage) -> dict[str, Any]:
-    envelope, document = new.envelope, new.document
-    return {
-        "id": new.queue_id,
-        "direction": envelope.direction,
-        "mail_from": str(envelope.mail_from) if envelope.mail_from else "",
-        "login": envelope.login.key if envelope.login else "",
-        "agency_code": new.agency_code,
-        "client_ip": envelope.client.ip,
-        "message_id": new.message_id,
-        "header_from": new.header_from,
-        "smtputf8": envelope.smtputf8,
-        "envid": envelope.envid,
-        "ret": envelope.ret,
-        "document_category": document.category if document else "",
-        "document_type": document.type if document else "",
-        "document_number": document.number if document else "",
-        "document_symbol": document.symbol if document else "",
-        "urgency": document.urgency if document else "",
-        "size_bytes": new.size_bytes,
-        "content_sha256": new.body.sha256,
-        "prefix": new.prefix,
-        "content": None if new.spool_name else new.body.read(),
-        "spool_name": new.spool_name,
-        "state": "intact",
-        "accepted_at": new.accepted_at,
-    }
-
-
-def _verdict_values(new: NewMessage) -> dict[str, Any]:
-    return {
-        "message_id": new.queue_id,
-        "action": new.verdict.action.label,
-        "code": new.verdict.code,
-        "findings": _findings(new.verdict),
-        "ruleset": new.verdict.ruleset,
-        "judged_at": new.accepted_at,
-    }
-
-
-def _findings(verdict: Verdict) -> list[dict[str, Any]]:
-    return [
-        {
-            "code": finding.code,
-            "action": finding.action.label,
-            "where": finding.where,
-            "evidence": dict(finding.evidence),
-            "rule_version": finding.rule_version,
-            "basis": finding.basis,
-        }
-        for finding in verdict.findings
-    ]
-
-
-def _recipient_values(new: NewMessage, verdict_id: int) -> list[dict[str, Any]]:
-    return [
-        {
-            "message_id": new.queue_id,
-            "verdict_id": verdict_id,
-            "address": recipient.address,
-            "original": recipient.original,
-            "notify": ",".join(sorted(recipient.notify)),
-            "destination": recipient.destination,
-            "mailbox_id": recipient.mailbox_id,
-            "state": recipient.state,
-            "attempts": 0,
-            "next_attempt_at": new.accepted_at,
-            "queued_at": new.accepted_at,
-        }
-        for recipient in new.recipients
-    ]
+log = logger("queue")
 
 
 class Queue:
-    """The queue as the deliverers see it.
+    """Claims, contents and results. One for each process.
 
     Methods raise Unavailable `database-unavailable` when the database can't serve.
     """
@@ -114,7 +39,144 @@ class Queue:
         self._settings = settings
         self._clock = clock
         self._woken = asyncio.Event()
+        self._served_last = ""
 
     def wake(self) -> None:
-        """Say that something is due; call it in the event loop of the deliverers."""
+        """Say that something is due; call it in the event loop of those who deliver."""
         self._woken.set()
+
+    async def wait(self, seconds: float) -> None:
+        """Return when somebody wakes the queue, or after `seconds`."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._woken.wait()
+        except TimeoutError:
+            return
+        self._woken.clear()
+
+    async def recover(self) -> None:
+        """At the start: what the process before us had under way is due at once.
+
+        Only on SQLite, where one process delivers. Elsewhere others may be at work, and leases end
+        by themselves.
+        """
+        if self._database.is_sqlite:
+            now = self._clock()
+            count = await self._database.submit(lambda session: results.release_all(session, now))
+            log.info("queue.recovered", recipients=count)
+
+    async def claim(
+        self, messages: int, room: Callable[[str], int] | None = None
+    ) -> list[QueueItem]:
+        """Lease due recipients of at most so many messages; destinations take turns.
+
+        `room` says how many more messages a destination may have under way; default
+        `settings.per_destination`.
+        """
+        now = self._clock()
+        claim = claims.Claim(
+            now=now,
+            lease_until=now + timedelta(seconds=self._settings.lease_seconds),
+            messages=messages,
+            room=room or (lambda _: self._settings.per_destination),
+            after=self._served_last,
+        )
+        items = await self._database.submit(lambda session: claims.take(session, claim))
+        if items:
+            self._served_last = items[-1].destination
+            faults.point("D1")
+        return items
+
+    async def next_due(self) -> datetime | None:
+        """When the next recipient is due or the next lease ends; None for an empty queue."""
+        query = select(func.min(RECIPIENT.c.next_attempt_at)).where(RECIPIENT.c.state == "queued")
+        return await self._database.query(
+            lambda session: session.connection().execute(query).scalar_one()
+        )
+
+    async def load(self, message: QueuedMessage) -> Body | None:
+        """The content of a message, checked against length and hash.
+
+        None when they do not match: then the message is set aside, neither delivered nor bounced.
+        """
+        row = await self._database.query(
+            lambda session: session.get_one(MessageRow, message.queue_id)
+        )
+        body = self._spool.open(row)
+        if await asyncio.to_thread(is_intact, body):
+            return body
+        log.error("message.corrupt", queue_id=message.queue_id, spool_name=row.spool_name)
+        now = self._clock()
+        await self._database.submit(lambda session: results.set_aside(session, message, now))
+        return None
+
+    async def are_ours(self, items: Sequence[QueueItem]) -> bool:
+        """Whether all items still belong to this attempt: nobody else claimed or removed them."""
+        ours = await self._database.query(lambda session: results.count_ours(session, items))
+        return ours == len(items)
+
+    async def settle(
+        self, outcome: Sequence[Result], notices: Sequence[Notice] = ()
+    ) -> list[Result]:
+        """Write results, events and notices in one transaction; those that counted.
+
+        A result whose lease went to another, or whose recipient was removed, changes nothing.
+        """
+        now = self._clock()
+        faults.point("D7")
+        counted = await self._database.submit(
+            lambda session: results.settle(session, outcome, notices, now)
+        )
+        for result in outcome:
+            if result not in counted:
+                log.warning("lease.lost", queue_id=result.item.message.queue_id, state=result.state)
+        await self._finish({r.item.message.queue_id for r in counted if r.state != "queued"})
+        if notices:
+            self.wake()
+        return counted
+
+    async def _finish(self, queue_ids: Iterable[str]) -> None:
+        """Close what has ended, then remove the bodies: never a row without its body."""
+        ids = sorted(queue_ids)
+        if not ids:
+            return
+        now = self._clock()
+        names = await self._database.submit(lambda session: results.finish(session, ids, now))
+        for name in names:
+            faults.point("D8")
+            await asyncio.to_thread(self._spool.remove, name)
+
+    async def release(self, items: Sequence[QueueItem]) -> None:
+        """Give leases back unused."""
+        now = self._clock()
+        await self._database.submit(lambda session: results.release(session, items, now))
+
+    async def sweep_orphans(self) -> int:
+        """Remove bodies that no open message names, and close what a crash left open.
+
+        Returns how many files went. Files younger than a day stay.
+        """
+        before = self._clock() - ORPHAN_AGE
+        await self._finish(
+            await self._database.query(lambda session: results.unfinished(session, before))
+        )
+        names = await asyncio.to_thread(lambda: list(self._spool.names(older_than=before)))
+        swept = 0
+        for at in range(0, len(names), _SWEEP_BATCH):
+            swept += await self._sweep(names[at : at + _SWEEP_BATCH])
+        return swept
+
+    async def _sweep(self, names: Sequence[str]) -> int:
+        orphans = set(names) - await self._database.query(lambda session: _needed(session, names))
+        for name in orphans:
+            faults.point("D9")
+            await asyncio.to_thread(self._spool.remove, name)
+        return len(orphans)
+
+
+def _needed(session: Session, names: Sequence[str]) -> set[str]:
+    """Those of the names that open messages bear."""
+    query = select(MESSAGE.c.spool_name).where(
+        MESSAGE.c.id.in_([name.rpartition("/")[2] for name in names]), MESSAGE.c.done_at.is_(None)
+    )
+    return set(session.connection().execute(query).scalars())

@@ -33,6 +33,6 @@ class DkimKey(SQLModel, table=True):
     algorithm: str = "rsa2048"  # rsa2048, ed25519
     public_key: str  # base64, as in the p= tag
     file_name: str  # below keys/ in the data folder
-    state: str = "active"  # active signs, retired stays published
+    state: str = "active"  # pending waits for DNS, active signs, retired stays published
     created_at: datetime = Field(default_factory=utc_now, sa_type=Moment)
     retired_at: datetime | None = Field(default=None, sa_type=Moment)

@@ -7,7 +7,7 @@ in one transaction with its ledger event.
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Column, Index, LargeBinary
+from sqlalchemy import JSON, BigInteger, Column, ForeignKey, Index, Integer, LargeBinary
 from sqlmodel import Field, SQLModel
 
 from mailgov.clock import utc_now
@@ -44,9 +44,11 @@ class MessageRow(SQLModel, table=True):
     )  # trace and signature fields, before the content
     content: bytes | None = Field(default=None, sa_column=Column(LargeBinary))  # up to 256 KiB
     spool_name: str = ""  # larger contents: file below spool/
-    state: str = "intact"  # intact, corrupt
+    state: str = "intact"  # intact, corrupt: the bytes are not those accepted; recipients are held
     accepted_at: datetime = Field(default_factory=utc_now, sa_type=Moment, index=True)
-    done_at: datetime | None = Field(default=None, sa_type=Moment)  # every recipient has an end
+    done_at: datetime | None = Field(  # every recipient has an end; the content is gone
+        default=None, sa_type=Moment, index=True
+    )
 
 
 class VerdictRow(SQLModel, table=True):
@@ -54,7 +56,10 @@ class VerdictRow(SQLModel, table=True):
 
     __tablename__ = "verdict"
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int | None = Field(
+        default=None,
+        sa_column=Column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    )
     message_id: str = Field(foreign_key="message.id", unique=True)
     action: str  # pass, tag, warn, hold, quarantine
     code: str = ""  # gravest finding
@@ -68,15 +73,20 @@ class RecipientRow(SQLModel, table=True):
 
     __tablename__ = "recipient"
     __table_args__ = (
+        # When is anything due next; who is due at a destination; what else of that message is.
         Index("ix_recipient_due", "state", "next_attempt_at"),
-        Index("ix_recipient_destination", "destination", "state"),
+        Index("ix_recipient_destination", "state", "destination", "next_attempt_at"),
+        Index("ix_recipient_message", "message_id", "destination", "state"),
     )
 
-    id: int | None = Field(default=None, primary_key=True)
-    message_id: str = Field(foreign_key="message.id", index=True)
-    verdict_id: int = Field(
-        foreign_key="verdict.id", nullable=False
-    )  # none is deliverable unjudged
+    id: int | None = Field(
+        default=None,
+        sa_column=Column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    )
+    message_id: str = Field(foreign_key="message.id")
+    verdict_id: int = Field(  # none is deliverable unjudged
+        sa_column=Column(BigInteger, ForeignKey("verdict.id"), nullable=False)
+    )
     address: str
     original: str = ""  # ORCPT
     notify: str = ""  # RFC 3461, comma-separated; empty: default

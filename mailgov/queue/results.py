@@ -1,0 +1,222 @@
+"""Writing down what came of an attempt: recipient, ledger and notices in one transaction.
+
+Only the holder of the lease may write: a result counts while the recipient is queued and still has
+the attempt number under which it was claimed.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection, exists, func, select, tuple_, update
+from sqlmodel import Session
+
+from mailgov import ledger
+from mailgov.ledger import Event
+from mailgov.ledger.events import (
+    MessageAccepted,
+    MessageCorrupt,
+    RecipientBounced,
+    RecipientDeferred,
+    RecipientDelivered,
+)
+from mailgov.queue.acceptance import enqueue
+from mailgov.queue.item import MAILBOX as LOCAL
+from mailgov.queue.item import Notice, QueuedMessage, QueueItem, Result
+from mailgov.queue.tables import MESSAGE, RECIPIENT
+
+OPEN_STATES = ("queued", "held")
+"""States of recipients that have no end yet."""
+
+
+def settle(
+    session: Session, results: Sequence[Result], notices: Sequence[Notice], now: datetime
+) -> list[Result]:
+    """Write results and the notices about them; those that counted, in order."""
+    connection = session.connection()
+    delayed = {
+        about for notice in notices for about, kind in notice.about.items() if kind == "delay"
+    }
+    counted = [
+        result
+        for result in results
+        if _write(connection, result, now, is_delay_told=result.item.recipient_id in delayed)
+    ]
+    told = {result.item.recipient_id for result in counted}
+    sent = [notice for notice in notices if not told.isdisjoint(notice.about)]
+    ledger.record(session, *(_event(result, sent, now) for result in counted))
+    for notice in sent:
+        enqueue(session, notice.message)
+        ledger.record(session, _accepted(notice))
+    return counted
+
+
+def _write(connection: Connection, result: Result, now: datetime, *, is_delay_told: bool) -> bool:
+    values = {
+        "state": result.state,
+        "last_reply": result.reply,
+        "lease_until": None,
+        "next_attempt_at": result.next_attempt_at,
+        "done_at": None if result.state == "queued" else now,
+    }
+    if is_delay_told:
+        values["delay_notified_at"] = now
+    written = connection.execute(
+        update(RECIPIENT)
+        .where(
+            RECIPIENT.c.id == result.item.recipient_id,
+            RECIPIENT.c.attempts == result.item.attempt,
+            RECIPIENT.c.state == "queued",
+        )
+        .values(values)
+    )
+    return written.rowcount == 1
+
+
+def _event(result: Result, notices: Iterable[Notice], now: datetime) -> Event:
+    item, message = result.item, result.item.message
+    mailbox = item.mailbox.key if item.mailbox else ""
+    recipient = str(item.address)
+    match result.state:
+        case "delivered":
+            return RecipientDelivered(
+                at=now,
+                message_id=message.queue_id,
+                mailbox=mailbox,
+                agency_code=message.agency_code,
+                recipient=recipient,
+                local=item.destination == LOCAL,
+                reply=result.reply,
+                seconds=(now - message.accepted_at).total_seconds(),
+                attempt=item.attempt,
+            )
+        case "queued":
+            assert result.next_attempt_at is not None
+            return RecipientDeferred(
+                at=now,
+                message_id=message.queue_id,
+                mailbox=mailbox,
+                agency_code=message.agency_code,
+                recipient=recipient,
+                reply=result.reply,
+                attempt=item.attempt,
+                next_attempt_at=result.next_attempt_at.isoformat(),
+            )
+        case "bounced":
+            return RecipientBounced(
+                at=now,
+                message_id=message.queue_id,
+                mailbox=mailbox,
+                agency_code=message.agency_code,
+                recipient=recipient,
+                reply=result.reply,
+                attempt=item.attempt,
+                notice=_notice_about(item, notices),
+            )
+
+
+def _notice_about(item: QueueItem, notices: Iterable[Notice]) -> str:
+    ids = (n.message.queue_id for n in notices if n.about.get(item.recipient_id) == "failure")
+    return next(ids, "")
+
+
+def _accepted(notice: Notice) -> Event:
+    new = notice.message
+    return MessageAccepted(
+        at=new.accepted_at,
+        message_id=new.queue_id,
+        agency_code=new.agency_code,
+        actor="deliver",
+        direction=new.envelope.direction,
+        action=new.verdict.action.label,
+        recipients=len(new.recipients),
+        size_bytes=new.size_bytes,
+        channel="notice",
+    )
+
+
+def finish(session: Session, queue_ids: Iterable[str], now: datetime) -> list[str]:
+    """Close messages whose recipients all have an end; the content goes. Names of spool files.
+
+    A transaction of its own, after that of the results: of two deliverers who end the last two
+    recipients at once, the later one sees both.
+    """
+    is_open = exists().where(
+        RECIPIENT.c.message_id == MESSAGE.c.id, RECIPIENT.c.state.in_(OPEN_STATES)
+    )
+    closed = session.connection().execute(
+        update(MESSAGE)
+        .where(MESSAGE.c.id.in_(sorted(set(queue_ids))), MESSAGE.c.done_at.is_(None), ~is_open)
+        .values(done_at=now, content=None)
+        .returning(MESSAGE.c.spool_name)
+    )
+    return [name for name in closed.scalars() if name]
+
+
+def unfinished(session: Session, before: datetime, count: int = 1000) -> list[str]:
+    """Messages that a crash kept from being closed: no recipient is open, yet they are not done."""
+    is_open = exists().where(
+        RECIPIENT.c.message_id == MESSAGE.c.id, RECIPIENT.c.state.in_(OPEN_STATES)
+    )
+    query = select(MESSAGE.c.id).where(
+        MESSAGE.c.done_at.is_(None), MESSAGE.c.accepted_at < before, ~is_open
+    )
+    query = query.limit(count)
+    return list(session.connection().execute(query).scalars())
+
+
+def count_ours(session: Session, items: Sequence[QueueItem]) -> int:
+    """How many of the items still belong to this attempt."""
+    fence = tuple_(RECIPIENT.c.id, RECIPIENT.c.attempts)
+    query = (
+        select(func.count())
+        .select_from(RECIPIENT)
+        .where(
+            fence.in_([(item.recipient_id, item.attempt) for item in items]),
+            RECIPIENT.c.state == "queued",
+        )
+    )
+    return session.connection().execute(query).scalar_one()
+
+
+def release(session: Session, items: Iterable[QueueItem], now: datetime) -> None:
+    """Give leases back: the recipients are due at once."""
+    fence = tuple_(RECIPIENT.c.id, RECIPIENT.c.attempts)
+    session.connection().execute(
+        update(RECIPIENT)
+        .where(
+            fence.in_([(item.recipient_id, item.attempt) for item in items]),
+            RECIPIENT.c.state == "queued",
+        )
+        .values(lease_until=None, next_attempt_at=now)
+    )
+
+
+def release_all(session: Session, now: datetime) -> int:
+    """Give every lease back, because no other deliverer can hold one. How many there were."""
+    released = session.connection().execute(
+        update(RECIPIENT)
+        .where(RECIPIENT.c.state == "queued", RECIPIENT.c.lease_until.is_not(None))
+        .values(lease_until=None, next_attempt_at=now)
+    )
+    return released.rowcount
+
+
+def set_aside(session: Session, message: QueuedMessage, now: datetime) -> None:
+    """Hold what is left of a message whose bytes are not those that were accepted."""
+    connection = session.connection()
+    connection.execute(
+        update(MESSAGE).where(MESSAGE.c.id == message.queue_id).values(state="corrupt")
+    )
+    held = connection.execute(
+        update(RECIPIENT)
+        .where(RECIPIENT.c.message_id == message.queue_id, RECIPIENT.c.state == "queued")
+        .values(state="held", lease_until=None, next_attempt_at=None)
+    )
+    event = MessageCorrupt(
+        at=now,
+        message_id=message.queue_id,
+        agency_code=message.agency_code,
+        actor="deliver",
+        recipients=held.rowcount,
+    )
+    ledger.record(session, event)
