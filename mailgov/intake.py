@@ -17,6 +17,7 @@ from typing import Literal, Protocol
 from sqlmodel import Session
 
 from mailgov import faults
+from mailgov.authentication import NOT_CHECKED, Authenticated
 from mailgov.clock import Clock, local_date
 from mailgov.config import Config
 from mailgov.content.header_block import HeaderBlock, split_header
@@ -54,8 +55,8 @@ class Reader(Protocol):
 class Authenticator(Protocol):
     """What the gate asks of the checks on inbound mail."""
 
-    async def check(self, envelope: Envelope, header: bytes, body: Body) -> "Authenticated":
-        """SPF, DKIM and DMARC as far as configured. Raises Unavailable when DNS can't answer."""
+    async def check(self, header: bytes, body: Body, from_domain: str) -> Authenticated:
+        """Whether the message comes from where its From field says."""
 
 
 class Signing(Protocol):
@@ -63,14 +64,6 @@ class Signing(Protocol):
 
     async def sign(self, header: bytes, body: Body, domain: str) -> bytes | None:
         """A DKIM-Signature field to prepend; None when the domain has no key."""
-
-
-@dataclass(frozen=True, slots=True)
-class Authenticated:
-    """Results for the rules, and the field that tells the reader's program (RFC 8601)."""
-
-    results: facts.Authentication
-    field: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +114,9 @@ class Intake:
         try:
             async with asyncio.timeout(self.config.limits.decision_seconds):
                 body, header = await self._cleaned(envelope, body)
-                authenticated = await self._authenticated(envelope, header, body)
-                judgement = await self._judged(envelope, body, authenticated.results)
+                content = await self.readers.read(body)
+                authenticated = await self._authenticated(envelope, header, body, content)
+                judgement = await self._judged(envelope, content, authenticated.results)
                 faults.point("A6")
                 outcome = Outcome(judgement.facts, judgement.verdict, queue_id)
                 if outcome.accepted:
@@ -144,14 +138,13 @@ class Intake:
 
     async def check(self, envelope: Envelope, body: Body) -> Judgement:
         """What would become of a message, before it is sent. Raises Unavailable."""
-        return await self._judged(envelope, body, facts.Authentication())
+        content = await self.readers.read(body)
+        return await self._judged(envelope, content, facts.Authentication())
 
     async def _judged(
-        self, envelope: Envelope, body: Body, authentication: facts.Authentication
+        self, envelope: Envelope, content: facts.Content, authentication: facts.Authentication
     ) -> Judgement:
-        known, content = await asyncio.gather(
-            self.directory.envelope_facts(envelope, authentication), self.readers.read(body)
-        )
+        known = await self.directory.envelope_facts(envelope, authentication)
         known = replace(known, max_content_bytes=self.config.limits.content_bytes)
         found = Facts(known, content)
         verdict = judge(found, self.ruleset, local_date(self.clock()))
@@ -168,11 +161,12 @@ class Intake:
         return cleaned, kept
 
     async def _authenticated(
-        self, envelope: Envelope, header: HeaderBlock, body: Body
+        self, envelope: Envelope, header: HeaderBlock, body: Body, content: facts.Content
     ) -> Authenticated:
         if envelope.direction != "inbound":
-            return Authenticated(facts.Authentication(), b"")
-        return await self.authenticator.check(envelope, header.raw, body)
+            return NOT_CHECKED
+        author = next(iter(content.header.from_), None)
+        return await self.authenticator.check(header.raw, body, author.domain if author else "")
 
     async def _prefix(
         self,
@@ -262,9 +256,7 @@ def _with_header(spool: Spool, body: Body, old: HeaderBlock, new: HeaderBlock) -
     return writer.finish()
 
 
-def _unwanted_fields(
-    header: HeaderBlock, envelope: Envelope, authserv_id: str
-) -> frozenset[int]:
+def _unwanted_fields(header: HeaderBlock, envelope: Envelope, authserv_id: str) -> frozenset[int]:
     """Positions of fields to drop.
 
     Bcc of submissions (RFC 5322, 3.6.3), Return-Path (RFC 5321, 4.4: ours to write at delivery),
@@ -285,9 +277,7 @@ def _unwanted_fields(
     )
 
 
-def _missing_fields(
-    header: HeaderBlock, queue_id: str, hostname: str, now: datetime
-) -> bytes:
+def _missing_fields(header: HeaderBlock, queue_id: str, hostname: str, now: datetime) -> bytes:
     """Date and Message-ID for clients that left them to us (RFC 6409, 8.2 and 8.3)."""
     names = {name for name, _ in header.fields}
     fields = b""
@@ -338,9 +328,7 @@ def _new_message(
     )
 
 
-def _new_recipients(
-    outcome: Outcome, envelope: Envelope, *, held: bool
-) -> Iterable[NewRecipient]:
+def _new_recipients(outcome: Outcome, envelope: Envelope, *, held: bool) -> Iterable[NewRecipient]:
     known = outcome.facts.envelope.recipients
     for recipient, fact in zip(envelope.recipients, known, strict=True):
         yield NewRecipient(

@@ -68,11 +68,13 @@ def build(config: Config, *, clock: Clock = utc_now, resolver: Resolver | None =
     """Wire the parts. Nothing is opened or started yet; `running` does that."""
     database = open_database(config)
     resolver = resolver or DnsResolver(config.dns)
-    directory = Directory(database, clock, config)
+    directory = Directory(
+        database, clock, config.limits, official_suffixes=config.site.official_suffixes
+    )
     readers = ReaderPool(config.readers)
     spool = Spool(config.data.path / "spool")
     queue = Queue(database, spool, config.delivery, clock)
-    signer = Signer(database, config.data.path / "keys")
+    signer = Signer(database, config.data.path / "keys", clock)
     ruleset = ruleset_in_force(config)
     intake = Intake(
         config=config,
@@ -80,7 +82,9 @@ def build(config: Config, *, clock: Clock = utc_now, resolver: Resolver | None =
         database=database,
         directory=directory,
         readers=readers,
-        authenticator=InboundAuthentication(config, resolver),
+        authenticator=InboundAuthentication(
+            config.authserv_id, resolver, clock, enabled=config.policy.verify_inbound
+        ),
         ruleset=ruleset,
         signer=signer,
         spool=spool,

@@ -1,0 +1,5 @@
+"""`python -m mailgov_cli`: the same as `mailgov`."""
+
+from mailgov_cli.app import app
+
+app()
