@@ -424,6 +424,16 @@ class MailboxClient:
                         return content
         raise NotFound("message-missing", folder=folder)
 
+    async def flags(self, folder: str, uidvalidity: int, uid: int) -> frozenset[str]:
+        """The flags of a message. Raises NotFound `message-missing`."""
+        async with self._opened(folder) as connection:
+            if connection.uidvalidity == uidvalidity:
+                answer = await _must(connection.command("UID FETCH", str(uid), "(UID FLAGS)"))
+                for row in _fetched(answer.units):
+                    if row.get(b"UID") == uid:
+                        return frozenset(_canonical(flag) for flag in row.get(b"FLAGS", ()))
+        raise NotFound("message-missing", folder=folder)
+
     async def uidvalidity(self, folder: str) -> int:
         """The value under which UIDs of the folder hold (RFC 3501, 2.3.1.1)."""
         async with self._connection() as connection:
