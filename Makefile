@@ -9,13 +9,16 @@ BIN := $(VENV)/bin
 ARGS ?=
 PYTEST_ARGS ?=
 
-.PHONY: run test install install-all check lock packages screenshots clean
+.PHONY: run test test-wheel install install-all check lock packages screenshots clean
 
 run: $(VENV)/installed
 	@$(BIN)/mailgov demo $(ARGS)
 
 test: packages $(VENV)/installed-all check
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-wheel: packages $(VENV)/installed-all
+	tools/test-wheel $(BIN)/python $(PYTEST_ARGS)
 
 check: $(VENV)/installed-all
 	$(BIN)/ruff format --check .
