@@ -76,7 +76,7 @@ class RecipientRow(SQLModel, table=True):
         # When is anything due next; who is due at a destination; what else of that message is.
         Index("ix_recipient_due", "state", "next_attempt_at"),
         Index("ix_recipient_destination", "state", "destination", "next_attempt_at"),
-        Index("ix_recipient_message", "message_id", "destination", "state"),
+        Index("ix_recipient_message", "message_id", "destination", "state", "next_attempt_at"),
     )
 
     id: int | None = Field(

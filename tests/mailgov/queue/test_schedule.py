@@ -1,0 +1,58 @@
+"""When to try again, and when to stop."""
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailgov.config import Delivery
+from mailgov.queue.schedule import is_delay_notice_due, next_attempt
+from tests.mailgov.queue.samples import NOON
+
+SETTINGS = Delivery()
+
+
+@pytest.mark.parametrize(
+    ("attempts", "minutes"),
+    [(1, 5), (2, 10), (3, 20), (4, 40), (5, 80), (6, 120), (7, 120), (60, 120)],
+)
+def test_waits_double_up_to_two_hours(attempts: int, minutes: int) -> None:
+    at = next_attempt(NOON, NOON, attempts, SETTINGS, lambda: 0.5)
+    assert at == NOON + timedelta(minutes=minutes)
+
+
+@given(chance=st.floats(0, 1), attempts=st.integers(1, 100))
+def test_waits_vary_by_a_fifth(chance: float, attempts: int) -> None:
+    at = next_attempt(NOON, NOON, attempts, SETTINGS, lambda: chance)
+    even = next_attempt(NOON, NOON, attempts, SETTINGS, lambda: 0.5)
+    assert at is not None
+    assert even is not None
+    assert 0.8 * (even - NOON) <= at - NOON <= 1.2 * (even - NOON)
+
+
+def test_the_last_attempt_is_at_five_days_and_none_after() -> None:
+    end = NOON + timedelta(days=5)
+    late = end - timedelta(minutes=30)
+    assert next_attempt(late, NOON, 60, SETTINGS, lambda: 0.5) == end
+    assert next_attempt(end, NOON, 61, SETTINGS, lambda: 0.5) is None
+
+
+@given(chance=st.floats(0, 1))
+def test_a_message_is_tried_all_five_days_through(chance: float) -> None:
+    at, attempts = NOON, 0
+    while True:
+        attempts += 1
+        following = next_attempt(at, NOON, attempts, SETTINGS, lambda: chance)
+        if following is None:
+            break
+        assert following > at
+        at = following
+    assert at == NOON + timedelta(days=5)
+    assert attempts < 100
+
+
+def test_the_sender_hears_of_a_delay_after_four_hours() -> None:
+    four = NOON + timedelta(hours=4)
+    assert not is_delay_notice_due(four - timedelta(seconds=1), NOON, SETTINGS)
+    assert is_delay_notice_due(four, NOON, SETTINGS)
