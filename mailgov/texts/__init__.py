@@ -1,55 +1,52 @@
 """Words as data: one entry per code in vi.toml and en.toml.
 
-`[rule.<key>]` has title, reason (one sentence with {places}), basis, steps for webmail,
-thunderbird, outlook, phone. `[error.<code>]` has text and mend. `[notice.…]` holds the words of
-delivery status notices. Both files have the same entries; a test compares them.
+`[rule.<key>]` has title, reason (one sentence with {places}), basis, help, under `cases` the reason
+of each case of its own, and under `steps` lists for webmail, thunderbird, outlook, phone.
+`[error.<code>]` has text and mend. `[notice.…]` holds the words of delivery status notices. Both
+files have the same entries; a test compares them.
 """
 
-import tomllib
 import unicodedata
 from collections.abc import Mapping
-from functools import cache
-from importlib.resources import files
-from typing import Any, Literal
 
 from mailgov.errors import MailgovError
+from mailgov.texts.entries import LANGUAGES, Language, catalogue, entry, fill, words
+from mailgov.texts.evidence import evidence_in_words, place, ruleset_problems
 
-Language = Literal["vi", "en"]
-LANGUAGES: tuple[Language, ...] = ("vi", "en")
-
-
-class _Fields(dict[str, Any]):
-    def __missing__(self, key: str) -> str:
-        return "…"  # a text must never fail for want of a field
-
-
-@cache
-def catalogue(language: Language) -> Mapping[str, Any]:
-    """The whole file of a language."""
-    return tomllib.loads(files(__package__).joinpath(f"{language}.toml").read_text("utf-8"))
-
-
-def entry(language: Language, path: str) -> Mapping[str, Any]:
-    """The table at `rule.legacy-encoding` and the like; empty when there is none."""
-    found: Any = catalogue(language)
-    for step in path.split("."):
-        found = found.get(step) if isinstance(found, dict) else None
-    return found if isinstance(found, dict) else {}
-
-
-def words(language: Language, path: str, /, **fields: Any) -> str:
-    """The text at `error.config-missing.text` and the like, its places filled.
-
-    An unknown path gives the path itself, so that a missing text is seen and nothing fails.
-    """
-    table, _, key = path.rpartition(".")
-    text = entry(language, table).get(key)
-    return text.format_map(_Fields(fields)) if isinstance(text, str) else path
+__all__ = [
+    "LANGUAGES",
+    "Language",
+    "catalogue",
+    "entry",
+    "evidence_in_words",
+    "fill",
+    "place",
+    "rule_sentence",
+    "rule_steps",
+    "ruleset_problems",
+    "tell",
+    "without_marks",
+    "words",
+]
 
 
 def rule_sentence(language: Language, code: str, evidence: Mapping[str, str]) -> str:
-    """Why a rule struck, in one sentence."""
-    return words(language, f"rule.{code}.reason", **evidence)
+    """Why a rule struck, in one sentence; evidence that is an id is put into words.
+
+    Evidence may come from strangers: control characters are dropped, long values cut.
+    """
+    shown = evidence_in_words(language, evidence)
+    case = f"rule.{code}.cases.{evidence.get('case', '')}"
+    sentence = words(language, case, **shown)
+    if sentence == case:
+        sentence = words(language, f"rule.{code}.reason", **shown)
+    return sentence[:1].upper() + sentence[1:]
+
+
+def rule_steps(language: Language, code: str, program: str) -> tuple[str, ...]:
+    """What to do, step by step, in `webmail`, `thunderbird`, `outlook` or on the `phone`."""
+    steps = entry(language, f"rule.{code}.steps").get(program, ())
+    return tuple(steps) if isinstance(steps, list) else ()
 
 
 def tell(error: MailgovError, language: Language) -> tuple[str, str]:
@@ -58,7 +55,7 @@ def tell(error: MailgovError, language: Language) -> tuple[str, str]:
     if sentence == f"error.{error.code}.text":
         sentence = str(error)
     mend = entry(language, f"error.{error.code}").get("mend", "")
-    return sentence, mend.format_map(_Fields(error.fields)) if mend else ""
+    return sentence, fill(mend, error.fields) if mend else ""
 
 
 def without_marks(text: str) -> str:

@@ -42,11 +42,13 @@ RULE = Rule(
     evidence=("place", "file", "ext", "case"),
     settings={
         "allow": (
-            *("pdf", "docx", "xlsx", "pptx", "odt", "ods", "odp", "txt", "text", "csv", "rtf"),
-            *("jpg", "jpeg", "png", "tif", "tiff", "gif", "zip"),
+            *("pdf", "docx", "xlsx", "pptx", "odt", "ods", "odp", "text", "csv", "rtf"),
+            *("jpg", "png", "tif", "gif", "zip"),
         ),
         "old_office": ("doc", "xls", "ppt"),
-        "technical": ("eml", "message", "ics", "vcf", "p7s", "p7m", "smime", "pgp", "xml"),
+        "technical": (
+            *("message", "msg", "tnef", "ics", "vcf", "p7s", "p7m", "pgp", "xml", "empty"),
+        ),
     },
     cases=("old-office",),
     directions=("submission",),

@@ -1,7 +1,8 @@
 """Text in a private encoding counts as not sent.
 
-Judged by the letters, never by the font's name: converted files keep old font names. Short texts
-are left to `legacy-encoding-possible`.
+Certainty is the reader's: it judges by the letters, never by the font's name, and only from eight
+words on. Where an agency asks for more words or a greater share before it refuses, what lies
+between is the case `few`.
 Basis: docs/basis.md#b02.
 """
 
@@ -15,16 +16,15 @@ from mailgov_policies.verdict import Hit
 
 def check(facts: Facts, settings: Settings) -> Iterator[Hit]:
     """A hit for each thing with text that is certainly in a private encoding."""
-
-    def certain(text: Text) -> bool:
-        # What the reader is sure of stays; lower numbers may only add to it.
-        return text.certain or (
-            text.words >= settings.number("words") and text.share >= settings.number("share")
-        )
-
-    for thing in private_text.by_thing(filter(certain, facts.content.texts)):
+    certain = [text for text in facts.content.texts if text.certain]
+    for thing in private_text.by_thing(certain):
         evidence = private_text.evidence(thing)
-        yield Hit(RULE.key, evidence["place"], evidence)
+        case = "" if any(_plenty(text, settings) for text in thing) else "few"
+        yield Hit(RULE.key, evidence["place"], {**evidence, "case": case})
+
+
+def _plenty(text: Text, settings: Settings) -> bool:
+    return text.words >= settings.number("words") and text.share >= settings.number("share")
 
 
 RULE = Rule(
@@ -32,6 +32,7 @@ RULE = Rule(
     id="B02",
     version=1,
     check=check,
-    evidence=private_text.EVIDENCE,
+    evidence=(*private_text.EVIDENCE, "case"),
     settings={"words": 8, "share": 0.90},
+    cases=("few",),
 )

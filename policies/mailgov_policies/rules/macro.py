@@ -25,7 +25,5 @@ RULE = Rule(
     version=1,
     check=check,
     evidence=("place", "file", "kind"),
-    settings={
-        "kinds": ("docm", "dotm", "xlsm", "xltm", "xlam", "pptm", "potm", "ppsm", "ppam", "sldm")
-    },
+    settings={"kinds": ("docm", "dotm", "xlsm", "xltm", "xlam", "pptm", "potm", "ppsm", "ppam")},
 )
