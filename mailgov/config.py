@@ -133,8 +133,15 @@ class Limits(_Section):
     new_connections_per_minute: int = Field(
         300, ge=1, description="new sessions of one address in a minute"
     )
+    new_connections_per_minute_network: int = Field(
+        900, ge=1, description="new sessions of one /24 or /56 in a minute"
+    )
     idle_seconds: float = Field(300, ge=1, description="wait for the next command")
+    login_seconds: float = Field(60, ge=1, description="time to sign in on a submission port")
     data_block_seconds: float = Field(180, ge=1, description="wait for the next block of a message")
+    data_bytes_per_second: float = Field(
+        500, ge=0, description="rate over a minute below which a message is cut off"
+    )
     session_seconds: float = Field(3600, ge=60, description="life of a session")
     decision_seconds: float = Field(
         120, ge=5, description="time to judge and store after the final dot"
@@ -148,6 +155,9 @@ class Limits(_Section):
     )
     failed_logins_per_day: int = Field(
         50, ge=1, description="wrong passwords for one account from one network in a day"
+    )
+    failed_logins_per_minute_network: int = Field(
+        90, ge=1, description="wrong passwords from one network in a minute"
     )
     password_checks: int = Field(4, ge=1, description="password hashes computed at once")
     password_checks_waiting: int = Field(64, ge=1, description="password checks waiting")

@@ -18,7 +18,6 @@ async def run(
         directory=services.directory,
         intake=services.intake,
         spool=services.spool,
-        clock=services.clock,
     )
     for name, address in (await server.start()).items():
         announce(name, address)

@@ -1,0 +1,311 @@
+"""The body of a message as it comes off the wire, in blocks, never as a list of lines.
+
+`DotReader` undoes the transparency of DATA and finds its end; `BodyCheck` counts and looks for
+what we refuse. Both are pure. `BodySink` hands the bytes to the spool without stopping the event
+loop.
+
+Only CRLF.CRLF ends DATA (RFC 5321, 4.1.1.4). A CR or LF that stands alone was the way to smuggle a
+second message past servers that disagreed about line ends; we read to the true end and refuse.
+"""
+
+import asyncio
+import re
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from threading import Lock
+
+from mailgov.errors import MailgovError, Unavailable
+from mailgov.logs import logger
+from mailgov.message import Body
+from mailgov.relay.ports import BodyWriter, Spool
+
+_END = b"\r\n.\r\n"
+_LINE_END = re.compile(rb"\r\n|\r|\n")
+_RECEIVED = re.compile(rb"^received[ \t]*:", re.IGNORECASE | re.MULTILINE)
+_FIELD_START = re.compile(rb"^[^ \t\r\n]", re.MULTILINE)
+
+# Up to here a body is small: the spool keeps it in memory and no thread is worth its switch.
+DIRECT_BYTES = 256 << 10
+# Beyond, blocks are gathered so that each trip to a thread carries something.
+TRIP_BYTES = 256 << 10
+
+log = logger("relay")
+
+
+class DotReader:
+    """Finds the end of DATA and removes the dot that was put before dots (RFC 5321, 4.5.2)."""
+
+    def __init__(self) -> None:
+        # The CRLF of the DATA command itself: a dot at once ends an empty message.
+        self._held = b"\r\n"
+        self._skip = 2  # of the bytes given out next, those that are not the message's
+        self.ended = False
+        self.rest = b""  # what came after the end: the next commands
+
+    def feed(self, block: bytes) -> bytes:
+        """Take a block off the wire; give the bytes of the message that are certain."""
+        window = self._held + block
+        end = window.find(_END)
+        if end >= 0:
+            self.ended = True
+            self.rest = window[end + len(_END) :]
+            text = window[: end + 2]
+        else:
+            held = _possible_end(window)
+            text = window[: len(window) - held]
+            self._held = window[len(window) - held :]
+        if b"\r\n." in text:
+            text = text.replace(b"\r\n.", b"\r\n")
+        if self._skip and text:
+            text, self._skip = text[self._skip :], 0
+        return text
+
+
+def _possible_end(window: bytes) -> int:
+    """How many of the last bytes may be the start of the end."""
+    for length in range(min(len(_END) - 1, len(window)), 0, -1):
+        if window.endswith(_END[:length]):
+            return length
+    return 0
+
+
+@dataclass(slots=True)
+class BodyLimits:
+    """What a body may be. `normalise` repairs stray line ends instead of refusing them."""
+
+    message_bytes: int
+    drop_after_bytes: int
+    line_bytes: int
+    header_bytes: int
+    header_fields: int
+    received_hops: int
+    normalise: bool = False
+
+
+@dataclass(slots=True)
+class BodyCheck:
+    """Looks at a body as it passes. `refusal` names the reply once there is reason for one."""
+
+    limits: BodyLimits
+    size_bytes: int = 0
+    refusal: str = ""
+    _line_bytes: int = 0  # of the line that is still open
+    _header: bytearray | None = field(default_factory=bytearray)  # None: the header has ended
+    _carry: bytes = b""  # a CR that may be half a line end
+
+    @property
+    def hopeless(self) -> bool:
+        """So much beyond the limit that reading on serves nobody."""
+        return self.size_bytes > self.limits.message_bytes + self.limits.drop_after_bytes
+
+    def feed(self, text: bytes) -> bytes:
+        """Take bytes of the message; give those to store, nothing once it is refused."""
+        if self._carry:
+            text, self._carry = self._carry + text, b""
+        if text.endswith(b"\r"):
+            text, self._carry = text[:-1], b"\r"
+        return self._pass(text)
+
+    def finish(self) -> bytes:
+        """The message has ended: give what is still to store."""
+        text, self._carry = self._carry, b""
+        text = self._pass(text) if text else b""
+        if self._header is not None:
+            self._judge_header(bytes(self._header))
+        if self._line_bytes > self.limits.line_bytes:
+            self.refusal = self.refusal or "line-too-long"
+        if self._line_bytes:  # RFC 3030, 2: the last chunk need not end its line
+            text += b"\r\n"
+            self.size_bytes += 2
+        return b"" if self.refusal else text
+
+    def _pass(self, text: bytes) -> bytes:
+        self.size_bytes += len(text)
+        if not self.refusal:
+            if has_bare_line_end(text):
+                text = self._mend(text)
+            self._measure_lines(text)
+            if self._header is not None:
+                self._gather_header(text)
+            if self.size_bytes > self.limits.message_bytes:
+                self.refusal = "message-too-big"
+        return b"" if self.refusal else text
+
+    def _mend(self, text: bytes) -> bytes:
+        if not self.limits.normalise:
+            self.refusal = "bare-line-end"
+            return text
+        mended = _LINE_END.sub(b"\r\n", text)
+        self.size_bytes += len(mended) - len(text)
+        return mended
+
+    def _measure_lines(self, text: bytes) -> None:
+        """Jump from line end to line end by the longest stride that a good line allows."""
+        longest = self.limits.line_bytes
+        start = -self._line_bytes  # where the open line began, before this text
+        while start + longest + 2 <= len(text):
+            end = text.rfind(b"\r\n", max(start, 0), start + longest + 2)
+            if end < 0:
+                self.refusal = self.refusal or "line-too-long"
+                break
+            start = end + 2
+        last = text.rfind(b"\r\n", max(start, 0))
+        if last >= 0:
+            start = last + 2
+        self._line_bytes = len(text) - start
+
+    def _gather_header(self, text: bytes) -> None:
+        assert self._header is not None
+        seen = max(len(self._header) - 3, 0)
+        self._header += text
+        if self._header.startswith(b"\r\n"):
+            self._header = None
+            return
+        end = self._header.find(b"\r\n\r\n", seen)
+        if end >= 0:
+            self._judge_header(bytes(self._header[: end + 2]))
+            self._header = None
+        elif len(self._header) > self.limits.header_bytes:
+            # Also a message without any empty line: then all of it is header.
+            self.refusal = self.refusal or "header-too-big"
+            self._header = None
+
+    def _judge_header(self, header: bytes) -> None:
+        if self.refusal:
+            return
+        if (
+            len(header) > self.limits.header_bytes
+            or len(_FIELD_START.findall(header)) > self.limits.header_fields
+        ):
+            self.refusal = "header-too-big"
+        elif len(_RECEIVED.findall(header)) > self.limits.received_hops:
+            self.refusal = "too-many-hops"  # RFC 5321, 6.3
+
+
+def has_bare_line_end(text: bytes) -> bool:
+    """Whether a CR or an LF stands alone; no CR may be the last byte."""
+    pairs = text.count(b"\r\n")
+    return text.count(b"\n") != pairs or text.count(b"\r") != pairs
+
+
+class Pace:
+    """Whether a message comes fast enough, by the minute: a trickle holds a place for nothing."""
+
+    WINDOW_SECONDS = 60.0
+
+    def __init__(self, floor_bytes_per_second: float, now: float) -> None:
+        self._floor_bytes = floor_bytes_per_second * self.WINDOW_SECONDS
+        self._since = now
+        self._bytes = 0
+
+    def too_slow(self, size_bytes: int, now: float) -> bool:
+        """Note bytes that came; say whether the minute that ended was too slow."""
+        self._bytes += size_bytes
+        if now - self._since < self.WINDOW_SECONDS:
+            return False
+        slow = self._bytes < self._floor_bytes
+        self._since, self._bytes = now, 0
+        return slow
+
+
+class BodySink:
+    """Brings the bytes of one message to the spool; trouble there is kept until the end.
+
+    `finish` gives the body away; whatever else happens, `close` must be called.
+    """
+
+    def __init__(self, spool: Spool, executor: Executor, check: BodyCheck) -> None:
+        self.check = check
+        self.trouble: Exception | None = None
+        self._executor = executor
+        self._loop = asyncio.get_running_loop()
+        self._lock = Lock()  # a thread may still write when the session ends
+        self._pieces: list[bytes] = []
+        self._waiting_bytes = 0
+        self._written_bytes = 0
+        self._writer: BodyWriter | None = None
+        try:
+            self._writer = spool.writer()
+        except MailgovError as exc:
+            self.trouble = exc
+
+    async def take(self, text: bytes) -> None:
+        """Check and store bytes of the message."""
+        if self.trouble is not None:
+            self.check.feed(text)  # still counts: hopeless is hopeless
+        elif stored := self.check.feed(text):
+            self._pieces.append(stored)
+            self._waiting_bytes += len(stored)
+            if self._is_small or self._waiting_bytes >= TRIP_BYTES:
+                await self._write()
+        elif self.check.refusal:
+            self.close()
+
+    async def finish(self) -> Body | None:
+        """The body, or None when `check.refusal` or `trouble` says why there is none."""
+        if last := self.check.finish():
+            self._pieces.append(last)
+            self._waiting_bytes += len(last)
+        if self.check.refusal or self._writer is None:
+            return None
+        await self._write()
+        if self.trouble is not None:
+            return None
+        writer, self._writer = self._writer, None
+        try:
+            if self._written_bytes <= DIRECT_BYTES:
+                return writer.finish()
+            return await self._loop.run_in_executor(self._executor, writer.finish)
+        except (Unavailable, OSError) as exc:
+            self.trouble = exc
+            self._abandon(writer)
+            return None
+
+    def close(self) -> None:
+        """Forget what was not finished. May be called again."""
+        self._pieces.clear()
+        self._waiting_bytes = 0
+        if self._writer is not None:
+            writer, self._writer = self._writer, None
+            self._abandon(writer)
+
+    @property
+    def _is_small(self) -> bool:
+        return self._written_bytes + self._waiting_bytes <= DIRECT_BYTES
+
+    async def _write(self) -> None:
+        if self._writer is None or not self._pieces:
+            return
+        data = b"".join(self._pieces)
+        small = self._is_small
+        self._pieces.clear()
+        self._waiting_bytes = 0
+        self._written_bytes += len(data)
+        try:
+            if small:
+                self._writer.write(data)
+            else:
+                await self._loop.run_in_executor(
+                    self._executor, self._write_locked, self._writer, data
+                )
+        except (Unavailable, OSError) as exc:
+            self.trouble = exc
+            self.close()
+
+    def _write_locked(self, writer: BodyWriter, data: bytes) -> None:
+        with self._lock:
+            writer.write(data)
+
+    def _abandon(self, writer: BodyWriter) -> None:
+        def work() -> None:
+            with self._lock:
+                try:
+                    writer.abandon()
+                except (OSError, MailgovError) as exc:
+                    # The sweep of orphans removes what is left.
+                    log.warning("body.left-behind", reason=str(exc))
+
+        if self._written_bytes <= DIRECT_BYTES:
+            work()
+        else:
+            self._executor.submit(work)

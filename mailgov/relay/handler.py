@@ -1,0 +1,367 @@
+"""What a session may do, command by command: the brain of a session, without its socket.
+
+Refusals that need only the envelope are given here, before a byte of the message is taken: relay,
+unknown recipient, sender identity, limits. Everything else is judged at the gate.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
+from typing import Any, Literal
+
+from mailgov.addresses import Address
+from mailgov.config import Limits
+from mailgov.errors import Unavailable
+from mailgov.logs import logger
+from mailgov.message import Body, Client, Direction, Envelope, Recipient
+from mailgov.relay import replies
+from mailgov.relay.auth import Credentials
+from mailgov.relay.commands import (
+    CommandError,
+    MailCommand,
+    parse_hello,
+    parse_mail,
+    parse_rcpt,
+    routes_onward,
+)
+from mailgov.relay.data import BodyLimits
+from mailgov.relay.limits import (
+    Doorkeeper,
+    FreeSpace,
+    IPAddress,
+    LoginGuard,
+    SessionCounters,
+)
+from mailgov.relay.ports import Account, Directory, Intake, Outcome, Spool
+from mailgov.relay.replies import Reply
+
+# The gate has its own time limit; this is how long we wait beyond it before we let go.
+DECISION_MARGIN_SECONDS = 5.0
+
+log = logger("relay")
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A port and what it is for. Users come to submission ports, other servers to the MX."""
+
+    name: Literal["mx", "submission", "submissions"]
+    submission: bool
+    implicit_tls: bool = False
+
+
+MX = Listener("mx", submission=False)
+SUBMISSION = Listener("submission", submission=True)
+SUBMISSIONS = Listener("submissions", submission=True, implicit_tls=True)
+
+
+@dataclass(slots=True)
+class Parts:
+    """What all sessions of a process share."""
+
+    hostname: str
+    greeting: str
+    help_base: str  # address before `/help/rules/<code>`
+    limits: Limits
+    trusted_networks: tuple[IPv4Network | IPv6Network, ...]
+    directory: Directory
+    intake: Intake
+    spool: Spool
+    doorkeeper: Doorkeeper
+    guard: LoginGuard
+    free_space: FreeSpace
+    executor: Executor  # for writing bodies
+    now: Callable[[], float] = time.monotonic  # seconds
+    judging: set["asyncio.Task[Outcome]"] = field(default_factory=set)
+
+    def judge(self, work: Coroutine[Any, Any, Outcome]) -> "asyncio.Task[Outcome]":
+        """Start judging a message in a task of its own: a client that hangs up cancels nothing."""
+        task = asyncio.create_task(work)
+        self.judging.add(task)
+        task.add_done_callback(self.judging.discard)
+        return task
+
+    def trusts(self, ip: IPAddress) -> bool:
+        """Whether hosts of this address may relay without signing in."""
+        return any(ip in network for network in self.trusted_networks)
+
+
+class Handler:
+    """One session: who is there, and the transaction under way."""
+
+    def __init__(self, parts: Parts, listener: Listener, ip: IPAddress, port: int) -> None:
+        self.parts = parts
+        self.listener = listener
+        self.ip = ip
+        self.port = port
+        self.trusted = not listener.submission and parts.trusts(ip)
+        self.counters = SessionCounters(parts.limits)
+        self.helo = ""
+        self.extended = False
+        self.tls = ""  # protocol and cipher; empty in clear
+        self.account: Account | None = None
+        self._mail: MailCommand | None = None
+        self._recipients: dict[Address, Recipient] = {}
+        self._sender_is_ours = False  # asked for trusted hosts only
+        self._relays = False  # a recipient is not ours
+
+    def forget_client(self) -> None:
+        """TLS has begun: what was said in clear was said by anyone (RFC 3207, 4.2)."""
+        self.helo = ""
+        self.extended = False
+        self.reset()
+
+    def reset(self) -> None:
+        """No transaction is under way."""
+        self._mail = None
+        self._recipients = {}
+        self._sender_is_ours = self._relays = False
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether MAIL was accepted."""
+        return self._mail is not None
+
+    @property
+    def smtputf8(self) -> bool:
+        """Whether the client asked for RFC 6531 in this transaction."""
+        return self._mail is not None and self._mail.smtputf8
+
+    @property
+    def _most_recipients(self) -> int:
+        limits = self.parts.limits
+        return limits.recipients_official if self.listener.submission else limits.recipients_inbound
+
+    @property
+    def _may_relay(self) -> bool:
+        return self.account is not None or self.trusted
+
+    def keywords(self) -> tuple[str, ...]:
+        """What EHLO offers now."""
+        offered = [
+            "PIPELINING",
+            f"SIZE {self.parts.limits.message_bytes}",
+            "8BITMIME",
+            "SMTPUTF8",
+            "DSN",
+            "ENHANCEDSTATUSCODES",
+            "CHUNKING",
+            f"LIMITS RCPTMAX={self._most_recipients}",  # RFC 9422
+        ]
+        if not self.tls:
+            offered.append("STARTTLS")
+        elif self.listener.submission:
+            offered.append("AUTH PLAIN LOGIN")
+        return tuple(offered)
+
+    def hello(self, argument: str, *, extended: bool) -> Reply:
+        """HELO or EHLO: a new start. Raises CommandError."""
+        self.helo = parse_hello(argument)
+        self.extended = extended
+        self.reset()
+        return replies.hello(self.parts.hostname, self.keywords() if extended else ())
+
+    async def mail(self, argument: str) -> Reply:
+        """MAIL. Raises CommandError."""
+        if not self.helo:
+            raise CommandError("hello-first")
+        if self.listener.submission and self.account is None:
+            raise CommandError("login-first")
+        if self._mail is not None:
+            raise CommandError("mail-twice")
+        command = parse_mail(argument, extended=self.extended)
+        size_bytes = command.size_bytes or 0
+        if size_bytes > self.parts.limits.message_bytes:
+            raise CommandError("message-too-big")  # RFC 1870, 6.1
+        if not self.parts.free_space.allows(size_bytes, self.parts.now()):
+            raise CommandError("disk-full")
+        if foreign := self._sender_not_owned(command.sender):
+            return replies.rule_refusal(
+                "sender-identity", {"address": foreign}, self.parts.help_base
+            )
+        if self.trusted and command.sender is not None:
+            domain = command.sender.domain
+            self._sender_is_ours = await self.parts.directory.is_local_domain(domain)
+        self._mail = command
+        return replies.SENDER_OK
+
+    def _sender_not_owned(self, sender: Address | None) -> str:
+        # The null sender is nobody's: read receipts must carry it (RFC 8098, 3), and their
+        # originator fields are judged like all others.
+        if self.account is None or sender is None or sender.key in self.account.may_send_as:
+            return ""
+        return str(sender)
+
+    async def rcpt(self, argument: str) -> Reply:
+        """RCPT. Raises CommandError, and Unavailable from the directory."""
+        if self._mail is None:
+            raise CommandError("mail-first")
+        command = parse_rcpt(
+            argument,
+            extended=self.extended,
+            smtputf8=self._mail.smtputf8,
+            postmaster_domain=self.parts.hostname,
+        )
+        address = command.recipient
+        if address in self._recipients:
+            return replies.RECIPIENT_OK  # said twice, delivered once
+        if len(self._recipients) >= self._most_recipients:
+            raise CommandError("too-many-recipients")
+        await self._require_deliverable(address)
+        self._recipients[address] = Recipient(address, command.notify, command.original)
+        return replies.RECIPIENT_OK
+
+    async def _require_deliverable(self, address: Address) -> None:
+        mailbox = await self.parts.directory.find_mailbox(address)
+        if mailbox is not None:
+            if mailbox.state != "active":
+                raise CommandError(f"mailbox-{mailbox.state}")
+        elif await self.parts.directory.is_local_domain(address.domain):
+            if routes_onward(address):
+                raise CommandError("relay-denied")
+            if self.counters.unknown_recipient():
+                raise CommandError("too-many-unknown-recipients")
+            raise CommandError("unknown-recipient")
+        elif not self._may_relay:
+            raise CommandError("relay-denied")
+        else:
+            self._relays = True
+
+    def require_recipients(self) -> None:
+        """A message may follow. Raises CommandError."""
+        if self._mail is None:
+            raise CommandError("mail-first")
+        if not self._recipients:
+            raise CommandError("recipient-first")
+
+    def body_limits(self) -> BodyLimits:
+        """What the message may be."""
+        limits = self.parts.limits
+        return BodyLimits(
+            message_bytes=limits.message_bytes,
+            drop_after_bytes=limits.drop_after_bytes,
+            line_bytes=limits.line_bytes,
+            header_bytes=limits.header_bytes,
+            header_fields=limits.header_fields,
+            received_hops=limits.received_hops,
+            normalise=self.trusted,
+        )
+
+    async def judge(self, body: Body) -> Reply:
+        """Hand the message to the gate and say what became of it.
+
+        Raises what the gate raises. When the client is gone meanwhile, the gate still finishes.
+        """
+        envelope = self._envelope()
+        task = self.parts.judge(self._received(envelope, body))
+        limit = self.parts.limits.decision_seconds + DECISION_MARGIN_SECONDS
+        try:
+            done, _ = await asyncio.wait({task}, timeout=limit)
+        except asyncio.CancelledError:
+            task.add_done_callback(_tell_the_log)
+            raise
+        if not done:
+            task.cancel()
+            task.add_done_callback(_tell_the_log)
+            raise Unavailable("decision-late")
+        return replies.outcome_reply(task.result(), self.parts.help_base)
+
+    async def _received(self, envelope: Envelope, body: Body) -> Outcome:
+        try:
+            return await self.parts.intake.receive(envelope, body)
+        finally:
+            if body.path is not None:  # no copy stays of what was not taken
+                await asyncio.to_thread(self.parts.spool.discard, body)
+
+    def _envelope(self) -> Envelope:
+        assert self._mail is not None
+        return Envelope(
+            direction=self._direction(),
+            mail_from=self._mail.sender,
+            recipients=tuple(self._recipients.values()),
+            login=Address.parse(self.account.address) if self.account else None,
+            client=Client(
+                ip=str(self.ip),
+                port=self.port,
+                helo=self.helo,
+                tls=self.tls,
+                protocol=self._protocol(),
+            ),
+            smtputf8=self._mail.smtputf8,
+            body_8bit=self._mail.body_8bit,
+            envid=self._mail.envid,
+            ret=self._mail.ret,
+        )
+
+    def _direction(self) -> Direction:
+        if self.account is not None:
+            return "submission"
+        # A trusted host speaks for the house when it writes in our name or to the outside; else,
+        # like anybody, it only brings in what others wrote.
+        speaks_for_us = self.trusted and (self._sender_is_ours or self._relays)
+        return "internal" if speaks_for_us else "inbound"
+
+    def _protocol(self) -> str:
+        """The name for the Received field: RFC 3848, and RFC 6531, 4.3."""
+        if not self.extended:
+            return "SMTP"
+        base = "UTF8SMTP" if self.smtputf8 else "ESMTP"
+        return base + ("S" if self.tls else "") + ("A" if self.account else "")
+
+    def require_login_possible(self) -> None:
+        """AUTH may follow. Raises CommandError."""
+        if not self.listener.submission:
+            raise CommandError("not-offered")
+        if not self.tls:
+            raise CommandError("tls-first")
+        if not self.extended:
+            raise CommandError("hello-first")
+        if self.account is not None:
+            raise CommandError("login-twice")
+        if self._mail is not None:
+            raise CommandError("login-in-transaction")
+        if self.counters.logins_spent:
+            raise CommandError("too-many-failed-logins")
+
+    async def login(self, credentials: Credentials) -> Reply:
+        """Check a password. Raises CommandError, and Unavailable from the directory."""
+        guard, directory = self.parts.guard, self.parts.directory
+        name, ip = credentials.name, self.ip
+        if not guard.begin(name, ip, self.parts.now()):
+            log.warning("login.held-off", ip=str(ip))
+            raise CommandError("login-later")
+        try:
+            account = await directory.authenticate(name, credentials.password)
+        except Unavailable:
+            guard.forgive(name, ip)
+            raise
+        success = account is not None
+        await directory.record_sign_in(name, channel="smtp", success=success, ip=str(ip))
+        if account is None:
+            self.counters.failed_login()
+            raise CommandError("login-wrong")
+        guard.forgive(name, ip)
+        if not self.parts.doorkeeper.sign_in(account.address):
+            raise CommandError("too-many-of-user")
+        self.account = account
+        return replies.SIGNED_IN
+
+    def close(self) -> None:
+        """The session has ended."""
+        self.reset()
+        if self.account is not None:
+            self.parts.doorkeeper.sign_out(self.account.address)
+            self.account = None
+
+
+def _tell_the_log(task: "asyncio.Task[Outcome]") -> None:
+    """What became of a message whose client did not wait."""
+    if task.cancelled():
+        log.warning("message.given-up")
+    elif error := task.exception():
+        log.warning("message.failed-after-hang-up", exc_info=error)
+    else:
+        log.info("message.judged-after-hang-up", queue_id=task.result().queue_id)

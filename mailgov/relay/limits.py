@@ -1,0 +1,202 @@
+"""What a peer may cost us: sessions, guesses at passwords, disk. Counted in memory, in bounded space.
+
+Moments are seconds of a monotonic clock and come in as arguments.
+"""
+
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Hashable
+from ipaddress import IPv4Address, IPv6Address
+from typing import TypeVar
+
+from mailgov.config import Limits
+
+IPAddress = IPv4Address | IPv6Address
+_K = TypeVar("_K")
+
+# Keys remembered by each table. The one unused for longest goes first: forgetting it lets nobody
+# gain more than a fresh start costs in addresses.
+MAX_KEYS = 65_536
+MINUTE, DAY = 60.0, 86_400.0
+
+
+def host_of(ip: IPAddress) -> bytes:
+    """What counts as one address: of IPv6 the /64, because a host picks freely within it."""
+    return ip.packed if ip.version == 4 else ip.packed[:8]
+
+
+def network_of(ip: IPAddress) -> bytes:
+    """What counts as one network: /24, or /56 of IPv6."""
+    return ip.packed[:3] if ip.version == 4 else ip.packed[:7]
+
+
+class Allowance:
+    """`count` at once, then as many per `seconds`, for each key (generic cell rate algorithm)."""
+
+    def __init__(self, count: int, seconds: float, max_keys: int = MAX_KEYS) -> None:
+        self._interval = seconds / count
+        self._depth = seconds - self._interval
+        self._max_keys = max_keys
+        self._full_again: OrderedDict[Hashable, float] = OrderedDict()
+
+    def spend(self, key: Hashable, now: float) -> bool:
+        """Take one if there is one."""
+        full_again = max(self._full_again.get(key, now), now)
+        # The tolerance forgives rounding in sums of intervals.
+        if full_again - now > self._depth + 1e-6:
+            return False
+        self._full_again[key] = full_again + self._interval
+        self._full_again.move_to_end(key)
+        if len(self._full_again) > self._max_keys:
+            self._full_again.popitem(last=False)
+        return True
+
+    def give_back(self, key: Hashable) -> None:
+        """Undo a `spend` that turned out to be harmless."""
+        if key in self._full_again:
+            self._full_again[key] -= self._interval
+
+
+class Doorkeeper:
+    """Counts sessions: of the process, of an address, of a network, of a user."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._open = 0
+        self._by_place: Counter[bytes] = Counter()  # hosts and networks differ in length
+        self._by_user: Counter[str] = Counter()
+        per_minute = limits.new_connections_per_minute
+        self._new_of_host = Allowance(per_minute, MINUTE)
+        self._new_of_network = Allowance(limits.new_connections_per_minute_network, MINUTE)
+
+    def enter(self, ip: IPAddress, now: float, *, trusted: bool = False) -> str:
+        """Let a session in: "", or the key of the refusal. Then `leave` must be called.
+
+        Trusted networks stand for many: only the limit of the process holds for them.
+        """
+        self._open += 1
+        self._by_place[host_of(ip)] += 1
+        self._by_place[network_of(ip)] += 1
+        if self._open > self._limits.connections:
+            return "too-many-sessions"
+        if trusted:
+            return ""
+        if self._by_place[host_of(ip)] > self._limits.connections_per_address:
+            return "too-many-from-address"
+        if self._by_place[network_of(ip)] > self._limits.connections_per_network:
+            return "too-many-from-network"
+        if not self._new_of_host.spend(host_of(ip), now):
+            return "sessions-too-fast"
+        if not self._new_of_network.spend(network_of(ip), now):
+            return "sessions-too-fast"
+        return ""
+
+    def leave(self, ip: IPAddress) -> None:
+        """A session has ended, let in or not."""
+        self._open -= 1
+        for place in (host_of(ip), network_of(ip)):
+            _lower(self._by_place, place)
+
+    def sign_in(self, address: str) -> bool:
+        """Count a session for its user; False when he has enough. Then `sign_out` is not due."""
+        if self._by_user[address] >= self._limits.connections_per_user:
+            return False
+        self._by_user[address] += 1
+        return True
+
+    def sign_out(self, address: str) -> None:
+        """A signed-in session has ended."""
+        _lower(self._by_user, address)
+
+
+def _lower(counter: Counter[_K], key: _K) -> None:
+    counter[key] -= 1
+    if counter[key] <= 0:
+        del counter[key]
+
+
+class LoginGuard:
+    """Bounds guesses at passwords, for each account and network: strangers lock nobody out.
+
+    An attempt is charged before the password is checked, so that many at once gain nothing, and
+    given back when it was right.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._tables = (
+            Allowance(limits.failed_logins_per_minute, MINUTE),
+            Allowance(limits.failed_logins_per_day, DAY),
+            Allowance(limits.failed_logins_per_minute_network, MINUTE),
+        )
+
+    def begin(self, name: str, ip: IPAddress, now: float) -> bool:
+        """Whether this attempt may be made now."""
+        charged = []
+        for table, key in self._keys(name, ip):
+            if not table.spend(key, now):
+                for other, spent in charged:
+                    other.give_back(spent)
+                return False
+            charged.append((table, key))
+        return True
+
+    def forgive(self, name: str, ip: IPAddress) -> None:
+        """The attempt was right, or never came to a check."""
+        for table, key in self._keys(name, ip):
+            table.give_back(key)
+
+    def _keys(self, name: str, ip: IPAddress) -> list[tuple[Allowance, Hashable]]:
+        network = network_of(ip)
+        account = (name[:254].casefold(), network)
+        minute, day, of_network = self._tables
+        return [(minute, account), (day, account), (of_network, network)]
+
+
+class FreeSpace:
+    """Free bytes on the data disk, measured once a second at most."""
+
+    def __init__(self, measure: Callable[[], int], reserve_bytes: int) -> None:
+        self._measure = measure
+        self._reserve_bytes = reserve_bytes
+        self._free_bytes = 0
+        self._measured_at = float("-inf")
+
+    def allows(self, size_bytes: int, now: float) -> bool:
+        """Whether a message of this size leaves the reserve untouched."""
+        if now - self._measured_at >= 1.0:
+            self._free_bytes = self._measure()
+            self._measured_at = now
+        return self._free_bytes - size_bytes >= self._reserve_bytes
+
+
+class SessionCounters:
+    """What went wrong in one session. Each method says whether it was once too often."""
+
+    __slots__ = ("_limits", "errors", "failed_logins", "junk", "unknown")
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self.errors = self.junk = self.unknown = self.failed_logins = 0
+
+    def error(self) -> bool:
+        """A command was refused for good."""
+        self.errors += 1
+        return self.errors > self._limits.errors
+
+    def junk_command(self) -> bool:
+        """A command that moves no mail."""
+        self.junk += 1
+        return self.junk > self._limits.junk_commands
+
+    def unknown_recipient(self) -> bool:
+        """A recipient that we do not know."""
+        self.unknown += 1
+        return self.unknown > self._limits.unknown_recipients
+
+    def failed_login(self) -> None:
+        """A wrong password."""
+        self.failed_logins += 1
+
+    @property
+    def logins_spent(self) -> bool:
+        """No further attempt in this session."""
+        return self.failed_logins >= self._limits.failed_logins

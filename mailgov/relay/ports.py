@@ -1,0 +1,93 @@
+"""What the relay needs of the rest of the platform, and nothing more.
+
+Every method may raise Unavailable: trouble that passes, answered with a 4xx reply.
+"""
+
+from typing import Protocol
+
+from mailgov.addresses import Address
+from mailgov.message import Body, Envelope
+from mailgov_policies.verdict import Verdict
+
+
+class Account(Protocol):
+    """Somebody who signed in."""
+
+    @property
+    def address(self) -> str:
+        """The mailbox's own address, in the form of `Address.key`."""
+
+    @property
+    def may_send_as(self) -> tuple[str, ...]:
+        """Addresses that may stand in MAIL FROM, in the form of `Address.key`."""
+
+
+class Mailbox(Protocol):
+    """A mailbox of ours."""
+
+    @property
+    def state(self) -> str:
+        """`active`, `suspended` or `recalled`."""
+
+
+class Directory(Protocol):
+    """Who is who."""
+
+    async def authenticate(self, address: str, password: str) -> Account | None:
+        """The account that the password opens; None in the same time for unknown names.
+
+        Raises Unavailable `too-busy` when too many passwords wait to be checked.
+        """
+
+    async def record_sign_in(
+        self, address: str, *, channel: str, success: bool, ip: str = ""
+    ) -> None:
+        """Write the attempt into the ledger."""
+
+    async def is_local_domain(self, domain: str) -> bool:
+        """Whether we receive mail for the domain."""
+
+    async def find_mailbox(self, address: Address) -> Mailbox | None:
+        """The mailbox behind an address or alias, whatever its state."""
+
+
+class BodyWriter(Protocol):
+    """Takes the bytes of one message. Methods may block: call them in a thread."""
+
+    def write(self, data: bytes) -> None:
+        """Add bytes. Raises Unavailable `disk-full` or the like; then only `abandon` is left."""
+
+    def finish(self) -> Body:
+        """The body as written."""
+
+    def abandon(self) -> None:
+        """Forget the bytes."""
+
+
+class Spool(Protocol):
+    """Where bodies wait for their verdict."""
+
+    def writer(self) -> BodyWriter:
+        """A place for a new body."""
+
+    def discard(self, body: Body) -> None:
+        """Remove a body unless it was kept meanwhile. Blocks."""
+
+
+class Outcome(Protocol):
+    """What became of a message."""
+
+    @property
+    def queue_id(self) -> str:
+        """The name of the message from now on."""
+
+    @property
+    def verdict(self) -> Verdict:
+        """Queued up to WARN, held at HOLD and QUARANTINE, else not kept."""
+
+
+class Intake(Protocol):
+    """The gate."""
+
+    async def receive(self, envelope: Envelope, body: Body) -> Outcome:
+        """Judge, sign and store. When it returns an accepted outcome, the message is durable."""

@@ -1,0 +1,173 @@
+"""The listeners: MX 25, submission 587, submissions 465."""
+
+import asyncio
+import errno
+import shutil
+import ssl
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from mailgov.config import Config
+from mailgov.errors import ConfigError, Unavailable
+from mailgov.logs import logger
+from mailgov.relay.handler import MX, SUBMISSION, SUBMISSIONS, Listener, Parts
+from mailgov.relay.limits import Doorkeeper, FreeSpace, LoginGuard
+from mailgov.relay.ports import Directory, Intake, Spool
+from mailgov.relay.session import HANDSHAKE_SECONDS, RelaySession
+
+WRITERS = 4  # threads that write bodies
+BACKLOG = 1024  # connections that the kernel holds for us
+
+log = logger("relay")
+
+
+class RelayServer:
+    """All SMTP listeners of a process, on one event loop.
+
+    `measure_free` gives the free bytes on the data disk. `reuse_port` lets several processes share
+    the ports.
+    """
+
+    def __init__(
+        self,
+        *,
+        config: Config,
+        directory: Directory,
+        intake: Intake,
+        spool: Spool,
+        measure_free: Callable[[], int] | None = None,
+        reuse_port: bool = False,
+    ) -> None:
+        self._config = config
+        self._reuse_port = reuse_port
+        self._servers: list[asyncio.Server] = []
+        self._sessions: set[RelaySession] = set()
+        self._tls: ssl.SSLContext
+        self._executor = ThreadPoolExecutor(WRITERS, "relay-body")
+        path = config.data.path
+        self._parts = Parts(
+            hostname=config.site.hostname,
+            greeting=config.relay.greeting,
+            help_base=help_base(config),
+            limits=config.limits,
+            trusted_networks=tuple(config.relay.trusted_networks),
+            directory=directory,
+            intake=intake,
+            spool=spool,
+            doorkeeper=Doorkeeper(config.limits),
+            guard=LoginGuard(config.limits),
+            free_space=FreeSpace(
+                measure_free or (lambda: shutil.disk_usage(path).free), config.limits.free_bytes
+            ),
+            executor=self._executor,
+        )
+
+    async def start(self) -> dict[str, str]:
+        """Listen; the bound `host:port` by name of the listener.
+
+        Raises Unavailable `port-busy` or `port-unavailable`, and ConfigError for the certificate;
+        then nothing listens.
+        """
+        config = self._config
+        self._tls = await asyncio.to_thread(
+            load_certificate, config.certificate, config.private_key
+        )
+        wanted = {
+            MX: config.relay.mx,
+            SUBMISSION: config.relay.submission,
+            SUBMISSIONS: config.relay.submissions,
+        }
+        try:
+            return {
+                listener.name: await self._listen(listener, address)
+                for listener, address in wanted.items()
+            }
+        except BaseException:
+            await self.stop(0)
+            raise
+
+    async def _listen(self, listener: Listener, address: str) -> str:
+        host, _, port = address.rpartition(":")
+        tls = {"ssl": self._tls, "ssl_handshake_timeout": HANDSHAKE_SECONDS}
+        try:
+            server = await asyncio.get_running_loop().create_server(
+                lambda: RelaySession(self._parts, listener, self._tls, self._sessions),
+                host.strip("[]"),
+                int(port),
+                backlog=BACKLOG,
+                reuse_port=self._reuse_port or None,
+                **(tls if listener.implicit_tls else {}),
+            )
+        except OSError as exc:
+            raise _not_bound(exc, listener, address) from exc
+        self._servers.append(server)
+        return _address(server)
+
+    async def reload_certificate(self) -> None:
+        """Serve new sessions with the certificate now on disk.
+
+        Raises ConfigError when it is not usable; then the old one stays.
+        """
+        await asyncio.to_thread(
+            load_certificate, self._config.certificate, self._config.private_key
+        )
+        self._tls.load_cert_chain(self._config.certificate, self._config.private_key)
+        log.info("certificate.reloaded")
+
+    async def stop(self, grace_seconds: float) -> None:
+        """Stop listening, let messages under way finish, say 421 to the others."""
+        for server in self._servers:
+            server.close()
+        self._servers.clear()
+        for session in list(self._sessions):
+            session.retire()
+        await self._settled(grace_seconds)
+        for task in self._tasks():
+            task.cancel()
+        await self._settled(1.0)
+        await asyncio.to_thread(self._executor.shutdown)
+
+    def _tasks(self) -> set["asyncio.Task[object]"]:
+        talking = {session.task for session in self._sessions if session.task is not None}
+        return {*talking, *self._parts.judging}
+
+    async def _settled(self, seconds: float) -> None:
+        if tasks := self._tasks():
+            await asyncio.wait(tasks, timeout=seconds)
+
+
+def load_certificate(chain: Path, key: Path) -> ssl.SSLContext:
+    """A server context with this certificate: TLS 1.2 or newer (RFC 8996, 9325). Blocks.
+
+    Raises ConfigError `certificate-missing` or `certificate-not-valid`.
+    """
+    for path in (chain, key):
+        if not path.is_file():
+            raise ConfigError("certificate-missing", file=path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
+    try:
+        context.load_cert_chain(chain, key)
+    except (OSError, ValueError) as exc:  # ssl.SSLError is an OSError
+        raise ConfigError("certificate-not-valid", file=chain, reason=exc) from exc
+    return context
+
+
+def help_base(config: Config) -> str:
+    """Where refusals point to: the help pages of the webmail, or what is set instead."""
+    url = config.site.help_url or config.web.url or f"http://{config.web.listen}"
+    return url.rstrip("/")
+
+
+def _not_bound(error: OSError, listener: Listener, address: str) -> Unavailable:
+    if error.errno == errno.EADDRINUSE:
+        return Unavailable("port-busy", listener=listener.name, address=address)
+    reason = error.strerror or str(error)
+    return Unavailable("port-unavailable", listener=listener.name, address=address, reason=reason)
+
+
+def _address(server: asyncio.Server) -> str:
+    host, port = server.sockets[0].getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
