@@ -10,13 +10,13 @@ from mailgov.config import Config
 from mailgov.db import Database
 from mailgov.db.migrate import require_current
 from mailgov.directory import Directory
-from mailgov.errors import InputError
 from mailgov.intake import Intake
 from mailgov.queue import Queue, Spool
 from mailgov.readers import ReaderPool
 from mailgov.resolver import DnsResolver, Resolver
+from mailgov.rulesets import read_ruleset
 from mailgov.signing import Signer
-from mailgov_policies import Ruleset, default_ruleset, load_ruleset
+from mailgov_policies import Ruleset
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,17 +51,9 @@ def open_database(config: Config) -> Database:
 def ruleset_in_force(config: Config) -> Ruleset:
     """The default pack, with the file of the configuration over it.
 
-    Raises InputError `ruleset-unreadable` or what the loader finds wrong, every error at once.
+    Raises InputError `ruleset-unreadable` or `ruleset-not-valid` with every fault of the file.
     """
-    base = default_ruleset()
-    path = config.policy.ruleset
-    if path is None:
-        return base
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as exc:
-        raise InputError("ruleset-unreadable", file=path, reason=exc) from exc
-    return load_ruleset(text, path.name, base)
+    return read_ruleset(config.policy.ruleset)
 
 
 def build(config: Config, *, clock: Clock = utc_now, resolver: Resolver | None = None) -> Services:
