@@ -111,9 +111,10 @@ class Intake:
         """
         now = self.clock()
         queue_id = new_queue_id(now)
+        given = body
         try:
             async with asyncio.timeout(self.config.limits.decision_seconds):
-                body, header = await self._cleaned(envelope, body)
+                body, header = await self._cleaned(envelope, given)
                 content = await self.readers.read(body)
                 authenticated = await self._authenticated(envelope, header, body, content)
                 judgement = await self._judged(envelope, content, authenticated.results)
@@ -126,6 +127,9 @@ class Intake:
                     await self._refused(outcome, envelope, now, channel)
         except TimeoutError:
             raise Unavailable("decision-late", queue_id=queue_id) from None
+        finally:
+            if body is not given:  # the caller looks after what it gave
+                await asyncio.to_thread(self.spool.discard, body)
         log.info(
             "message.judged",
             queue_id=queue_id,
@@ -252,7 +256,6 @@ def _with_header(spool: Spool, body: Body, old: HeaderBlock, new: HeaderBlock) -
         stream.seek(len(old.raw))
         while chunk := stream.read(1 << 18):
             writer.write(chunk)
-    spool.discard(body)
     return writer.finish()
 
 

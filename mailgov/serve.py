@@ -12,7 +12,7 @@ import signal
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from importlib.metadata import entry_points
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 from mailgov.errors import InputError, MailgovError
 from mailgov.logs import logger
@@ -62,7 +62,9 @@ async def serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     listeners: dict[str, str] = {}
-    supervisors = [_Supervisor(name, role, services, listeners, stop) for name, role in roles.items()]
+    supervisors = [
+        _Supervisor(name, role, services, listeners, stop) for name, role in roles.items()
+    ]
     tasks = [asyncio.create_task(s.run(), name=f"role {s.name}") for s in supervisors]
     try:
         await _all_ready(supervisors, tasks)
@@ -70,7 +72,9 @@ async def serve(
         log.info("ready", **listeners)
         if when_ready is not None:
             await when_ready(dict(listeners))
-        await asyncio.wait([*tasks, asyncio.create_task(stop.wait())], return_when="FIRST_COMPLETED")
+        await asyncio.wait(
+            [*tasks, asyncio.create_task(stop.wait())], return_when="FIRST_COMPLETED"
+        )
     finally:
         stop.set()
         _tell_systemd("STOPPING=1")
@@ -118,14 +122,17 @@ class _Supervisor:
 
 async def _all_ready(supervisors: list[_Supervisor], tasks: list[asyncio.Task[None]]) -> None:
     """Wait for every role; raise the first error of one that could not start."""
-    ready = asyncio.gather(*(s.ready.wait() for s in supervisors))
-    while not ready.done():
-        done, _ = await asyncio.wait([ready, *tasks], return_when="FIRST_COMPLETED")
-        for task in tasks:
-            if task in done:
-                ready.cancel()
+    ready = [asyncio.create_task(s.ready.wait()) for s in supervisors]
+    waiting: set[asyncio.Task[Any]] = {*ready, *tasks}
+    try:
+        while not all(one.done() for one in ready):
+            done, waiting = await asyncio.wait(waiting, return_when="FIRST_COMPLETED")
+            for task in done & set(tasks):
                 task.result()
                 return  # asked to stop before all were ready
+    finally:
+        for one in ready:
+            one.cancel()
 
 
 async def _finish(tasks: list[asyncio.Task[None]]) -> None:

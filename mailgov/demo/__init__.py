@@ -1,5 +1,5 @@
 """A whole platform on sample data, on loopback, for a first look."""
 
-from mailgov.demo.run import Demo, run
+from mailgov.demo.run import Demo
 
-__all__ = ["Demo", "run"]
+__all__ = ["Demo"]

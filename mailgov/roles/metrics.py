@@ -23,7 +23,9 @@ async def run(
             _answer, host.strip("[]"), int(port), limit=REQUEST_LINE_BYTES
         )
     except OSError as exc:
-        raise Unavailable("port-busy", listener="metrics", address=address, reason=exc.strerror) from exc
+        raise Unavailable(
+            "port-busy", listener="metrics", address=address, reason=exc.strerror
+        ) from exc
     async with server:
         announce("metrics", f"{host}:{server.sockets[0].getsockname()[1]}")
         await stop.wait()
