@@ -126,6 +126,8 @@ def _shown(field: str, value: Any, language: Language) -> str:
         return grouped.replace(",", ".") if language == "vi" else grouped
     if isinstance(value, float):
         return f"{value:.1f}".replace(".", ",") if language == "vi" else f"{value:.1f}"
+    if isinstance(value, str) and field == "field":
+        return heading(value, language)
     if isinstance(value, str):
         return one_line(words.find(language, "value", field, value) or value)
     return one_line(_flat(value))

@@ -105,6 +105,19 @@ class Runtime:
         """Whether programs read this run: then errors are objects too, and words are left out."""
         return self.format in (Format.JSON, Format.JSONL)
 
+    @property
+    def shown_format(self) -> Format:
+        """The format asked for, else by the ending of the file, else a table on a terminal."""
+        if self.format is not None:
+            return self.format
+        if self._to_file and self.output and self.output.suffix[1:] in set(Format):
+            return Format(self.output.suffix[1:])
+        return Format.TSV if self._to_file or not sys.stdout.isatty() else Format.TABLE
+
+    @property
+    def _to_file(self) -> bool:
+        return self.output is not None and str(self.output) != "-"
+
     def emit(
         self,
         schema: str,
@@ -118,16 +131,16 @@ class Runtime:
         `fields` are the columns in order; `--fields` chooses among them.
         """
         chosen = self._chosen(fields)
+        on_terminal = not self._to_file and sys.stdout.isatty()
         with self._target() as stream:
-            tty = stream is sys.stdout and stream.isatty()
             output.write(
                 stream,
-                self.format or self._usual_format(tty=tty),
+                self.shown_format,
                 schema,
                 rows,
                 chosen,
                 language=self.language,
-                width=shutil.get_terminal_size().columns if tty else None,
+                width=shutil.get_terminal_size().columns if on_terminal else None,
                 single=single,
             )
 
@@ -151,7 +164,11 @@ class Runtime:
         elif rows:
             self.emit(schema, rows, fields)
         key = "nothing" if change.nothing else ("dry-run" if dry_run else change.verb)
-        self.say(key, noun=words.say(self.language, "noun", change.noun), target=change.target)
+        self.say(key, noun=self.noun(change.noun), target=change.target)
+
+    def noun(self, name: str) -> str:
+        """A kind of thing in the language of this run."""
+        return words.say(self.language, "noun", name)
 
     def say(self, key: str, /, **fields: Any) -> None:
         """Words on stderr, unless `-q` or programs read."""
@@ -167,11 +184,6 @@ class Runtime:
         """The next useful command, on stderr."""
         self.say("next", command=command)
 
-    def _usual_format(self, *, tty: bool) -> Format:
-        if self.output is not None and self.output.suffix[1:] in set(Format):
-            return Format(self.output.suffix[1:])
-        return Format.TABLE if tty else Format.TSV
-
     def _chosen(self, fields: Sequence[str]) -> Sequence[str]:
         if not self.fields:
             return fields
@@ -184,7 +196,7 @@ class Runtime:
     def _target(self) -> Iterator[TextIO]:
         from mailgov.errors import InputError
 
-        if self.output is None or str(self.output) == "-":
+        if self.output is None or not self._to_file:
             yield sys.stdout
             return
         try:

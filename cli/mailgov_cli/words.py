@@ -33,15 +33,14 @@ def find(language: Language, *steps: str) -> str:
 def say(language: Language, section: str, key: str, /, **fields: Any) -> str:
     """The text with its places filled; an unknown one shows its key, so that it is seen."""
     text = find(language, section, key)
-    return text.format_map(fields) if text else key
+    return texts.fill(text, fields) if text else key
 
 
 def tell(error: MailgovError, language: Language) -> tuple[str, str]:
     """What went wrong and how to mend it: words of the command line first, then the platform's."""
     if text := find(language, "error", error.code, "text"):
-        return text.format_map(error.fields), find(
-            language, "error", error.code, "mend"
-        ).format_map(error.fields)
+        mend = find(language, "error", error.code, "mend")
+        return texts.fill(text, error.fields), texts.fill(mend, error.fields)
     return texts.tell(error, language)
 
 

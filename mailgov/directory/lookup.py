@@ -15,11 +15,11 @@ from mailgov.config import Limits
 from mailgov.db import Database
 from mailgov.db.models import Agency, Alias, Credential, Delegation, Domain, Mailbox, RoleGrant
 from mailgov.directory.credentials import PasswordChecks
-from mailgov.directory.freemail import freemail_among
 from mailgov.errors import InputError
 from mailgov.ledger.events import SignIn
 from mailgov.message import Envelope
 from mailgov_policies import facts
+from mailgov_policies.freemail import is_freemail
 
 # How often a successful sign-in is written beside the password. Every mail program signs in again
 # and again; a write for each would make reading cost as much as sending.
@@ -180,7 +180,7 @@ class Directory:
                 _local_among(session, domains),
             )
         )
-        free = freemail_among(domains)
+        free = frozenset(domain for domain in domains if is_freemail(domain))
         sending = login or mailboxes.get(sender)
         return facts.Envelope(
             direction=envelope.direction,

@@ -156,6 +156,62 @@ def keys_of(session: Session, domain: str) -> list[DkimKey]:
     return list(session.exec(query))
 
 
+def get_key(session: Session, domain: str, selector: str) -> DkimKey:
+    """One key of a domain. Raises NotFound `dkim-key-unknown`."""
+    key = next((key for key in keys_of(session, domain) if key.selector == selector), None)
+    if key is None:
+        raise NotFound("dkim-key-unknown", domain=domain, selector=selector)
+    return key
+
+
+def activate_key(
+    session: Session,
+    domain: str,
+    selector: str,
+    *,
+    clock: Clock = utc_now,
+    actor: str = "",
+    reason: str = "",
+) -> dict[str, tuple[str, str]]:
+    """Let a key sign from now on, in the caller's transaction; returns old and new state by target.
+
+    Keys of the same kind that signed until now are retired: published, so that mail under way
+    still verifies, and used no more. Empty when the key signs already. Raises NotFound
+    `dkim-key-unknown`.
+    """
+    chosen = get_key(session, domain, selector)
+    changes = {}
+    for key in keys_of(session, domain):
+        state = _state_after(key, chosen)
+        if state != key.state:
+            changes[f"{key.selector}._domainkey.{domain}"] = (key.state, state)
+            key.state = state
+            key.retired_at = clock() if state == "retired" else None
+            session.add(key)
+    session.flush()
+    if changes:
+        row = session.exec(select(Domain).where(Domain.name == domain)).one()
+        event = DirectoryChanged(
+            at=clock(),
+            agency_code=session.exec(select(Agency.code).where(Agency.id == row.agency_id)).one(),
+            actor=actor,
+            noun="dkim",
+            verb="edit",
+            target=f"{selector}._domainkey.{domain}",
+            changes={name: list(pair) for name, pair in changes.items()},
+            reason=reason,
+        )
+        ledger.record(session, event)
+    return changes
+
+
+def _state_after(key: DkimKey, chosen: DkimKey) -> str:
+    if key.id == chosen.id:
+        return "active"
+    replaced = key.state == "active" and key.algorithm == chosen.algorithm
+    return "retired" if replaced else key.state
+
+
 def parse_selector(text: str) -> str:
     """A selector in its one form: one lower-case label. Raises InputError `selector-not-valid`."""
     selector = text.lower()

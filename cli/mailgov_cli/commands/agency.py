@@ -6,6 +6,7 @@ import typer
 
 from mailgov_cli.grammar import Noun
 from mailgov_cli.options import DryRun, Reason
+from mailgov_cli.output import Format
 from mailgov_cli.runtime import runtime
 
 app = Noun()
@@ -140,8 +141,8 @@ def tree(
     run = runtime(ctx)
     with run.database.read() as session:
         rows = listing.agency_tree(session, code)
-    if not run.as_json:
-        # Data for programs have the depth as a number; people see it.
+    if run.shown_format is Format.TABLE:
+        # Programs have the depth as a number; people see it.
         for row in rows:
             row["name"] = "  " * row["depth"] + row["name"]
     fields = ("code", "name", "level", "depth", "headcount", "mailboxes", "domains")
