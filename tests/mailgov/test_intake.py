@@ -1,0 +1,256 @@
+"""The gate: what it lets in, what it writes, what it leaves behind."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from sqlmodel import Session, select
+
+from mailgov import faults
+from mailgov.addresses import Address
+from mailgov.authentication import Authenticated
+from mailgov.config import Config, Limits
+from mailgov.db import Database
+from mailgov.db.models import EventRow, MessageRow, RecipientRow, VerdictRow
+from mailgov.errors import Unavailable
+from mailgov.intake import Intake
+from mailgov.message import Body, Envelope, Recipient
+from mailgov.queue import Queue, Spool
+from mailgov_policies import Action, default_ruleset, facts
+
+NOW = datetime(2026, 11, 21, 2, tzinfo=UTC)
+AN = "annv@sonoivu.tinhmau.gov.vn"
+BINH = "binhtt@sotaichinh.tinhmau.gov.vn"
+LETTER = (
+    b"From: An <annv@sonoivu.tinhmau.gov.vn>\r\nTo: binhtt@sotaichinh.tinhmau.gov.vn\r\n"
+    b"Bcc: khac@sonoivu.tinhmau.gov.vn\r\nSubject: Thu\r\n\r\nXin chao.\r\n"
+)
+
+PLAIN = facts.Content(100, header=facts.Header(subject="Thu", from_=(facts.Person("An", AN),)))
+
+
+@dataclass
+class Reader:
+    """Facts that a test decides."""
+
+    content: facts.Content = PLAIN
+    trouble: Exception | None = None
+    read_bodies: list[bytes] = field(default_factory=list)
+
+    async def read(self, body: Body) -> facts.Content:
+        self.read_bodies.append(body.read())
+        if self.trouble:
+            raise self.trouble
+        return self.content
+
+
+class People:
+    """An writes, Bình is ours, everybody else is not."""
+
+    async def envelope_facts(
+        self, envelope: Envelope, authentication: facts.Authentication
+    ) -> facts.Envelope:
+        recipients = tuple(
+            facts.RecipientFacts(
+                str(r.address), r.address.domain, local=str(r.address) == BINH,
+                official=r.address.domain.endswith("gov.vn"),
+                mailbox_id=None, agency="H99.04" if str(r.address) == BINH else "",
+            )
+            for r in envelope.recipients
+        )  # fmt: skip
+        return facts.Envelope(
+            direction=envelope.direction, mail_from=str(envelope.mail_from or ""),
+            recipients=recipients, login=AN if envelope.login else "", may_send_as=(AN,),
+            sender_local=True, agency="H99.02" if envelope.login else "",
+            local_domains=("sonoivu.tinhmau.gov.vn", "sotaichinh.tinhmau.gov.vn"),
+            authentication=authentication,
+        )  # fmt: skip
+
+
+class Stranger:
+    """Authentication that found nothing."""
+
+    async def check(self, header: bytes, body: Body, from_domain: str) -> Authenticated:
+        return Authenticated(
+            facts.Authentication(), b"Authentication-Results: mail.vidu.gov.vn; none\r\n"
+        )
+
+
+@dataclass
+class Signing:
+    """A signature for whoever has a key."""
+
+    has_key: bool = True
+
+    async def sign(self, header: bytes, body: Body, domain: str) -> bytes | None:
+        return f"DKIM-Signature: d={domain}\r\n".encode() if self.has_key else None
+
+
+@pytest.fixture
+def gate(database: Database, tmp_path: Path) -> Intake:
+    spool = Spool(tmp_path / "spool")
+    spool.prepare(database)
+    config = Config()
+    queue = Queue(database, spool, config.delivery, lambda: NOW)
+    return Intake(
+        config=config, clock=lambda: NOW, database=database, directory=People(), readers=Reader(),
+        authenticator=Stranger(), ruleset=default_ruleset(), signer=Signing(), spool=spool, queue=queue,
+    )  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def no_faults() -> Iterator[None]:
+    yield
+    faults.set_handler(None)
+
+
+def body(data: bytes = LETTER) -> Body:
+    return Body(len(data), hashlib.sha256(data).digest(), data=data)
+
+
+def envelope(to: str = BINH, *, inbound: bool = False) -> Envelope:
+    an = Address.parse(AN)
+    return Envelope(
+        direction="inbound" if inbound else "submission",
+        mail_from=Address.parse("dan@example.org") if inbound else an,
+        recipients=(Recipient(Address.parse(to)),),
+        login=None if inbound else an,
+    )
+
+
+def rows(database: Database) -> tuple[list[MessageRow], list[RecipientRow], list[str]]:
+    with database.read() as session:
+        return (
+            list(session.exec(select(MessageRow))),
+            list(session.exec(select(RecipientRow))),
+            [event.kind for event in session.exec(select(EventRow))],
+        )
+
+
+async def test_an_accepted_message_is_stored_with_verdict_recipients_and_event(
+    gate: Intake,
+) -> None:
+    outcome = await gate.receive(envelope(), body())
+    assert outcome.accepted
+    messages, recipients, events = rows(gate.database)
+    assert [m.id for m in messages] == [outcome.queue_id]
+    assert [(r.address, r.state, r.destination) for r in recipients] == [
+        (BINH, "queued", "mailbox")
+    ]
+    assert events == ["message.accepted"]
+    with gate.database.read() as session:
+        verdict = session.exec(select(VerdictRow)).one()
+    assert recipients[0].verdict_id == verdict.id
+
+
+async def test_trace_and_signature_come_before_the_bytes_received(gate: Intake) -> None:
+    await gate.receive(envelope(), body())
+    message = rows(gate.database)[0][0]
+    names = [
+        line.partition(b":")[0] for line in message.prefix.split(b"\r\n") if line[:1] not in b"\t "
+    ]
+    assert names == [b"DKIM-Signature", b"Received", b"Message-ID", b"Date"]
+    assert message.content == LETTER.replace(b"Bcc: khac@sonoivu.tinhmau.gov.vn\r\n", b"")
+
+
+async def test_fields_in_our_name_are_taken_from_strangers_mail(gate: Intake) -> None:
+    forged = (
+        b"X-Mailgov-Policy: action=accept\r\nAuthentication-Results: mail.vidu.gov.vn; dkim=pass\r\n"
+        b"Authentication-Results: elsewhere.example; dkim=fail\r\nReturn-Path: <x@y.vn>\r\n"
+    )
+    await gate.receive(envelope(inbound=True), body(forged + LETTER))
+    content = rows(gate.database)[0][0].content
+    assert content == b"Authentication-Results: elsewhere.example; dkim=fail\r\n" + LETTER
+
+
+async def test_a_large_message_without_bcc_leaves_no_copy_behind(
+    gate: Intake, tmp_path: Path
+) -> None:
+    writer = gate.spool.writer()
+    writer.write(LETTER + b"x" * 600_000)
+    given = writer.finish()
+    await gate.receive(envelope(), given)
+    message = rows(gate.database)[0][0]
+    kept = tmp_path / "spool" / message.spool_name
+    assert (
+        kept.read_bytes()
+        == LETTER.replace(b"Bcc: khac@sonoivu.tinhmau.gov.vn\r\n", b"") + b"x" * 600_000
+    )
+    assert [path.name for path in (tmp_path / "spool/tmp").iterdir()] == [
+        given.path.name if given.path else ""
+    ]
+
+
+async def test_a_refused_secret_leaves_an_event_and_no_copy(gate: Intake, tmp_path: Path) -> None:
+    reader = gate.readers
+    assert isinstance(reader, Reader)
+    mark = facts.Mark("secrecy", "MẬT", "part 2", certain=True, line="MẬT")
+    reader.content = replace(reader.content, marks=(mark,))
+    outcome = await gate.receive(envelope(), body())
+    assert (outcome.verdict.action, outcome.verdict.code) == (Action.REJECT, "secret-mark")
+    messages, recipients, events = rows(gate.database)
+    assert (messages, recipients, events) == ([], [], ["message.refused"])
+    assert list((tmp_path / "spool/tmp").iterdir()) == []
+
+
+async def test_without_a_key_nothing_leaves_the_province(gate: Intake) -> None:
+    unsigned = replace(gate, signer=Signing(has_key=False))
+    await unsigned.receive(envelope(BINH), body())
+    with pytest.raises(Unavailable, match="signing-key-absent"):
+        await unsigned.receive(envelope("ban@example.org"), body())
+    assert len(rows(gate.database)[0]) == 1
+
+
+async def test_trouble_of_our_own_is_neither_a_yes_nor_a_no(gate: Intake) -> None:
+    reader = gate.readers
+    assert isinstance(reader, Reader)
+    reader.trouble = Unavailable("readers-unavailable")
+    with pytest.raises(Unavailable):
+        await gate.receive(envelope(), body())
+    assert rows(gate.database) == ([], [], [])
+
+
+@pytest.mark.parametrize("point", ["A6", "A7", "A11"])
+async def test_a_fault_before_the_commit_leaves_nothing(gate: Intake, point: str) -> None:
+    def fail(name: str) -> None:
+        if name == point:
+            raise OSError("the machine trips")
+
+    faults.set_handler(fail)
+    with pytest.raises(OSError, match="trips"):
+        await gate.receive(envelope(), body())
+    assert rows(gate.database) == ([], [], [])
+
+
+async def test_a_judgement_that_takes_too_long_is_trouble_of_our_own(gate: Intake) -> None:
+    class Sleeper:
+        async def read(self, body: Body) -> facts.Content:
+            import asyncio
+
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    limits = Limits(decision_seconds=5).model_copy(update={"decision_seconds": 0.01})
+    config = gate.config.model_copy(update={"limits": limits})
+    with pytest.raises(Unavailable, match="decision-late"):
+        await replace(gate, readers=Sleeper(), config=config).receive(envelope(), body())
+
+
+async def test_the_live_check_says_the_same_and_writes_nothing(gate: Intake) -> None:
+    judgement = await gate.check(envelope(), body())
+    assert judgement.verdict == (await gate.receive(envelope(), body())).verdict
+    assert len(rows(gate.database)[0]) == 1
+
+
+async def test_the_reason_of_the_writer_is_kept_with_the_event(gate: Intake) -> None:
+    await gate.receive(envelope(), body(), channel="web", reason="đã gửi bản giấy")
+
+    def find(session: Session) -> EventRow:
+        return session.exec(select(EventRow)).one()
+
+    event = await gate.database.query(find)
+    assert event.data["reason"] == "đã gửi bản giấy"
+    assert event.data["channel"] == "web"
