@@ -48,14 +48,6 @@ def open_database(config: Config) -> Database:
     )
 
 
-def ruleset_in_force(config: Config) -> Ruleset:
-    """The default pack, with the file of the configuration over it.
-
-    Raises InputError `ruleset-unreadable` or `ruleset-not-valid` with every fault of the file.
-    """
-    return read_ruleset(config.policy.ruleset)
-
-
 def build(config: Config, *, clock: Clock = utc_now, resolver: Resolver | None = None) -> Services:
     """Wire the parts. Nothing is opened or started yet; `running` does that."""
     database = open_database(config)
@@ -67,7 +59,7 @@ def build(config: Config, *, clock: Clock = utc_now, resolver: Resolver | None =
     spool = Spool(config.data.path / "spool")
     queue = Queue(database, spool, config.delivery, clock)
     signer = Signer(database, config.data.path / "keys", clock)
-    ruleset = ruleset_in_force(config)
+    ruleset = read_ruleset(config.policy.ruleset)
     intake = Intake(
         config=config,
         clock=clock,
