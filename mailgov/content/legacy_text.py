@@ -59,6 +59,8 @@ _OUTSIDE_CP1252 = re.compile("[\x80-\x9f\uf020-\uf0ff]")
 # operator for B7; Greek mu for B5.
 _TCVN3_SUBSTITUTES = {"\u2212": "ư", "\ufffe": "ư", "\u2219": "ã", "\u03bc": "à"}
 
+_VNI_TONES = {"ù": "\u0301", "ø": "\u0300", "û": "\u0309", "õ": "\u0303", "ï": "\u0323"}
+
 # What can stand inside a word in some encoding: letters, all but ASCII, and C0 codes. Bounded, so that
 # a word is cheap and hostile text without spaces stays linear.
 _CHUNK = re.compile("[^\0\x07-\x0d\x20-\x40\x5b-\x60\x7b-\x7f]{1,32}")
@@ -161,12 +163,22 @@ def _sequences(letters: dict[str, str]) -> Callable[[str], str]:
 
 
 def _vni() -> Callable[[str], str]:
-    """Base letter and mark; typists mix the case of marks, the base letter's counts."""
-    letters: dict[str, str] = {}
+    """Base letter and mark; typists mix the case of marks, the base letter's counts.
+
+    Some converters write base and mark where the encoding has one code: i and y with a tone.
+    """
+    letters = {
+        base + mark: unicodedata.normalize("NFC", base + tone)
+        for base in "iIyY"
+        for mark, tone in _VNI_TONES.items()
+    }
     for codes, letter in _letters("decode-vni-win.tsv"):
         letters[codes] = letter
-        if len(codes) == 2:
-            letters.setdefault(codes[0] + codes[1].swapcase(), letter)
+    letters |= {
+        codes[0] + codes[1].swapcase(): letter
+        for codes, letter in letters.items()
+        if len(codes) == 2
+    }
     return _sequences(letters)
 
 
@@ -388,11 +400,12 @@ def _judge_together(undecided: list[_Line], proven: set[Encoding]) -> None:
     happen to fit would convict any long foreign text.
     """
     groups, misfits = _grouped(undecided, proven)
+    wanted = _MIN_SHARE if proven else _MIN_POSSIBLE_SHARE
     for encoding, group in groups.items():
         against = [] if encoding in proven else misfits
         decoded = _sum(line.counts[encoding] for line in (*group, *against) if line.counts)
         raw = _sum(line.raw for line in (*group, *against))
-        if encoding in proven or _is_better(decoded, raw, _MIN_POSSIBLE_SHARE):
+        if encoding in proven or _is_better(decoded, raw, wanted):
             for line in group:
                 line.encoding = encoding
 

@@ -2,11 +2,16 @@
 
 from collections.abc import Callable, Mapping
 
+from mailgov.content.extract.doc import read_doc
+from mailgov.content.extract.docx import read_docx
 from mailgov.content.extract.plain import read_plain
 from mailgov.content.runs import Extracted, Unreadable
 
 KINDS: Mapping[str, Callable[[bytes], Extracted]] = {
     "csv": read_plain,
+    "doc": read_doc,
+    "docm": read_docx,
+    "docx": read_docx,
     "txt": read_plain,
 }
 
@@ -24,5 +29,5 @@ def extract(kind: str, data: bytes) -> Extracted:
         return reader(data)
     except Unreadable:
         raise
-    except Exception as exc:  # noqa: BLE001 - what parsers raise on hostile bytes has no bounds
+    except Exception as exc:  # what parsers raise on hostile bytes has no bounds
         raise Unreadable(f"damaged {kind}: {type(exc).__name__}") from exc

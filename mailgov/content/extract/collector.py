@@ -1,0 +1,54 @@
+"""Gathers runs while a reader walks through its file, within bounds."""
+
+from mailgov.content.runs import Extracted, Run, Unreadable
+
+MAX_CHARACTERS = 16 << 20  # 8,000 pages; a shared string may be used by a million cells
+MAX_RUNS = 1 << 20
+
+
+class Collector:
+    """Runs in order. Neighbours of one place and font become one run.
+
+    A reader may say `end_line` as often as it likes: line ends appear only between two texts of the
+    same place.
+    """
+
+    def __init__(self) -> None:
+        self._runs: list[Run] = []
+        self._texts: list[str] = []  # of the run being built
+        self._place = ""
+        self._font = ""
+        self._line_ends = False
+        self._characters = 0
+
+    def add(self, text: str, place: str, font: str = "") -> None:
+        """Append text. Raises Unreadable when the file holds more than any document does."""
+        if not text:
+            return
+        self._characters += len(text)
+        if self._characters > MAX_CHARACTERS or len(self._runs) >= MAX_RUNS:
+            raise Unreadable("more text than allowed", "bomb")
+        if place == self._place and self._texts:
+            if self._line_ends:
+                self._texts.append("\n")
+            if font != self._font:
+                self._finish_run()
+        else:
+            self._finish_run()
+        self._place, self._font, self._line_ends = place, font, False
+        self._texts.append(text)
+
+    def end_line(self) -> None:
+        """A paragraph ends here."""
+        self._line_ends = True
+
+    def _finish_run(self) -> None:
+        if self._texts:
+            self._runs.append(Run("".join(self._texts), self._place, self._font))
+            self._texts = []
+
+    def result(self) -> Extracted:
+        """Everything gathered, without places that hold only white space."""
+        self._finish_run()
+        runs = tuple(run for run in self._runs if not run.text.isspace())
+        return Extracted(runs, has_text=bool(runs))
