@@ -1,6 +1,7 @@
 """What relay, gate and webmail ask of the directory."""
 
 from datetime import date, datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, event
@@ -241,10 +242,10 @@ async def test_look_ups_cost_the_same_in_a_large_directory(
         ),
         login=Address.parse(AN),
     )
-    asked: list[tuple[str, object]] = []
+    asked: list[tuple[str, Any]] = []
 
     def keep(
-        _connection: Connection, _cursor: object, statement: str, parameters: object, *_: object
+        _connection: Connection, _cursor: object, statement: str, parameters: Any, *_: object
     ) -> None:
         asked.append((statement, parameters))
 
