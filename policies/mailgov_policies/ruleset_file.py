@@ -27,7 +27,7 @@ from datetime import date, datetime
 from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
-from itertools import zip_longest
+from itertools import chain, repeat
 from types import MappingProxyType
 from typing import Any
 
@@ -98,21 +98,19 @@ def load_ruleset(text: str, name: str, base: Ruleset) -> Ruleset:
 
     Raises RulesetError with every fault of the file.
     """
-    try:
-        raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as exc:
-        line = re.search(r"at line (\d+)", str(exc))
-        problem = Problem("not-toml", int(line[1]) if line else 0, 0, "", {"reason": str(exc)})
-        raise RulesetError(name, [problem]) from exc
+    raw = _parsed(text, name)
     problems: list[Problem] = []
     head = _head(raw, problems, head_lines(text))
     tables = raw["rule"] if isinstance(raw.get("rule"), list) else []
-    readers = [
-        _RowReader(table, index, lines or {}, base, name, problems)
-        for index, (table, lines) in enumerate(zip_longest(tables, row_lines(text)), start=1)
-        if isinstance(table, dict)
-    ]
-    rows = [reader.read() for reader in readers]
+    rows: list[Row | None] = []
+    for index, lines in zip(range(len(tables)), chain(row_lines(text), repeat({})), strict=False):
+        if isinstance(tables[index], dict):
+            reader = _RowReader(tables[index], index + 1, lines, base, name, problems)
+            rows.append(reader.read())
+        else:
+            line = head_lines(text).get("rule", 0)
+            fields = {"field": "rule", "expected": "[[rule]]"}
+            problems.append(Problem("wrong-type", line, index + 1, "", fields))
     if problems:
         raise RulesetError(name, problems)
     own = str(head.get("name", name))
@@ -122,6 +120,16 @@ def load_ruleset(text: str, name: str, base: Ruleset) -> Ruleset:
         rows=(*base.rows, *(replace(row, ruleset=own) for row in rows if row is not None)),
         over=base.label if base.rows else "",
     )
+
+
+def _parsed(text: str, name: str) -> Mapping[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as exc:
+        at = re.search(r"at line (\d+)", str(exc))
+        line = int(at[1]) if at else len(text.splitlines())  # else: at the end of the file
+        problem = Problem("not-toml", line, 0, "", {"reason": str(exc)})
+        raise RulesetError(name, [problem]) from exc
 
 
 def _head(
@@ -206,7 +214,7 @@ class _RowReader:
 
     def _action(self, below: Row | None) -> Action:
         if "action" in self._raw:
-            return self._parsed("action", self._raw["action"])
+            return self._action_named("action", self._raw["action"])
         if below is None and self._rule is not None:
             self._wrong("no-action", "")
         return below.action if below else Action.PASS
@@ -220,7 +228,7 @@ class _RowReader:
             elif not isinstance(label, str):
                 self._wrong("wrong-type", f"cases.{case}", expected="text")
             else:
-                cases[case] = self._parsed(f"cases.{case}", label)
+                cases[case] = self._action_named(f"cases.{case}", label)
         return MappingProxyType(cases)
 
     def _settings(self, below: Row | None) -> Settings:
@@ -275,7 +283,7 @@ class _RowReader:
                 self._wrong("unknown-value", field, found=str(value), known=_listed(known))
         return tuple(value for value in values if value in known)
 
-    def _parsed(self, field: str, label: str) -> Action:
+    def _action_named(self, field: str, label: str) -> Action:
         try:
             return Action.parse(label)
         except ValueError:

@@ -1,0 +1,195 @@
+"""Ruleset files: laid over the default pack, locked rows kept, every fault told with its place."""
+
+from datetime import date
+
+import pytest
+
+from mailgov_policies import Action, Ruleset, RulesetError, default_ruleset, load_ruleset
+
+
+def _load(text: str, base: Ruleset | None = None) -> Ruleset:
+    return load_ruleset(text, "tinh-mau", base or default_ruleset())
+
+
+def _faults(text: str, base: Ruleset | None = None) -> list[tuple[int, str, str]]:
+    with pytest.raises(RulesetError) as caught:
+        _load(text, base)
+    return [(p.line, p.code, p.fields.get("field", "")) for p in caught.value.problems]
+
+
+def test_a_row_changes_what_it_names_and_keeps_the_rest() -> None:
+    rules = _load(
+        """
+schema = 1
+name = "tinh-mau"
+version = "3"
+
+[[rule]]
+key = "file-format"
+action = "hold"
+settings = { allow = ["pdf"] }
+agencies = ["H99.02"]
+from = 2026-12-01
+until = 2027-06-30
+"""
+    )
+    *_, row = rules.of("file-format")
+    default, _ = rules.of("file-format")
+    assert (row.action, row.cases, row.basis) == (Action.HOLD, default.cases, default.basis)
+    assert row.settings.names("allow") == ("pdf",)
+    assert row.settings.names("old_office") == default.settings.names("old_office")
+    assert (row.agencies, row.ruleset) == (("H99.02",), "tinh-mau")
+    assert (row.begins, row.ends) == (date(2026, 12, 1), date(2027, 6, 30))
+    assert rules.label == f"tinh-mau 3, {default_ruleset().label}"
+
+
+def test_a_file_without_name_or_rows_is_named_after_the_file() -> None:
+    assert _load("").label == f"tinh-mau 1, {default_ruleset().label}"
+    assert _load("").rows == default_ruleset().rows
+
+
+def test_cases_may_stand_in_a_table_of_their_own() -> None:
+    rules = _load('[[rule]]\nkey = "freemail-outbound"\n[rule.cases]\ndocument = "hold"\n')
+    *_, row = rules.of("freemail-outbound")
+    assert (row.action, row.cases) == (Action.WARN, {"document": Action.HOLD})
+
+
+def test_every_fault_is_told_with_its_line() -> None:
+    text = """schema = 2
+nmae = "tinh-mau"
+
+[[rule]]
+key = "legacy-encodings"
+
+[[rule]]
+key = "file-format"
+action = "stop"
+mode = "loud"
+agencies = ["SNV", "H99.02"]
+directions = ["inbound", "sideways"]
+mailbox_kinds = ["office", "robot"]
+[rule.cases]
+young = "warn"
+old-office = 1
+
+[[rule]]
+action = "hold"
+
+[[rule]]
+key = "message-size"
+settings = { bytes = "25M", megabytes = 25 }
+from = 2027-01-01
+until = 2026-01-01
+
+[[rule]]
+key = "file-format"
+settings = { allow = "pdf" }
+locked = "yes"
+"""
+    assert _faults(text) == [
+        (1, "unknown-schema", "schema"),
+        (2, "unknown-field", "nmae"),
+        (5, "unknown-rule", "key"),
+        (9, "unknown-value", "action"),
+        (10, "unknown-value", "mode"),
+        (11, "agency-not-valid", "agencies"),
+        (12, "unknown-value", "directions"),
+        (12, "direction-without-meaning", "directions"),
+        (13, "unknown-value", "mailbox_kinds"),
+        (15, "unknown-case", "cases.young"),
+        (16, "wrong-type", "cases.old-office"),
+        (18, "no-key", "key"),
+        (23, "wrong-type", "settings.bytes"),
+        (23, "unknown-setting", "settings.megabytes"),
+        (25, "dates-crossed", "until"),
+        (30, "wrong-type", "locked"),
+    ]
+
+
+def test_a_mistyped_rule_is_told_with_the_one_that_was_meant() -> None:
+    with pytest.raises(RulesetError) as caught:
+        _load('[[rule]]\nkey = "legacy-encodings"\n')
+    (problem,) = caught.value.problems
+    assert problem.fields["near"] == "legacy-encoding"
+    assert (problem.row, problem.key) == (1, "legacy-encodings")
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [('[[rule]]\nkey = "a', 2), ("a = 1\na = 2\n", 2), ("x", 1)],
+    ids=["open string", "key twice", "no TOML at all"],
+)
+def test_what_is_no_toml_is_told_with_its_line(text: str, line: int) -> None:
+    assert _faults(text) == [(line, "not-toml", "")]
+
+
+@pytest.mark.parametrize(
+    "text", ["rule = 1", "[rule]\nkey = 'x'", "rule = ['x']", "rule = [{ key = 'nope' }]"]
+)
+def test_rows_of_another_form_are_told_and_never_left_out(text: str) -> None:
+    assert _faults(text)
+
+
+def test_rows_written_inline_are_read_like_others() -> None:
+    rules = _load('rule = [{ key = "file-format", action = "hold" }]')
+    assert rules.of("file-format")[-1].action is Action.HOLD
+
+
+def test_headings_inside_texts_do_not_shift_the_lines() -> None:
+    text = """[[rule]]
+key = "file-format"
+basis = '''
+[[rule]]
+key = "x"
+'''
+
+[[rule]]
+key = "macro"
+action = "loud"
+"""
+    assert _faults(text) == [(10, "unknown-value", "action")]
+
+
+@pytest.mark.parametrize(
+    ("row", "field"),
+    [
+        ('mode = "record"', "mode"),
+        ('mode = "off"', "mode"),
+        ('action = "warn"', "action"),
+        ('cases = { possible = "pass" }', "cases.possible"),
+        ("locked = false", "locked"),
+    ],
+)
+def test_a_locked_row_can_not_be_relaxed(row: str, field: str) -> None:
+    assert _faults(f'[[rule]]\nkey = "secret-mark"\n{row}\n') == [(3, "locked", field)]
+
+
+def test_a_locked_row_can_be_tightened_and_stays_locked_below() -> None:
+    tighter = _load('[[rule]]\nkey = "secret-mark"\ncases = { possible = "hold" }\n')
+    assert tighter.of("secret-mark")[-1].cases == {"possible": Action.HOLD}
+    relaxed = '[[rule]]\nkey = "secret-mark"\ncases = { possible = "warn" }\n'
+    assert _faults(relaxed, tighter) == [(3, "locked", "cases.possible")]
+
+
+def test_numbers_of_a_locked_row_stay() -> None:
+    locked = _load('[[rule]]\nkey = "message-size"\nlocked = true\n')
+    changed = '[[rule]]\nkey = "message-size"\nsettings = { bytes = 99 }\n'
+    assert _faults(changed, locked) == [(3, "locked", "settings")]
+
+
+def test_a_scope_does_not_lift_a_locked_row_elsewhere() -> None:
+    rules = _load(
+        '[[rule]]\nkey = "secret-mark"\nagencies = ["H99"]\ncases = { possible = "hold" }\n'
+    )
+    assert len(rules.of("secret-mark")) == 2
+
+
+@pytest.mark.parametrize("row", ['mode = "off"', 'mode = "record"', 'action = "pass"'])
+def test_unread_content_can_not_be_let_pass(row: str) -> None:
+    ((line, code, _),) = _faults(f'[[rule]]\nkey = "unscannable"\n{row}\n')
+    assert (line, code) == (3, "too-mild")
+
+
+def test_without_a_base_a_row_must_name_its_action() -> None:
+    nothing = Ruleset("", "", ())
+    assert _faults('[[rule]]\nkey = "macro"\n', nothing) == [(1, "no-action", "")]
