@@ -57,6 +57,17 @@ def installed_version(binary: str) -> str:
     return answer.stdout.split(" ")[0].strip()
 
 
+def usable(config: Config) -> bool:
+    """Whether Dovecot, of the version whose language we write, can be run here. Blocks."""
+    if not installed_version(config.mailstore.dovecot_binary).startswith(VERSION):
+        return False
+    try:
+        _identity()
+    except Unavailable:
+        return False
+    return not _UNFIT_PATH.search(str(config.data.path))
+
+
 @dataclass(frozen=True, slots=True)
 class Places:
     """Files and identity of one Dovecot."""
@@ -252,13 +263,13 @@ class DovecotChild:
 
 def _identity() -> tuple[str, str]:
     """User and group for its processes. Raises Unavailable `mailstore-engine-missing`."""
-    if os.geteuid() != 0:
-        return pwd.getpwuid(os.geteuid()).pw_name, grp.getgrgid(os.getegid()).gr_name
     try:
+        if os.geteuid() != 0:
+            return pwd.getpwuid(os.geteuid()).pw_name, grp.getgrgid(os.getegid()).gr_name
         packaged = pwd.getpwnam("dovecot")
-    except KeyError as exc:
+        return packaged.pw_name, grp.getgrgid(packaged.pw_gid).gr_name
+    except KeyError as exc:  # a number without a name, as in some containers; no packaged user
         raise Unavailable("mailstore-engine-missing", program="dovecot") from exc
-    return packaged.pw_name, grp.getgrgid(packaged.pw_gid).gr_name
 
 
 def _command(binary: str, places: Places) -> list[str]:

@@ -1,0 +1,84 @@
+"""The mail store: Dovecot where it is installed, else the embedded IMAP server."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+from mailgov.errors import Unavailable
+from mailgov.imap import ImapServer
+from mailgov.logs import logger
+from mailgov.mailstore import reach
+from mailgov.mailstore.dovecot import DovecotChild, usable
+from mailgov.mailstore.users import Change, Users
+from mailgov.services import Services
+
+FOLLOW_SECONDS = 1.0  # how long a new mailbox waits for its first sign-in, at most
+
+log = logger("mailstore")
+
+
+class Engine(Protocol):
+    """Whoever serves IMAP."""
+
+    async def start(self) -> str:
+        """Listen; returns `host:port`."""
+
+    async def apply(self, change: Change) -> None:
+        """Take over the users as they are now; end the sessions of those who are out."""
+
+    async def wait(self) -> None:
+        """Return when it was stopped; raise what ended it otherwise."""
+
+    async def stop(self) -> None:
+        """End every session and give the port back."""
+
+
+async def run(
+    services: Services, announce: Callable[[str, str], None], stop: asyncio.Event
+) -> None:
+    """Serve mailboxes until `stop`.
+
+    Raises Unavailable `port-busy`, `mailstore-engine-missing` or `mailstore-start-failed`, and
+    ConfigError for a data folder or a certificate that is no good.
+    """
+    engine = await _engine(services)
+    users = Users(services.database)
+    try:
+        if change := await users.refresh():
+            await engine.apply(change)
+        address = await engine.start()
+        await asyncio.to_thread(reach.publish, services.config.data.path, address)
+        announce("imap", address)
+        async with asyncio.TaskGroup() as tasks:
+            following = tasks.create_task(_follow(users, engine))
+            watching = tasks.create_task(engine.wait())
+            await stop.wait()
+            following.cancel()
+            watching.cancel()
+    finally:
+        await engine.stop()
+
+
+async def _engine(services: Services) -> Engine:
+    wanted = services.config.mailstore.engine
+    if wanted == "auto":
+        wanted = "dovecot" if await asyncio.to_thread(usable, services.config) else "embedded"
+    log.info("engine", name=wanted)
+    return _ENGINES[wanted](services)
+
+
+_ENGINES: dict[str, Callable[[Services], Engine]] = {
+    "dovecot": lambda services: DovecotChild(services.config),
+    "embedded": lambda services: ImapServer(services.config, services.directory),
+}
+
+
+async def _follow(users: Users, engine: Engine) -> None:
+    """Keep the engine's users as the directory has them; trouble with the database passes."""
+    while True:
+        await asyncio.sleep(FOLLOW_SECONDS)
+        try:
+            if change := await users.refresh():
+                await engine.apply(change)
+        except Unavailable as exc:
+            log.warning("directory.unavailable", cause=str(exc))
