@@ -25,6 +25,7 @@ Until = Annotated[
     datetime | None,
     typer.Option("--until", formats=["%Y-%m-%d", "%d/%m/%Y"], help="last day, such as 2026-12-31"),
 ]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="do it without asking")]
 LIMIT = 1000
 Limit = Annotated[int, typer.Option("--limit", min=1, help="rows at most")]
 

@@ -175,6 +175,20 @@ class Runtime:
         if not self.quiet and not self.as_json:
             print(words.say(self.language, "say", key, **fields), file=sys.stderr)  # noqa: T201
 
+    def ask(self, key: str, *, yes: bool) -> None:
+        """Go on only with consent: `--yes`, or y at the terminal.
+
+        Raises ConsentMissing `consent-missing`.
+        """
+        from mailgov.errors import ConsentMissing
+
+        if yes:
+            return
+        may_ask = not self.no_input and sys.stdin.isatty()
+        text = words.say(self.language, "say", key)
+        if not may_ask or not typer.confirm(text, err=True):
+            raise ConsentMissing("consent-missing")
+
     def tell_of_more(self, rows: Sequence[Row], limit: int) -> None:
         """Say that a list was cut at `--limit`, when there are more rows than that."""
         if len(rows) > limit:

@@ -112,6 +112,36 @@ class RecipientBounced(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecipientRetried(Event):
+    """An administrator made the next attempt due at once."""
+
+    kind: ClassVar[str] = "recipient.retried"
+
+    recipient: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecipientHeld(Event):
+    """An administrator kept the recipient back."""
+
+    kind: ClassVar[str] = "recipient.held"
+
+    recipient: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecipientReleased(Event):
+    """An administrator let a held recipient go."""
+
+    kind: ClassVar[str] = "recipient.released"
+
+    recipient: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecipientRemoved(Event):
     """An administrator took the recipient out of the queue."""
 
@@ -194,6 +224,9 @@ KINDS: dict[str, type[Event]] = {
         RecipientDelivered,
         RecipientDeferred,
         RecipientBounced,
+        RecipientRetried,
+        RecipientHeld,
+        RecipientReleased,
         RecipientRemoved,
         MessageCorrupt,
         MessageOpened,

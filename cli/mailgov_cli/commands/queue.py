@@ -1,0 +1,222 @@
+"""`mailgov queue`: mail on its way."""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from itertools import islice
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mailgov_cli.exits import UsageMistake
+from mailgov_cli.grammar import Noun
+from mailgov_cli.options import LIMIT, DryRun, Limit, Reason, Yes, parse_moment
+from mailgov_cli.runtime import Runtime, runtime
+
+if TYPE_CHECKING:
+    from mailgov.queue.admin import Pick
+
+app = Noun()
+
+Ids = Annotated[list[str] | None, typer.Argument(help="queue ids of messages", metavar="[ID]...")]
+To = Annotated[str, typer.Option("--to", help="only to this domain; `mailbox` is our own ones")]
+Older = Annotated[str, typer.Option("--older", help="only what waits longer: 30m, 1h, 2d")]
+Reply = Annotated[str, typer.Option("--reply", help="only where the last reply has these words")]
+NeededReason = Annotated[str, typer.Option("--reason", help="why; kept in the ledger")]
+
+FIELDS = (
+    "queue_id",
+    "mail_from",
+    "recipient",
+    "destination",
+    "state",
+    "attempts",
+    "queued_at",
+    "next_attempt_at",
+    "last_reply",
+)
+
+
+@app.command(
+    "list",
+    epilog="""mailgov queue list
+    mailgov queue list --to tinhmau.gov.vn --older 1h --format jsonl""",
+)
+def list_(
+    ctx: typer.Context, to: To = "", older: Older = "", reply: Reply = "", limit: Limit = LIMIT
+) -> None:
+    """Recipients that wait or are held, oldest message first."""
+    from mailgov.queue import listing
+
+    run = runtime(ctx)
+    what = _pick(run, None, to, older, reply)
+    with run.database.read() as session:
+        entries = listing.waiting(
+            session,
+            destination=what.destination,
+            queued_before=what.queued_before,
+            reply_contains=what.reply_contains,
+        )
+        rows = [asdict(entry) for entry in islice(entries, limit + 1)]
+    run.emit("queue.list/1", rows[:limit], FIELDS)
+    run.tell_of_more(rows, limit)
+
+
+@app.command(epilog="mailgov queue show 0kq3zv7m8hd2v5s1x9ya")
+def show(
+    ctx: typer.Context,
+    id_: Annotated[str, typer.Argument(help="queue id of the message", metavar="ID")],
+) -> None:
+    """One message: envelope, verdict, each recipient; never content."""
+    from mailgov.queue import listing
+
+    run = runtime(ctx)
+    with run.database.read() as session:
+        record = asdict(listing.show(session, id_))
+    # Evidence quotes the message; whoever looks after the queue need not read it.
+    record["findings"] = [
+        {key: finding[key] for key in ("code", "action", "where")} for finding in record["findings"]
+    ]
+    record["recipients"] = [
+        {key: entry[key] for key in FIELDS[2:]} | {"done_at": entry["done_at"]}
+        for entry in record["recipients"]
+    ]
+    run.emit("queue.show/1", [record], tuple(record), single=True)
+
+
+@app.command(epilog="mailgov queue stats")
+def stats(ctx: typer.Context) -> None:
+    """What waits for each destination, the longest queue first."""
+    from mailgov.queue import admin
+
+    run = runtime(ctx)
+    with run.database.read() as session:
+        rows = [asdict(row) for row in admin.stats(session)]
+    run.emit("queue.stats/1", rows, ("destination", "queued", "held", "oldest", "next_attempt_at"))
+
+
+@app.command(
+    epilog="""mailgov queue retry 0kq3zv7m8hd2v5s1x9ya
+    mailgov queue retry --to tinhmau.gov.vn"""
+)
+def retry(
+    ctx: typer.Context,
+    ids: Ids = None,
+    to: To = "",
+    older: Older = "",
+    reply: Reply = "",
+    reason: Reason = "",
+    dry_run: DryRun = False,
+) -> None:
+    """Make the next attempt due at once."""
+    from mailgov.queue import admin
+
+    run = runtime(ctx)
+    _intervene(run, "retry", admin.retry, _pick(run, ids, to, older, reply), reason, dry_run)
+
+
+@app.command(epilog='mailgov queue hold 0kq3zv7m8hd2v5s1x9ya --reason "chờ xác minh"')
+def hold(
+    ctx: typer.Context,
+    reason: NeededReason,
+    ids: Ids = None,
+    to: To = "",
+    older: Older = "",
+    reply: Reply = "",
+    yes: Yes = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Keep waiting mail back until it is released."""
+    from mailgov.queue import admin
+
+    run = runtime(ctx)
+    what = _pick(run, ids, to, older, reply)
+    if not (ids or dry_run):
+        run.ask("sure-hold", yes=yes)
+    _intervene(run, "hold", admin.hold, what, reason, dry_run)
+
+
+@app.command(epilog='mailgov queue release 0kq3zv7m8hd2v5s1x9ya --reason "thư mời họp"')
+def release(
+    ctx: typer.Context,
+    reason: NeededReason,
+    ids: Ids = None,
+    to: To = "",
+    older: Older = "",
+    reply: Reply = "",
+    yes: Yes = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Let held mail go now; quarantined and corrupt messages stay."""
+    from mailgov.queue import admin
+
+    run = runtime(ctx)
+    what = _pick(run, ids, to, older, reply)
+    if not (ids or dry_run):
+        run.ask("sure-release", yes=yes)
+    _intervene(run, "release", admin.release, what, reason, dry_run)
+
+
+@app.command(epilog='mailgov queue remove 0kq3zv7m8hd2v5s1x9ya --reason "gửi nhầm" --yes')
+def remove(
+    ctx: typer.Context,
+    reason: NeededReason,
+    ids: Ids = None,
+    to: To = "",
+    older: Older = "",
+    reply: Reply = "",
+    yes: Yes = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Take mail out of the queue for good; neither sender nor recipient is told."""
+    from mailgov.queue import Spool, admin
+
+    run = runtime(ctx)
+    what = _pick(run, ids, to, older, reply)
+    if not dry_run:
+        run.ask("sure-remove", yes=yes)
+    files: list[str] = []
+
+    def take_out(*args: Any) -> None:
+        files.extend(admin.remove(*args))
+
+    _intervene(run, "remove", take_out, what, reason, dry_run)
+    spool = Spool(run.config.data.path / "spool")
+    for name in [] if dry_run else files:
+        spool.remove(name)
+
+
+def _pick(run: Runtime, ids: list[str] | None, to: str, older: str, reply: str) -> "Pick":
+    """Which recipients the options mean. Raises NotFound `queue-id-unknown`."""
+    from mailgov.clock import utc_now
+    from mailgov.queue import listing
+    from mailgov.queue.admin import Pick
+
+    for queue_id in ids or ():
+        with run.database.read() as session:
+            listing.show(session, queue_id)
+    return Pick(tuple(ids or ()), to.lower(), parse_moment(older, utc_now()), reply)
+
+
+def _intervene(
+    run: Runtime, verb: str, act: Callable[..., None], what: "Pick", reason: str, dry_run: bool
+) -> None:
+    """Do it in batches, each a transaction of its own; print whom it concerns."""
+    from mailgov.queue.admin import Intervention, Pick, pick
+
+    if what == Pick():
+        raise UsageMistake("queue-of-what")
+    by = run.act(reason)
+    intervention = Intervention(by.actor, by.at, by.reason)
+    rows: list[dict[str, str]] = []
+    after = 0
+    while True:
+        with run.change(dry_run=dry_run) as session:
+            batch = pick(session, what, verb, by.at, after=after)
+            if batch:
+                act(session, batch, intervention)
+        if not batch:
+            break
+        after = batch[-1].recipient_id
+        rows += [{"queue_id": one.queue_id, "recipient": one.address} for one in batch]
+    run.emit(f"queue.{verb}/1", rows, ("queue_id", "recipient"))
+    run.say(f"queue-{verb}{'-dry' if dry_run else ''}", count=len(rows))
