@@ -329,6 +329,12 @@ class Config(BaseSettings):
         return self.relay.private_key or self.data.path / "tls" / "key.pem"
 
     @property
+    def help_base(self) -> str:
+        """Where refusals and notices point to for help, without a final slash."""
+        url = self.site.help_url or self.web.url or f"http://{self.web.listen}"
+        return url.rstrip("/")
+
+    @property
     def authserv_id(self) -> str:
         """Our name in Authentication-Results."""
         return self.policy.authserv_id or self.site.hostname
