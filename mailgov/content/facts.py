@@ -1,18 +1,101 @@
 """From the bytes of a message to its facts: the only door of this room."""
 
+import unicodedata
+from collections.abc import Iterator
+
 from mailgov.config import Limits
-from mailgov_policies.facts import Content
+from mailgov.content import documents
+from mailgov.content.attachments import Examiner, all_said
+from mailgov.content.fields import Fields, split_fields
+from mailgov.content.header import header_defects, read_header
+from mailgov.content.parts import Tree, read_parts
+from mailgov.content.prescan import header_end, prescan
+from mailgov.content.texts import Said, read_display_name, read_subject
+from mailgov_policies.facts import Content, Document, Header
 
 READER_VERSION = 1  # Raise it whenever the same bytes could give other facts.
 
+_HEADER_BREACHES = frozenset(
+    {"message too large", "header block too large", "too many header fields"}
+    | {"too many addresses", "header field too long"}
+)
+_DEFAULT_LIMITS = Limits()
 
-def read_message(data: bytes, limits: Limits | None = None) -> Content:
+
+def read_message(data: bytes, limits: Limits = _DEFAULT_LIMITS) -> Content:
     """Everything that the bytes say. Equal bytes give equal facts.
 
     Never raises on bad input: what keeps the message from having one reading is named in
-    `malformed`, what could not be opened in `unscannable` or in the state of the attachment.
+    `malformed`, what could not be opened in `unscannable` or in the state of the attachment. Only
+    MemoryError passes.
     """
-    limits = limits or Limits()
-    if len(data) > limits.message_bytes:
-        return Content(len(data), unscannable="message too large", reader=READER_VERSION)
-    return Content(len(data), unscannable="not opened", reader=READER_VERSION)
+    broken = prescan(data, limits)
+    if broken:
+        return _unparsed(data, broken)
+    try:
+        return _read(data, limits)
+    except MemoryError:
+        raise
+    except Exception as exc:  # noqa: BLE001 - a fault of ours must not make mail look clean
+        return Content(
+            len(data),
+            header=_header_alone(data),
+            unscannable=f"reader failed: {type(exc).__name__}",
+            reader=READER_VERSION,
+        )
+
+
+def _unparsed(data: bytes, broken: tuple[str, ...]) -> Content:
+    header = Header() if _HEADER_BREACHES & set(broken) else _header_alone(data)
+    return Content(
+        len(data), header=header, malformed=broken, unscannable=broken[0], reader=READER_VERSION
+    )
+
+
+def _header_alone(data: bytes) -> Header:
+    return read_header(split_fields(data[: header_end(data)]))
+
+
+def _read(data: bytes, limits: Limits) -> Content:
+    tree = read_parts(data, limits)
+    fields = tree.root.fields
+    examiner = Examiner(limits)
+    examiner.read_tree(tree.root)
+    subject = read_subject(fields.text("subject"))
+    said = [subject, *_names(fields), *all_said(examiner)]
+    return Content(
+        size_bytes=len(data),
+        header=read_header(fields),
+        declared=documents.declared(fields, unicodedata.normalize("NFC", fields.text("subject"))),
+        found=_found(subject, examiner),
+        texts=tuple(text for one in said for text in one.texts),
+        marks=tuple(mark for one in said for mark in one.marks),
+        attachments=tuple(examiner.attachments),
+        active=tuple(dict.fromkeys(examiner.active)),
+        malformed=_malformed(tree, fields),
+        reader=READER_VERSION,
+    )
+
+
+def _names(fields: Fields) -> Iterator[Said]:
+    header = read_header(fields)
+    for field, people in (("From", header.from_), ("Reply-To", header.reply_to)):
+        for person in people:
+            yield read_display_name(person.name, field)
+    if header.sender:
+        yield read_display_name(header.sender.name, "Sender")
+
+
+def _found(subject: Said, examiner: Examiner) -> Document | None:
+    """What the message is, by its subject, bodies, files and names; else by its words."""
+    candidates = [
+        subject.document,
+        *(body.document for body in examiner.bodies),
+        *(attachment.document for attachment in examiner.attachments),
+    ]
+    candidates += [documents.in_words(body.lines) for body in examiner.bodies[:1]]
+    return documents.best_of(candidates)
+
+
+def _malformed(tree: Tree, fields: Fields) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*tree.defects, *header_defects(fields))))

@@ -341,6 +341,8 @@ def _text_kind(text: str, name: str, declared: str) -> str:
     lowered = text.lower()
     if sum(word in lowered for word in _SCRIPT_WORDS) >= _SCRIPT_WORDS_NEEDED:
         return "script"
+    if text.startswith("-----BEGIN PGP MESSAGE-----"):
+        return "pgp"
     if _ICS.match(text):
         return "ics"
     if _VCF.match(text):

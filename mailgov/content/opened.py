@@ -20,4 +20,5 @@ class Opened:
     active: tuple[str, ...] = ()
     members: Iterable[Member] = ()
     properties: tuple[str, ...] = ()  # title, subject, keywords and the like
+    mime: bytes | None = None  # a MIME entity inside: what an S/MIME message signs
     is_archive: bool = False  # members are files that a person unpacks, not parts of a document

@@ -47,7 +47,7 @@ class Header:
     reply_to: tuple[Person, ...] = ()
     to: tuple[Person, ...] = ()
     cc: tuple[Person, ...] = ()
-    resent_from: tuple[Person, ...] = ()
+    resent_from: tuple[Person, ...] = ()  # Resent-From and Resent-Sender
     message_id: str = ""
     date: str = ""  # RFC 3339; empty when missing or not a date
     from_fields: int = 1  # how many From fields there are; RFC 5322, 3.6 wants exactly one
@@ -146,6 +146,7 @@ class Content:
     texts: tuple[Text, ...] = ()
     marks: tuple[Mark, ...] = ()
     attachments: tuple[Attachment, ...] = ()
+    active: tuple[str, ...] = ()  # active content in the HTML of the message itself
     malformed: tuple[
         str, ...
     ] = ()  # what keeps it from having one reading: `two From fields`, `bare CR`

@@ -1,0 +1,57 @@
+"""Text as lines that can be compared: NFC, one tone placement, plain spaces, nothing invisible."""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from mailgov.content.runs import Run
+from mailgov.content.vietnamese import with_old_tone_placement
+
+_INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
+_SPACE = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
+_MAX_LETTERS = 4000  # of a line; longer ones are running text and their end says no more
+
+
+class Line(NamedTuple):
+    """A line that is not blank, and where it stands in its file."""
+
+    text: str
+    place: str
+
+
+def normal(text: str) -> str:
+    """The text in the one form in which words are looked for. Case is kept."""
+    if text.isascii():
+        return text
+    return _SPACE.sub(" ", _INVISIBLE.sub("", with_old_tone_placement(text)))
+
+
+def lines_of(runs: Iterable[Run], limit: int) -> list[Line]:
+    """The first so many lines. Runs of one place are one text, which may hold several lines."""
+    lines: list[Line] = []
+    for place, text in _texts(runs):
+        for piece in text.split("\n"):
+            bare = normal(piece[:_MAX_LETTERS]).strip()
+            if bare:
+                lines.append(Line(bare, place))
+                if len(lines) >= limit:
+                    return lines
+    return lines
+
+
+def _texts(runs: Iterable[Run]) -> Iterator[tuple[str, str]]:
+    pieces: list[str] = []
+    place = ""
+    for run in runs:
+        if pieces and run.place != place:
+            yield place, "".join(pieces)
+            pieces = []
+        place = run.place
+        pieces.append(run.text)
+    if pieces:
+        yield place, "".join(pieces)
+
+
+def joined(lines: Sequence[Line]) -> str:
+    """All lines as one text."""
+    return "\n".join(line.text for line in lines)
