@@ -14,6 +14,7 @@ async def run(
     worker = Worker(
         config=services.config,
         queue=services.queue,
+        directory=services.directory,
         resolver=services.resolver,
         clock=services.clock,
     )

@@ -1,0 +1,317 @@
+"""The worker: claims what is due, hands it to a transport, writes down what came of it.
+
+A crash at any point repeats an attempt: a recipient elsewhere may get a message twice, a mailbox of
+ours never, and nobody not at all.
+"""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from itertools import chain, repeat
+from typing import Protocol, TypeVar
+
+from mailgov.addresses import Address
+from mailgov.clock import Clock
+from mailgov.config import Config
+from mailgov.content.header_block import HeaderBlock, split_header
+from mailgov.delivery import bounce
+from mailgov.delivery.outcome import Outcome, conclude
+from mailgov.delivery.transports import Answers, LeaseLost, Parcel, Transport
+from mailgov.delivery.transports.maildir import MaildirTransport
+from mailgov.delivery.transports.smtp import SmtpTransport
+from mailgov.errors import DeliveryDeferred, DeliveryError, Unavailable
+from mailgov.logs import logger
+from mailgov.message import Body
+from mailgov.queue import MAILBOX, Queue, QueuedMessage, QueueItem
+from mailgov.queue.item import Notice
+from mailgov.resolver import Resolver
+
+T = TypeVar("T")
+
+POLL_SECONDS = 1.0
+"""At least so often the queue is looked at: others may have put something in."""
+
+STOP_SECONDS = 10.0
+"""Attempts under way get this long to finish when we stop."""
+
+MAX_RECIPIENTS = 100
+"""Recipients in one transaction: no server may take fewer (RFC 5321, 4.5.3.1.8)."""
+
+RETRY_SECONDS = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
+"""Waits before a result is written again to a database in trouble."""
+
+log = logger("delivery")
+
+
+class LocalMailbox(Protocol):
+    """What a notice needs of its recipient's mailbox."""
+
+    @property
+    def mailbox_id(self) -> int:
+        """Its row."""
+
+
+class Mailboxes(Protocol):
+    """What the worker asks of the directory, to send notices."""
+
+    async def find_mailbox(self, address: Address) -> LocalMailbox | None:
+        """The mailbox behind an address of ours. Raises Unavailable."""
+
+    async def is_local_domain(self, domain: str) -> bool:
+        """Whether a domain is ours. Raises Unavailable."""
+
+
+class Worker:
+    """Delivers until told to stop. `transports` by destination, `""` for all others."""
+
+    def __init__(
+        self,
+        *,
+        config: Config,
+        queue: Queue,
+        directory: Mailboxes,
+        resolver: Resolver,
+        clock: Clock,
+        transports: Mapping[str, Transport] | None = None,
+    ) -> None:
+        self._config = config
+        self._settings = config.delivery
+        self._queue = queue
+        self._directory = directory
+        self._clock = clock
+        self._transports = transports or {
+            MAILBOX: MaildirTransport(config.data.path),
+            "": SmtpTransport(config.delivery, config.site.hostname, resolver),
+        }
+        self._busy: Counter[str] = Counter()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Deliver what is due until `stop` is set; then let attempts under way finish."""
+        stopped = asyncio.create_task(self._wake_at(stop))
+        try:
+            await self._when_served(self._queue.recover)
+            while not stop.is_set():
+                await self._round()
+        finally:
+            stopped.cancel()
+            await self._finish()
+
+    async def _wake_at(self, stop: asyncio.Event) -> None:
+        await stop.wait()
+        self._queue.wake()
+
+    async def _round(self) -> None:
+        """Start what is due and fits; then wait for more, or for room."""
+        try:
+            started = await self.start_due()
+            seconds = 0.0 if started else await self._seconds_to_next()
+        except Unavailable as exc:
+            log.warning("queue.unavailable", why=str(exc))
+            seconds = POLL_SECONDS
+        await self._tend()
+        if seconds > 0:
+            await self._queue.wait(seconds)
+
+    async def _seconds_to_next(self) -> float:
+        due = await self._queue.next_due()
+        if due is None:
+            return POLL_SECONDS
+        seconds = (due - self._clock()).total_seconds()
+        # What is due already and was not claimed waits for room, not for time.
+        return min(seconds, POLL_SECONDS) if seconds > 0 else POLL_SECONDS
+
+    async def start_due(self) -> int:
+        """Claim what is due and begin to deliver it. How many messages were begun."""
+        free = self._settings.concurrency - len(self._tasks)
+        if free <= 0:
+            return 0
+        items = await self._queue.claim(free, self._room)
+        groups = _by_message(items)
+        for group in groups:
+            self._begin(group)
+        return len(groups)
+
+    def _room(self, destination: str) -> int:
+        """Messages that a destination may have under way besides those that it has."""
+        bound = self._settings.per_destination
+        if destination == MAILBOX:
+            bound = self._settings.concurrency
+        return bound - self._busy[destination]
+
+    def _begin(self, items: Sequence[QueueItem]) -> None:
+        destination = items[0].destination
+        self._busy[destination] += 1
+        task = asyncio.create_task(self._deliver(items))
+        self._tasks.add(task)
+        task.add_done_callback(lambda done: self._ended(destination, done))
+
+    def _ended(self, destination: str, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        self._busy[destination] -= 1
+        if not self._busy[destination]:
+            del self._busy[destination]
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("attempt.failed", exc_info=error)
+        self._queue.wake()
+
+    async def idle(self) -> None:
+        """Return when no attempt is under way."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def _finish(self) -> None:
+        """Let attempts finish for a while, cancel the rest, close connections."""
+        if self._tasks:
+            _, late = await asyncio.wait(self._tasks, timeout=STOP_SECONDS)
+            for task in late:
+                task.cancel()
+            await self.idle()
+        for transport in self._transports.values():
+            await transport.close()
+
+    async def _tend(self) -> None:
+        for transport in self._transports.values():
+            await transport.tend()
+
+    async def _deliver(self, items: Sequence[QueueItem]) -> None:
+        """Deliver one message to one destination, in parcels of bounded size."""
+        for at in range(0, len(items), MAX_RECIPIENTS):
+            attempt = _Attempt(self._queue, items[at : at + MAX_RECIPIENTS])
+            try:
+                await self._attempt(attempt)
+            except asyncio.CancelledError:
+                if not attempt.is_final:
+                    await self._queue.release(items[at:])
+                raise
+
+    async def _attempt(self, attempt: "_Attempt") -> None:
+        """Try once and write down what came of it."""
+        message = attempt.items[0].message
+        body = await self._when_served(lambda: self._queue.load(message))
+        if body is None:
+            return  # set aside: these are not the bytes that were accepted
+        try:
+            answers = await self._answers(attempt, body)
+        except LeaseLost:
+            log.warning("lease.lost", queue_id=message.queue_id)
+            return
+        now = self._clock()
+        outcomes = conclude(attempt.items, answers, now, self._settings, random.random)
+        for outcome in outcomes:
+            _log(outcome)
+
+        async def settle() -> None:
+            notices = await self._notices(message, body, outcomes, now)
+            await self._queue.settle([outcome.result for outcome in outcomes], notices)
+
+        await self._when_served(settle)
+
+    async def _answers(self, attempt: "_Attempt", body: Body) -> Answers:
+        """What the transport says; trouble of any kind is a reason to try later."""
+        items = attempt.items
+        parcel = Parcel(items[0].message, items[0].destination, items, body)
+        transport = self._transports.get(parcel.destination) or self._transports[""]
+        error: DeliveryError
+        try:
+            async with asyncio.timeout(self._settings.attempt_seconds):
+                return await transport.deliver(parcel, attempt.fence)
+        except DeliveryError as exc:
+            error = exc
+        except TimeoutError:
+            error = DeliveryDeferred("attempt-late")
+        except Unavailable as exc:
+            error = DeliveryDeferred(exc.code, **exc.fields)
+        except LeaseLost:
+            raise
+        except Exception:  # a fault of ours costs time, never mail
+            log.exception("attempt.failed", queue_id=parcel.message.queue_id)
+            error = DeliveryDeferred("own-trouble")
+        return dict.fromkeys((item.recipient_id for item in items), error)
+
+    async def _notices(
+        self, message: QueuedMessage, body: Body, outcomes: Sequence[Outcome], now: datetime
+    ) -> list[Notice]:
+        """A notice for each kind of news, to the sender; none when nobody is left to tell."""
+        kinds = dict.fromkeys(o.notice for o in outcomes if o.notice is not None)
+        if not kinds or message.mail_from is None:
+            return []
+        sender = await self._sender(message.mail_from)
+        if sender is None:
+            log.warning("notice.undeliverable", queue_id=message.queue_id)
+            return []
+        header = await asyncio.to_thread(_header, message, body)
+        notices = []
+        for kind in kinds:
+            told = [outcome for outcome in outcomes if outcome.notice == kind]
+            occasion = bounce.Occasion(kind, message, told, header, now)
+            new = await asyncio.to_thread(bounce.notice, occasion, sender, self._config)
+            notices.append(Notice(new, {o.result.item.recipient_id: kind for o in told}))
+        return notices
+
+    async def _sender(self, address: Address) -> bounce.Sender | None:
+        mailbox = await self._directory.find_mailbox(address)
+        if mailbox is not None:
+            return bounce.Sender(address, MAILBOX, mailbox.mailbox_id)
+        if await self._directory.is_local_domain(address.domain):
+            return None
+        return bounce.Sender(address, address.domain, None)
+
+    async def _when_served(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Do it again while the database is in trouble, as long as a lease lasts.
+
+        Until then nobody else touches our recipients, and a result is not lost. Raises Unavailable.
+        """
+        end = asyncio.get_running_loop().time() + self._settings.lease_seconds
+        for wait in chain(RETRY_SECONDS, repeat(RETRY_SECONDS[-1])):
+            try:
+                return await work()
+            except Unavailable as exc:
+                if asyncio.get_running_loop().time() + wait > end:
+                    raise
+                log.warning("queue.unavailable", why=str(exc))
+                await asyncio.sleep(wait)
+        raise AssertionError("repeat never ends")
+
+
+class _Attempt:
+    """Items on their way, and whether their delivery may have become final."""
+
+    def __init__(self, queue: Queue, items: Iterable[QueueItem]) -> None:
+        self._queue = queue
+        self.items = tuple(items)
+        self.is_final = False
+
+    async def fence(self) -> None:
+        """Right before a delivery becomes final. Raises LeaseLost, Unavailable."""
+        if not await self._queue.are_ours(self.items):
+            raise LeaseLost
+        self.is_final = True
+
+
+def _by_message(items: Iterable[QueueItem]) -> list[list[QueueItem]]:
+    """Items of one message at one destination together, in the order of their claim."""
+    groups: dict[tuple[str, str], list[QueueItem]] = {}
+    for item in items:
+        groups.setdefault((item.message.queue_id, item.destination), []).append(item)
+    return list(groups.values())
+
+
+def _header(message: QueuedMessage, body: Body) -> HeaderBlock:
+    """The header of the message as it was to be delivered."""
+    with body.open() as stream:
+        start = stream.read(bounce.MAX_RETURNED_OCTETS)
+    return HeaderBlock(message.prefix + split_header(start).raw)
+
+
+def _log(outcome: Outcome) -> None:
+    result = outcome.result
+    log.info(
+        f"recipient.{result.state}",
+        queue_id=result.item.message.queue_id,
+        recipient=str(result.item.address),
+        attempt=result.item.attempt,
+        reply=result.reply,
+    )
