@@ -1,0 +1,1 @@
+"""Handing messages on: routes, transports, notices, and the worker that runs them."""
