@@ -153,13 +153,17 @@ async def unsubscribe(talk: Conversation, scanner: Scanner) -> str:
 
 
 def _list_arguments(scanner: Scanner) -> str:
-    """Reference and pattern of LIST, put together."""
+    """Reference and pattern of LIST, put together, as they travel."""
     scanner.space()
-    reference = names.decode(scanner.astring())
+    reference = scanner.astring()
     scanner.space()
-    pattern = names.decode(scanner.pattern())
+    pattern = scanner.pattern()
     scanner.end()
-    return reference + pattern if pattern else ""
+    return (reference + pattern).decode("ascii", "replace") if pattern else ""
+
+
+def _matches(pattern: str, name: str) -> bool:
+    return names.matches(pattern, names.encode(name).decode("ascii"))
 
 
 async def list_folders(talk: Conversation, scanner: Scanner) -> str:
@@ -172,7 +176,7 @@ async def list_folders(talk: Conversation, scanner: Scanner) -> str:
     parents = {parent for name in there for parent in _parents(name)}
     lines = []
     for name in sorted(there | parents):
-        if names.matches(pattern, name):
+        if _matches(pattern, name):
             attributes = ["\\HasChildren" if name in parents else "\\HasNoChildren"]
             if name not in there:
                 attributes.append("\\Noselect")
@@ -187,10 +191,10 @@ async def list_subscribed(talk: Conversation, scanner: Scanner) -> str:
     """LSUB. A folder that only leads to subscribed ones is shown as such (RFC 3501, 6.3.9)."""
     pattern = _list_arguments(scanner)
     subscribed = set(await talk.run(Account.subscribed))
-    found: dict[str, list[str]] = {name: [] for name in subscribed if names.matches(pattern, name)}
+    found: dict[str, list[str]] = {name: [] for name in subscribed if _matches(pattern, name)}
     for name in subscribed - found.keys():
         for parent in _parents(name):
-            if parent not in subscribed and names.matches(pattern, parent):
+            if parent not in subscribed and _matches(pattern, parent):
                 found[parent] = ["\\Noselect"]
     await talk.respond(*(_listed("LSUB", found[name], name) for name in sorted(found)))
     return "listed"

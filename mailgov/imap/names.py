@@ -55,6 +55,8 @@ def from_disk(directory: str) -> str:
 def matches(pattern: str, name: str) -> bool:
     """Whether a LIST pattern fits: `*` anything, `%` anything but the separator (RFC 3501, 6.3.8).
 
+    Both as they travel: a pattern may end in the midst of a letter.
+
     All ways to fit are followed side by side, so that no pattern costs more than its length times
     that of the name.
     """
