@@ -1,0 +1,35 @@
+"""Help: one page for each rule, in the words that replies, bounces and reports use too."""
+
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from mailgov import texts
+from mailgov_policies import RULES
+from mailgov_webmail.visit import Visit
+
+WAYS = ("webmail", "thunderbird", "outlook", "phone")
+
+
+async def show(visit: Visit) -> Response:
+    """What the system asks of mail, by rule."""
+    entries = [
+        (rule.key, entry)
+        for rule in RULES
+        if (entry := texts.entry(visit.language, f"rule.{rule.key}"))
+    ]
+    return visit.page("help.html", rules=entries, contact=visit.services.config.site.contact)
+
+
+async def rule(visit: Visit) -> Response:
+    """One rule: what it asks, on what ground, how to mend mail that breaks it."""
+    key = visit.request.path_params["key"]
+    entry = texts.entry(visit.language, f"rule.{key}")
+    if not entry:
+        raise HTTPException(404)
+    steps = [(way, entry[way]) for way in WAYS if entry.get(way)]
+    reason = texts.rule_sentence(visit.language, key, {})
+    rows = visit.services.ruleset.of(key)
+    basis = entry.get("basis") or (rows[-1].basis if rows else "")
+    return visit.page(
+        "help_rule.html", key=key, entry=entry, steps=steps, reason=reason, basis=basis
+    )

@@ -1,0 +1,187 @@
+"""Signing in and out."""
+
+from urllib.parse import urlencode
+
+from starlette.datastructures import URL
+from starlette.responses import JSONResponse, RedirectResponse, Response
+
+from mailgov.addresses import Address
+from mailgov.directory import Account
+from mailgov.errors import Conflict, InputError, MailgovError, NotFound
+from mailgov_webmail.compose.drafts import Drafts, is_draft_id, new_draft_id
+from mailgov_webmail.compose.letter import Letter
+from mailgov_webmail.security import is_secure, masked
+from mailgov_webmail.visit import Visit, cookie_name, see
+
+MAX_NAME = 320  # letters of an address that are looked at
+_KEPT = "kept."  # fields of the form that was interrupted
+
+
+async def show(visit: Visit) -> Response:
+    """The form, or the mail of whoever is signed in already."""
+    if visit.signed_in is not None:
+        return see(_onward(visit.query("next")))
+    expired = bool(visit.request.cookies.get(cookie_name(visit)))
+    return _form(visit, next=visit.query("next"), notice="expired" if expired else "")
+
+
+async def sign_in(visit: Visit) -> Response:
+    """Check the password. Unknown names, suspended mailboxes and wrong passwords look alike."""
+    typed, password = visit.text("address").strip()[:MAX_NAME], visit.text("password")
+    address = _completed(typed)
+    throttle = visit.parts.throttle
+    if not throttle.may_try(address, visit.client_ip):
+        return _refused(visit, typed, "throttled", 429)
+    directory = visit.services.directory
+    try:
+        account = await directory.authenticate(address, password)
+    except MailgovError as error:
+        return _refused(visit, typed, "", 503, error)
+    await directory.record_sign_in(
+        address, channel="web", success=account is not None, ip=visit.client_ip
+    )
+    if account is None:
+        throttle.failed(address, visit.client_ip)
+        return _refused(visit, typed, "wrong", 401)
+    return await _welcome(visit, account)
+
+
+async def sign_out(visit: Visit) -> Response:
+    """End this sign-in."""
+    name = cookie_name(visit)
+    await visit.parts.sessions.end(visit.request.cookies[name])
+    answer = see("/login?out=1")
+    answer.delete_cookie(name, path="/", secure=is_secure(visit.services.config.web), httponly=True)
+    return answer
+
+
+async def _welcome(visit: Visit, account: Account) -> Response:
+    name = cookie_name(visit)
+    sessions = visit.parts.sessions
+    token = await sessions.start(
+        account,
+        agent=visit.request.headers.get("user-agent", ""),
+        ip=visit.client_ip,
+        replaces=visit.request.cookies.get(name, ""),
+    )
+    answer: Response
+    if visit.wants_json():
+        # The dialog on a page with text: it goes on with a new token in its forms.
+        signed_in = await sessions.find(token)
+        csrf = masked(signed_in.csrf) if signed_in else ""
+        answer = JSONResponse({"csrf": csrf, "address": account.address})
+    else:
+        answer = see(await _kept_text(visit, account) or _onward(visit.text("next")))
+    answer.set_cookie(
+        name,
+        token,
+        path="/",
+        secure=is_secure(visit.services.config.web),
+        httponly=True,
+        samesite="lax",
+    )
+    return answer
+
+
+async def _kept_text(visit: Visit, account: Account) -> str:
+    """Save the letter that the end of the sign-in interrupted; where to go on with it."""
+    steps = visit.text("next").split("/")
+    if len(steps) < 3 or steps[1] != "compose" or not is_draft_id(steps[2]):
+        return ""
+    letter = Letter.from_form(lambda name: visit.text(_KEPT + name))
+    if letter.is_empty:
+        return ""
+    drafts = Drafts(visit.services.database, visit.services.clock, account)
+    version = visit.text(f"{_KEPT}version")
+    draft_id = steps[2]
+    try:
+        await drafts.save(draft_id, letter, int(version) if version.isdigit() else 0)
+    except (Conflict, NotFound):
+        # Saved elsewhere meanwhile, or somebody else's draft: nothing is overwritten, nothing lost.
+        draft_id = new_draft_id()
+        await drafts.save(draft_id, letter, 0)
+    return f"/compose/{draft_id}?kept=1"
+
+
+def _completed(typed: str) -> str:
+    """The address in its one form; what is no address stays, and will be unknown."""
+    try:
+        return Address.parse(typed).key
+    except InputError:
+        return typed.lower()
+
+
+def _refused(
+    visit: Visit, typed: str, problem: str, status: int, error: MailgovError | None = None
+) -> Response:
+    if visit.wants_json():
+        return JSONResponse({"error": problem or "busy"}, status)
+    text = visit.words.error(error) if error else visit.words(f"login.{problem}")
+    kept = [
+        (name.removeprefix(_KEPT), value)
+        for name, value in visit.form.multi_items()
+        if name.startswith(_KEPT) and isinstance(value, str)
+    ]
+    return _form(
+        visit, address=typed, next=visit.text("next"), kept=kept, problem=text, status=status
+    )
+
+
+def _form(
+    visit: Visit,
+    *,
+    next: str,  # noqa: A002 - the word of the address bar
+    address: str = "",
+    notice: str = "",
+    problem: str = "",
+    kept: list[tuple[str, str]] | None = None,
+    status: int = 200,
+) -> Response:
+    if visit.query("out"):
+        notice = "out"
+    answer = visit.page(
+        "login.html",
+        status=status,
+        address=address,
+        next=next,
+        notice=notice,
+        problem=problem,
+        kept=kept or [],
+    )
+    # A form under no-referrer is sent with `Origin: null`; this one has no token to show instead.
+    answer.headers["Referrer-Policy"] = "same-origin"
+    return answer
+
+
+def _onward(path: str) -> str:
+    """Where to go after signing in: a page of ours, never another site."""
+    url = URL(path)
+    if url.scheme or url.netloc or not path.startswith("/") or path.startswith(("//", "/\\")):
+        return "/mail/inbox"
+    if any(sign < " " for sign in path) or path.startswith(("/login", "/logout")):
+        return "/mail/inbox"
+    # Forms can't be repeated by following a link: go to what they belong to.
+    steps = url.path.split("/")
+    if steps[1] == "compose" and len(steps) > 3:
+        return f"/compose/{steps[2]}"
+    return "/mail/inbox" if url.path == "/mail/actions" else path
+
+
+async def choose_language(visit: Visit) -> Response:
+    """Remember the language of the pages in this browser."""
+    chosen = visit.text("language")
+    answer: RedirectResponse = see(_onward(visit.text("back")))
+    if visit.text("back").startswith("/login"):
+        query = {"next": visit.text("next")} if visit.text("next") else {}
+        answer = see(f"/login?{urlencode(query)}" if query else "/login")
+    if chosen in ("vi", "en"):
+        answer.set_cookie(
+            "mailgov-language",
+            chosen,
+            max_age=365 * 86400,
+            path="/",
+            secure=is_secure(visit.services.config.web),
+            httponly=True,
+            samesite="lax",
+        )
+    return answer

@@ -1,0 +1,57 @@
+"""Every route in one table: address, page, who may come in."""
+
+from starlette.routing import BaseRoute, Route
+
+from mailgov_webmail.doors import Endpoint, anyone, signed_in
+from mailgov_webmail.pages import (
+    actions,
+    compose,
+    folder,
+    health,
+    help,  # noqa: A004 - the page's name
+    login,
+    message,
+    search,
+    settings,
+)
+
+_MESSAGE = "/mail/{folder}/{mid}"
+_DRAFT = "/compose/{cid}"
+
+
+def _writing(act: compose.Act) -> Endpoint:
+    return signed_in(compose.keeping(act), uploads=True)
+
+
+routes: list[BaseRoute] = [
+    Route("/healthz", health.healthz),
+    Route("/readyz", health.readyz),
+    Route("/static/{tag}/{name}", health.static),
+    Route("/", anyone(folder.home)),
+    Route("/login", anyone(login.show), methods=["GET"]),
+    Route("/login", anyone(login.sign_in), methods=["POST"]),
+    Route("/logout", signed_in(login.sign_out), methods=["POST"]),
+    Route("/language", anyone(login.choose_language), methods=["POST"]),
+    Route("/help", anyone(help.show)),
+    Route("/help/rules/{key}", anyone(help.rule)),
+    Route("/mail/actions", signed_in(actions.act), methods=["POST"]),
+    Route("/mail/undo", signed_in(actions.undo), methods=["POST"]),
+    Route("/mail/{folder}", signed_in(folder.show)),
+    Route(_MESSAGE, signed_in(message.show)),
+    Route(f"{_MESSAGE}/body", signed_in(message.body)),
+    Route(f"{_MESSAGE}/print", signed_in(message.print_view)),
+    Route(f"{_MESSAGE}/raw", signed_in(message.raw)),
+    Route(f"{_MESSAGE}/att.zip", signed_in(message.attachments)),
+    Route(f"{_MESSAGE}/att/{{part}}", signed_in(message.attachment)),
+    Route("/search", signed_in(search.show)),
+    Route("/compose", signed_in(compose.start)),
+    Route(_DRAFT, signed_in(compose.show)),
+    Route(f"{_DRAFT}/save", _writing(compose.save), methods=["POST"]),
+    Route(f"{_DRAFT}/attach", _writing(compose.attach), methods=["POST"]),
+    Route(f"{_DRAFT}/check", _writing(compose.check), methods=["POST"]),
+    Route(f"{_DRAFT}/fix", _writing(compose.fix), methods=["POST"]),
+    Route(f"{_DRAFT}/send", _writing(compose.send), methods=["POST"]),
+    Route(f"{_DRAFT}/discard", _writing(compose.discard), methods=["POST"]),
+    Route("/settings", signed_in(settings.show)),
+    Route("/settings/devices", signed_in(settings.end_other_sign_ins), methods=["POST"]),
+]
