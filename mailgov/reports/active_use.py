@@ -62,17 +62,22 @@ def _columns(official: Official, on: int, of: int, question: Question) -> Iterat
 
 
 def _days_of_use(session: Session, question: Question) -> dict[str, set[date]]:
-    query = select(EventRow.mailbox, EventRow.at, EventRow.kind, EventRow.data).where(
-        col(EventRow.kind).in_(ACTS_OF_USE),
+    used: dict[str, set[date]] = defaultdict(set)
+    within = (
         col(EventRow.at) >= question.period.start,
         col(EventRow.at) < question.period.end,
-        EventRow.mailbox != "",
+        col(EventRow.mailbox) != "",
     )
-    used: dict[str, set[date]] = defaultdict(set)
-    for mailbox, at, kind, data in session.exec(query):
-        if kind == MessageAccepted.kind and data.get("direction") == "inbound":
-            continue  # a message that arrives is nobody's act
+    reading = [kind for kind in ACTS_OF_USE if kind != MessageAccepted.kind]
+    read = select(EventRow.mailbox, EventRow.at).where(col(EventRow.kind).in_(reading), *within)
+    for mailbox, at in session.exec(read):
         used[mailbox].add(local_date(at))
+    sent = select(EventRow.mailbox, EventRow.at, EventRow.data).where(
+        EventRow.kind == MessageAccepted.kind, *within
+    )
+    for mailbox, at, data in session.exec(sent):
+        if data.get("direction") != "inbound":  # a message that arrives is nobody's act
+            used[mailbox].add(local_date(at))
     return used
 
 

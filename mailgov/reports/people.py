@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlmodel import Session, col, select
+import sqlalchemy as sa
+from sqlmodel import Session, col
 
 from mailgov.db.models import Agency, EventRow, Instance, Mailbox, Person
 from mailgov.db.models.instance import PSEUDONYM_KEY
@@ -31,54 +32,80 @@ def officials(session: Session, question: Question) -> Iterator[Official]:
     end = question.period.end
     closed = _closed_at(session, end)
     secret = pseudonym_key(session)
+    # Columns, not objects: a province has a hundred thousand people.
     query = (
-        select(Person, Agency.code, Mailbox)
+        sa.select(
+            col(Person.id),
+            col(Person.staff_no),
+            col(Person.joined_on),
+            col(Person.left_on),
+            col(Agency.code),
+            col(Mailbox.address),
+            col(Mailbox.created_at),
+            col(Mailbox.activated_at),
+        )
+        .select_from(Person)
         .join(Agency, col(Agency.id) == Person.agency_id)
-        .outerjoin(Mailbox, (col(Mailbox.person_id) == Person.id) & (Mailbox.kind == "person"))
+        .outerjoin(Mailbox, (col(Mailbox.person_id) == Person.id) & (col(Mailbox.kind) == "person"))
         .where(col(Person.created_at) < end)
         .order_by(col(Person.id), col(Mailbox.id))
     )
-    seen: set[int | None] = set()
-    for person, code, found in session.exec(query):
-        mailbox: Mailbox | None = found  # an outer join: not everybody has one
-        if person.id in seen or code not in question.tree:
+    seen: set[int] = set()
+    for (
+        number,
+        staff_no,
+        joined,
+        left,
+        code,
+        address,
+        opened,
+        activated,
+    ) in session.connection().execute(query):
+        if number in seen or code not in question.tree:
             continue
-        if person.left_on is not None and person.left_on <= question.period.last:
+        if left is not None and left <= question.period.last:
             continue
-        if person.joined_on is not None and person.joined_on > question.period.last:
+        if joined is not None and joined > question.period.last:
             continue
-        seen.add(person.id)
-        name = pseudonym(secret, person.staff_no)
-        if mailbox is None or mailbox.created_at >= end:
+        seen.add(number)
+        name = pseudonym(secret, staff_no)
+        if address is None or opened >= end:  # an outer join: not everybody has a mailbox
             yield Official(code, name, mailbox="", opened_at=None, active=False, activated=False)
             continue
-        activated = mailbox.activated_at is not None and mailbox.activated_at < end
         yield Official(
             agency=code,
             pseudonym=name,
-            mailbox=mailbox.address,
-            opened_at=mailbox.created_at,
-            active=mailbox.address not in closed,
-            activated=activated,
+            mailbox=address,
+            opened_at=opened,
+            active=address not in closed,
+            activated=activated is not None and activated < end,
         )
 
 
 def _closed_at(session: Session, end: datetime) -> set[str]:
     """Mailboxes whose last change of state before `end` closed them."""
     query = (
-        select(EventRow)
-        .where(EventRow.kind == DirectoryChanged.kind, col(EventRow.at) < end)
+        sa.select(col(EventRow.mailbox), _text("verb"))
+        .where(
+            EventRow.kind == DirectoryChanged.kind,
+            col(EventRow.at) < end,
+            _text("noun") == "mailbox",
+            _text("verb").in_(("suspend", "recall", "resume")),
+        )
         .order_by(col(EventRow.id))
     )
     closed: set[str] = set()
-    for event in session.exec(query):
-        if event.data.get("noun") != "mailbox":
-            continue
-        if event.data.get("verb") in ("suspend", "recall"):
-            closed.add(event.data["target"])
-        elif event.data.get("verb") == "resume":
-            closed.discard(event.data["target"])
+    for mailbox, verb in session.connection().execute(query):
+        if verb == "resume":
+            closed.discard(mailbox)
+        else:
+            closed.add(mailbox)
     return closed
+
+
+def _text(name: str) -> sa.ColumnElement[str]:
+    """A text of the event's own fields."""
+    return col(EventRow.data)[name].as_string()
 
 
 def pseudonym_key(session: Session) -> bytes:

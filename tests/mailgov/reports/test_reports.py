@@ -110,7 +110,8 @@ def test_coverage_sums_people_and_mailboxes_and_marks_what_is_declared(province:
 def test_a_mailbox_suspended_before_the_end_is_not_provided(province: Database) -> None:
     def change(verb: str, day: int) -> DirectoryChanged:
         at = datetime(2026, 10, day, tzinfo=UTC)
-        return DirectoryChanged(at=at, noun="mailbox", verb=verb, target="u0@02.tinhmau.gov.vn")
+        box = "u0@02.tinhmau.gov.vn"
+        return DirectoryChanged(at=at, noun="mailbox", verb=verb, target=box, mailbox=box)
 
     with province.write() as session:
         ledger.record(session, change("suspend", 5))
