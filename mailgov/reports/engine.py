@@ -22,8 +22,6 @@ from mailgov.reports.tree import Tree, Unit
 
 LEAST_GROUP = 10  # people; smaller groups are hidden
 
-By = Literal["agency", "category", "rule"]
-
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -54,7 +52,7 @@ class Definition:
     version: int
     columns: tuple[Column, ...]
     headline: str  # the column that charts and rankings use
-    cuts: tuple[By, ...]
+    cuts: tuple[str, ...]  # of agency, category, rule
     people: str = ""  # the column that counts people, to which the least group applies
 
 
@@ -92,7 +90,7 @@ class Result:
     definition: Definition
     period: Period
     unit: Unit | None  # None: everything
-    by: By
+    by: str
     total: Line
     lines: tuple[Line, ...]
     provisional: bool
@@ -118,7 +116,7 @@ def run_report(
     period: Period,
     *,
     agency: str = "",
-    by: By | None = None,
+    by: str | None = None,
     now: datetime,
 ) -> Result:
     """Count one report.

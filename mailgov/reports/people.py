@@ -69,7 +69,7 @@ def officials(session: Session, question: Question) -> Iterator[Official]:
             continue
         seen.add(number)
         name = pseudonym(secret, staff_no)
-        if address is None or opened >= end:  # an outer join: not everybody has a mailbox
+        if not address or opened >= end:  # an outer join: not everybody has a mailbox
             yield Official(code, name, mailbox="", opened_at=None, active=False, activated=False)
             continue
         yield Official(
@@ -87,7 +87,7 @@ def _closed_at(session: Session, end: datetime) -> set[str]:
     query = (
         sa.select(col(EventRow.mailbox), _text("verb"))
         .where(
-            EventRow.kind == DirectoryChanged.kind,
+            col(EventRow.kind) == DirectoryChanged.kind,
             col(EventRow.at) < end,
             _text("noun") == "mailbox",
             _text("verb").in_(("suspend", "recall", "resume")),
@@ -105,7 +105,8 @@ def _closed_at(session: Session, end: datetime) -> set[str]:
 
 def _text(name: str) -> sa.ColumnElement[str]:
     """A text of the event's own fields."""
-    return col(EventRow.data)[name].as_string()
+    value: sa.ColumnElement[str] = col(EventRow.data)[name].as_string()
+    return value
 
 
 def pseudonym_key(session: Session) -> bytes:

@@ -91,7 +91,7 @@ def run_(
     asked = Period.parse(period) if period else Period.month_of(local_date(now))
     act = run.act()
     with run.database.read() as session:
-        result = run_report(session, report, asked, agency=agency, by=by or None, now=now)  # type: ignore[arg-type]  # run_report tells what it knows
+        result = run_report(session, report, asked, agency=agency, by=by or None, now=now)
     with run.database.write() as session:
         event = ReportRun(
             at=now, actor=act.actor, report=report.definition.key, period=asked.key, agency=agency

@@ -133,7 +133,7 @@ async def _run(visit: Visit, asked: Asked) -> Result:
             asked.period,
             agency=asked.agency,
             by=asked.by or None,
-            now=visit.now,  # type: ignore[arg-type]  # run_report tells what it knows
+            now=visit.now,
         )
 
     result = await visit.services.database.query(work)
