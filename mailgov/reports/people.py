@@ -50,7 +50,7 @@ def officials(session: Session, question: Question) -> Iterator[Official]:
         .where(col(Person.created_at) < end)
         .order_by(col(Person.id), col(Mailbox.id))
     )
-    seen: set[int] = set()
+    seen: set[int | None] = set()
     for (
         number,
         staff_no,
