@@ -119,7 +119,9 @@ def _run(args: list[str], run: Runtime) -> int:
         if type(fault).__name__ == "NoArgsIsHelpError":
             typer.echo(fault.message, err=True)
             return Exit.USAGE
-        return exits.report(exits.usage_mistake(fault), run.language, as_json=run.as_json)
+        return exits.report(
+            exits.usage_mistake(fault, run.language), run.language, as_json=run.as_json
+        )
     except (typer.Abort, KeyboardInterrupt):
         return Exit.INTERRUPTED
     except BrokenPipeError:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import sys
 import traceback
 from enum import IntEnum
@@ -92,7 +93,26 @@ def report_fault(fault: BaseException, language: Language, *, as_json: bool, fra
     )
 
 
-def usage_mistake(fault: Any) -> UsageMistake:
+# What the parser complains of, in its words, and the entry under `[problem]` that says it in ours.
+_PROBLEMS = (
+    (r"valid integer", "integer"),
+    (r"(?:>=|greater than or equal to) ?(?P<limit>\d+)", "least"),
+    (r"is not one of (?P<choices>.*?)\.?$", "choice"),
+    (r"does not match the formats (?P<choices>.*?)\.?$", "date"),
+    (r"unexpected extra argument\(s\) \((?P<given>.*)\)", "extra"),
+    (r"Option '(?P<option>[^']+)' requires an argument", "value"),
+    (r"Missing command", "command"),
+)
+
+
+def _problem(message: str, language: Language) -> str:
+    for pattern, key in _PROBLEMS:
+        if found := re.search(pattern, message):
+            return words.say(language, "problem", key, **found.groupdict())
+    return message
+
+
+def usage_mistake(fault: Any, language: Language) -> UsageMistake:
     """The parser's complaint as an error of ours, so that it is told in the chosen language."""
     command = fault.ctx.command_path if getattr(fault, "ctx", None) else "mailgov"
     param = getattr(fault, "param", None)
@@ -106,9 +126,9 @@ def usage_mistake(fault: Any) -> UsageMistake:
             return UsageMistake(
                 "parameter-not-valid",
                 name=name,
-                problem=fault.message.removeprefix("Value error, "),
+                problem=_problem(fault.message, language),
                 command=command,
             )
         case _:
-            problem = fault.format_message().splitlines()[0]
+            problem = _problem(fault.format_message().splitlines()[0], language)
             return UsageMistake("usage", problem=problem, command=command)

@@ -144,6 +144,11 @@ class Runtime:
                 single=single,
             )
 
+    def emit_text(self, text: str) -> None:
+        """Write prepared text, for people, to stdout or to the file of `-o`."""
+        with self._target() as stream:
+            stream.write(text)
+
     def emit_change(self, schema: str, change: "Change", *, dry_run: bool) -> None:
         """Print what a change does to each field, and say so in words on stderr."""
         fields = ("target", "field", "old", "new")
@@ -250,8 +255,10 @@ def read_secret(run: Runtime, file: Path | None, *, prompt: bool) -> str | None:
         return str(typer.prompt(text, hide_input=True, confirmation_prompt=True, err=True))
     try:
         text = sys.stdin.readline() if str(file) == "-" else file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as exc:
-        raise InputError("file-unreadable", file=file, reason=exc) from exc
+    except OSError as exc:
+        raise InputError("file-unreadable", file=file, reason=exc.strerror) from exc
+    except UnicodeDecodeError as exc:
+        raise InputError("file-unreadable", file=file, reason="UTF-8") from exc
     secret = text.splitlines()[0] if text else ""
     if not secret:
         raise InputError("secret-empty", file=file)

@@ -65,7 +65,9 @@ def add_agency(
         if same and existing.parent_id == upper_id:
             return Change("agency", "add", code, agency_code=code)
         raise Conflict("agency-exists", code=code, name=existing.name_vi)
-    session.add(Agency(code=code, parent_id=upper.id if upper else None, **values))
+    session.add(
+        Agency(code=code, parent_id=upper.id if upper else None, created_at=act.at, **values)
+    )
     session.flush()
     fields = new_fields(code=code, parent=upper.code if upper else "", **values)
     return recorded(session, act, Change("agency", "add", code, fields, agency_code=code))

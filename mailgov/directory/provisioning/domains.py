@@ -50,7 +50,7 @@ def add_domain(
         holder = session.get_one(Agency, existing.agency_id)
         raise Conflict("domain-taken", domain=domain, code=holder.code, name=holder.name_vi)
     assert owner.id is not None
-    session.add(Domain(name=domain, agency_id=owner.id))
+    session.add(Domain(name=domain, agency_id=owner.id, created_at=act.at))
     session.flush()
     fields = new_fields(name=domain, agency=agency, state="active")
     return recorded(session, act, Change("domain", "add", domain, fields, agency_code=agency))

@@ -40,7 +40,9 @@ def add_alias(
         session.add(existing)
         return _recorded(session, act, "alias", "edit", target, fields, alias.key)
     assert target.id is not None
-    session.add(Alias(address=alias.key, mailbox_id=target.id, valid_until=until))
+    session.add(
+        Alias(address=alias.key, mailbox_id=target.id, valid_until=until, created_at=act.at)
+    )
     session.flush()
     fields = new_fields(address=alias.key, mailbox=target.address, valid_until=until)
     return _recorded(session, act, "alias", "add", target, fields, alias.key)
@@ -90,7 +92,15 @@ def grant_send_as(
         return _recorded(session, act, "mailbox", "grant", used, fields)
     assert used.id is not None
     assert user.id is not None
-    session.add(Delegation(mailbox_id=used.id, holder_id=user.id, rights=rights, until=until))
+    session.add(
+        Delegation(
+            mailbox_id=used.id,
+            holder_id=user.id,
+            rights=rights,
+            until=until,
+            created_at=act.at,
+        )
+    )
     session.flush()
     fields = new_fields(holder=user.address, rights=rights, until=until)
     return _recorded(session, act, "mailbox", "grant", used, fields)
@@ -126,7 +136,15 @@ def grant_role(
         session.add(existing)
         return _recorded(session, act, "role", "grant", holder, fields)
     assert holder.id is not None
-    session.add(RoleGrant(mailbox_id=holder.id, role=role, agency_id=branch_id, until=until))
+    session.add(
+        RoleGrant(
+            mailbox_id=holder.id,
+            role=role,
+            agency_id=branch_id,
+            until=until,
+            created_at=act.at,
+        )
+    )
     session.flush()
     fields = new_fields(role=role, agency=agency or "*", until=until)
     return _recorded(session, act, "role", "grant", holder, fields)
