@@ -73,9 +73,9 @@ class Case:
     mail_from: str | None = None  # None: the address in From
     recipients: tuple[str, ...] = ()  # none: those in To and Cc
     login: str | None = None  # None: the sender
-    authentication: Authentication = Authentication()
+    authentication: Authentication = field(default_factory=Authentication)
     helo: str = ""
-    surroundings: Surroundings = Surroundings()
+    surroundings: Surroundings = field(default_factory=Surroundings)
     id: str = ""
 
 
@@ -119,7 +119,7 @@ def read_authentication(path: Path) -> Authentication:
 
 def authentication_of(results: dict[str, str], dmarc_policy: str = "") -> Authentication:
     """Results by method; methods that are not named are `none`. Raises KeyError, ValueError."""
-    known = {result: result for result in AUTH_RESULTS}
+    known: dict[str, AuthResult] = {result: result for result in AUTH_RESULTS}
     return Authentication(
         spf=known[results.get("spf", "none")],
         dkim=known[results.get("dkim", "none")],

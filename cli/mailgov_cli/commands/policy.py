@@ -12,12 +12,21 @@ from mailgov import texts
 from mailgov.clock import local_date, utc_now
 from mailgov.errors import InputError, MailgovError, NotFound
 from mailgov.rulesets import read_ruleset
-from mailgov_cli import exits
+from mailgov_cli import exits, words
 from mailgov_cli.exits import Exit, UsageMistake
 from mailgov_cli.grammar import Noun
 from mailgov_cli.output import Format
 from mailgov_cli.runtime import Runtime, runtime
-from mailgov_policies import DUTIES, RULES, RULES_BY_KEY, Action, Row, Ruleset, View
+from mailgov_policies import (
+    DUTIES,
+    RULES,
+    RULES_BY_KEY,
+    Action,
+    Authentication,
+    Row,
+    Ruleset,
+    View,
+)
 
 if TYPE_CHECKING:
     from mailgov_cli.checking import Case, Judged
@@ -31,7 +40,7 @@ RulesetFile = Annotated[
 ]
 _LIST_FIELDS = (
     "code",
-    "title",
+    "name",
     "mode",
     "action",
     "cases",
@@ -83,14 +92,15 @@ def explain(
     record: dict[str, Any] = {
         "code": code,
         "id": RULES_BY_KEY[code].id if code in RULES_BY_KEY else "",
-        "title": entry["title"],
+        "name": entry["title"],
         "reason": texts.words(run.language, f"rule.{code}.reason"),
         "help": entry["help"],
         "basis": entry["basis"],
     }
     if run.shown_format is Format.TABLE:
         record["levels"] = [_level_in_words(row, run) for row in rows]
-        record.update(entry["steps"])
+        for program, steps in entry["steps"].items():
+            record[program] = [f"{number}. {step}" for number, step in enumerate(steps, start=1)]
     else:
         record["levels"] = levels
         record["steps"] = dict(entry["steps"])
@@ -167,13 +177,7 @@ def _cases(
     unreadable: list[MailgovError],
 ) -> Iterator["Case"]:
     """A case for each file; what can't be read is kept for the end."""
-    from mailgov_cli.checking import (
-        Authentication,
-        Case,
-        Surroundings,
-        read_authentication,
-        read_file,
-    )
+    from mailgov_cli.checking import Case, Surroundings, read_authentication, read_file
 
     results = read_authentication(auth_results) if auth_results else Authentication()
     around = Surroundings(
@@ -341,7 +345,7 @@ def _row_record(row: Row, run: Runtime) -> dict[str, Any]:
     rule = RULES_BY_KEY.get(row.key)
     return {
         "code": row.key,
-        "title": texts.words(run.language, f"rule.{row.key}.title"),
+        "name": texts.words(run.language, f"rule.{row.key}.title"),
         "mode": row.mode,
         "action": row.action.label if rule else "",
         "cases": {case: action.label for case, action in row.cases.items()},
@@ -367,4 +371,5 @@ def _level_in_words(row: Row, run: Runtime) -> str:
         return action_word(action, run.language)
 
     cases = [f"{case}: {told(action)}" for case, action in row.cases.items()]
-    return f"{row.ruleset}: {row.mode}, {', '.join([told(row.action), *cases])}"
+    mode = words.find(run.language, "value", "mode", row.mode)
+    return f"{row.ruleset}: {mode}, {', '.join([told(row.action), *cases])}"
