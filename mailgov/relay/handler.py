@@ -5,15 +5,8 @@ unknown recipient, sender identity, limits. Everything else is judged at the gat
 """
 
 import asyncio
-import time
-from collections.abc import Callable, Coroutine
-from concurrent.futures import Executor
-from dataclasses import dataclass, field
-from ipaddress import IPv4Network, IPv6Network
-from typing import Any, Literal
 
 from mailgov.addresses import Address
-from mailgov.config import Limits
 from mailgov.errors import Unavailable
 from mailgov.logs import logger
 from mailgov.message import Body, Client, Direction, Envelope, Recipient
@@ -28,65 +21,15 @@ from mailgov.relay.commands import (
     routes_onward,
 )
 from mailgov.relay.data import BodyLimits
-from mailgov.relay.limits import (
-    Doorkeeper,
-    FreeSpace,
-    IPAddress,
-    LoginGuard,
-    SessionCounters,
-)
-from mailgov.relay.ports import Account, Directory, Intake, Outcome, Spool
+from mailgov.relay.limits import IPAddress, SessionCounters
+from mailgov.relay.parts import Listener, Parts
+from mailgov.relay.ports import Account, Outcome
 from mailgov.relay.replies import Reply
 
 # The gate has its own time limit; this is how long we wait beyond it before we let go.
 DECISION_MARGIN_SECONDS = 5.0
 
 log = logger("relay")
-
-
-@dataclass(frozen=True, slots=True)
-class Listener:
-    """A port and what it is for. Users come to submission ports, other servers to the MX."""
-
-    name: Literal["mx", "submission", "submissions"]
-    submission: bool
-    implicit_tls: bool = False
-
-
-MX = Listener("mx", submission=False)
-SUBMISSION = Listener("submission", submission=True)
-SUBMISSIONS = Listener("submissions", submission=True, implicit_tls=True)
-
-
-@dataclass(slots=True)
-class Parts:
-    """What all sessions of a process share."""
-
-    hostname: str
-    greeting: str
-    help_base: str  # address before `/help/rules/<code>`
-    limits: Limits
-    trusted_networks: tuple[IPv4Network | IPv6Network, ...]
-    directory: Directory
-    intake: Intake
-    spool: Spool
-    doorkeeper: Doorkeeper
-    guard: LoginGuard
-    free_space: FreeSpace
-    executor: Executor  # for writing bodies
-    now: Callable[[], float] = time.monotonic  # seconds
-    judging: set["asyncio.Task[Outcome]"] = field(default_factory=set)
-
-    def judge(self, work: Coroutine[Any, Any, Outcome]) -> "asyncio.Task[Outcome]":
-        """Start judging a message in a task of its own: a client that hangs up cancels nothing."""
-        task = asyncio.create_task(work)
-        self.judging.add(task)
-        task.add_done_callback(self.judging.discard)
-        return task
-
-    def trusts(self, ip: IPAddress) -> bool:
-        """Whether hosts of this address may relay without signing in."""
-        return any(ip in network for network in self.trusted_networks)
 
 
 class Handler:

@@ -130,7 +130,7 @@ class LoginGuard:
 
     def begin(self, name: str, ip: IPAddress, now: float) -> bool:
         """Whether this attempt may be made now."""
-        charged = []
+        charged: list[tuple[Allowance, Hashable]] = []
         for table, key in self._keys(name, ip):
             if not table.spend(key, now):
                 for other, spent in charged:

@@ -11,8 +11,9 @@ from pathlib import Path
 from mailgov.config import Config
 from mailgov.errors import ConfigError, Unavailable
 from mailgov.logs import logger
-from mailgov.relay.handler import MX, SUBMISSION, SUBMISSIONS, Listener, Parts
+from mailgov.relay.connection import Connection
 from mailgov.relay.limits import Doorkeeper, FreeSpace, LoginGuard
+from mailgov.relay.parts import MX, SUBMISSION, SUBMISSIONS, Listener, Parts
 from mailgov.relay.ports import Directory, Intake, Spool
 from mailgov.relay.session import HANDSHAKE_SECONDS, RelaySession
 
@@ -42,7 +43,7 @@ class RelayServer:
         self._config = config
         self._reuse_port = reuse_port
         self._servers: list[asyncio.Server] = []
-        self._sessions: set[RelaySession] = set()
+        self._sessions: set[Connection] = set()
         self._tls: ssl.SSLContext
         self._executor = ThreadPoolExecutor(WRITERS, "relay-body")
         path = config.data.path
@@ -89,7 +90,6 @@ class RelayServer:
 
     async def _listen(self, listener: Listener, address: str) -> str:
         host, _, port = address.rpartition(":")
-        tls = {"ssl": self._tls, "ssl_handshake_timeout": HANDSHAKE_SECONDS}
         try:
             server = await asyncio.get_running_loop().create_server(
                 lambda: RelaySession(self._parts, listener, self._tls, self._sessions),
@@ -97,7 +97,8 @@ class RelayServer:
                 int(port),
                 backlog=BACKLOG,
                 reuse_port=self._reuse_port or None,
-                **(tls if listener.implicit_tls else {}),
+                ssl=self._tls if listener.implicit_tls else None,
+                ssl_handshake_timeout=HANDSHAKE_SECONDS if listener.implicit_tls else None,
             )
         except OSError as exc:
             raise _not_bound(exc, listener, address) from exc

@@ -1,0 +1,134 @@
+"""Replies: codes that agree, words in both languages, lines that fit."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailgov.errors import MailgovError, Unavailable
+from mailgov.relay import replies
+from mailgov.relay.replies import MAX_LINE_OCTETS, Reply
+from mailgov.texts import entry, without_marks
+from mailgov_policies.verdict import Action
+
+from ...support.relay import FakeOutcome, verdict
+
+HELP = "https://mail.vidu.gov.vn"
+
+
+@pytest.mark.parametrize(
+    ("code", "enhanced"),
+    [
+        (550, "4.7.1"),
+        (250, "5.7.1"),
+        (421, ""),
+        (550, ""),
+        (550, "5.7"),
+        (550, "5.7.1 "),
+        (100, ""),
+        (600, "5.0.0"),
+        (354, "3.0.0"),
+    ],
+)
+def test_a_reply_that_contradicts_itself_is_not_built(code: int, enhanced: str) -> None:
+    with pytest.raises(ValueError, match=r"RFC 2034|no reply code"):
+        Reply(code, enhanced, "x")
+
+
+@pytest.mark.parametrize("key", sorted(replies.own_keys()))
+def test_every_refusal_has_words_in_both_languages(key: str) -> None:
+    reply = replies.refusal(key, reference="r", code="c")
+    assert reply.key == key
+    assert reply.code >= 400
+    for language in ("vi", "en"):
+        assert set(entry(language, f"reply.{key}")) == {"text"}  # type: ignore[arg-type]  # literals
+    vietnamese, english = reply.text.removeprefix(f"[{key}] ").removesuffix(".").split(". ")
+    assert not vietnamese.isascii()
+    assert english.isascii()
+    wire = reply.encode()
+    assert wire.isascii()
+    assert b"?" not in wire  # every letter has a form without marks
+    assert "…" not in reply.text  # every place was filled
+    assert len(wire) <= MAX_LINE_OCTETS
+
+
+def test_no_words_are_left_over() -> None:
+    for language in ("vi", "en"):
+        assert set(entry(language, "reply")) == replies.own_keys()  # type: ignore[arg-type]  # literals
+
+
+def test_a_refusal_by_the_policy_in_one_line() -> None:
+    reply = replies.rule_refusal("sender-identity", {"address": "ai@vidu.gov.vn"}, HELP)
+    assert reply.encode() == (
+        b"553 5.7.1 [sender-identity] Ban khong duoc phep gui thu duoi danh nghia ai@vidu.gov.vn."
+        b" You are not allowed to send as ai@vidu.gov.vn."
+        b" https://mail.vidu.gov.vn/help/rules/sender-identity\r\n"
+    )
+
+
+def test_what_the_client_wrote_is_repeated_without_controls_and_in_short() -> None:
+    evidence = {"address": "a\r\n250 2.0.0 taken\x1b\u202e" + "x" * 200}
+    wire = replies.rule_refusal("sender-identity", evidence, HELP).encode()
+    assert wire.count(b"\r\n") == 1
+    assert b"\x1b" not in wire
+    assert b"x" * 101 not in wire
+
+
+@pytest.mark.parametrize(
+    ("action", "code", "wanted"),
+    [
+        (Action.PASS, "", "250 2.0.0 q7 queued"),
+        (Action.TAG, "unsigned-needs-scan", "250 2.0.0 q7 queued"),
+        (Action.WARN, "freemail-outbound", "250 2.0.0 q7 queued"),
+        (Action.HOLD, "macro", "250 2.0.0 q7 held for approval [macro]"),
+        (Action.QUARANTINE, "malware", "250 2.0.0 q7 held for approval [malware]"),
+        (Action.DEFER, "rule-failed", "451 4.7.1 [not-judged]"),
+        (Action.REJECT, "secret-mark", "550 5.7.1 [secret-mark]"),
+        (Action.REJECT, "file-format", "550 5.6.1 [file-format]"),
+        (Action.REJECT, "bulk-limit", "452 4.5.3 [bulk-limit]"),
+        (Action.REJECT, "a-rule-of-an-agency", "550 5.7.1 [a-rule-of-an-agency]"),
+    ],
+)
+def test_outcomes(action: Action, code: str, wanted: str) -> None:
+    reply = replies.outcome_reply(FakeOutcome("q7", verdict(action, code)), HELP)
+    assert reply.encode().decode().startswith(wanted)
+
+
+@pytest.mark.parametrize(
+    ("error", "wanted"),
+    [
+        (Unavailable("disk-full"), "452 4.3.1 [disk-full]"),
+        (Unavailable("resolver-unavailable"), "451 4.4.3 [trouble-dns]"),
+        (Unavailable("too-busy"), "454 4.7.0 [trouble-busy]"),
+        (Unavailable("signing-key-missing"), "451 4.3.0 [trouble]"),
+        (MailgovError("anything"), "451 4.3.0 [trouble]"),
+        (RuntimeError("secret"), "451 4.3.0 [trouble]"),
+    ],
+)
+def test_trouble(error: Exception, wanted: str) -> None:
+    reply = replies.trouble(error, "ab12cd34")
+    assert reply.encode().decode().startswith(wanted)
+    assert "secret" not in reply.text
+    if reply.key != "disk-full":
+        assert "ab12cd34" in reply.text
+
+
+@given(st.text(st.characters(exclude_categories=["C", "Z"]) | st.just(" "), max_size=1500))
+def test_long_texts_take_more_lines_and_lose_nothing(text: str) -> None:
+    lines = Reply(550, "5.7.1", text).encode(utf8=True).split(b"\r\n")
+    assert lines.pop() == b""
+    assert all(len(line) + 2 <= MAX_LINE_OCTETS for line in lines)
+    assert all(line.startswith(b"550-5.7.1 ") for line in lines[:-1])
+    assert lines[-1].startswith(b"550 5.7.1 ")
+    shown = "".join(line[len("550 5.7.1 ") :].decode() for line in lines)
+    assert shown.replace(" ", "") == text.replace(" ", "")
+
+
+def test_letters_stay_letters_for_who_asked() -> None:
+    reply = replies.refusal("unknown-recipient")
+    assert "Không có hộp thư này" in reply.encode(utf8=True).decode()
+    assert without_marks("Không có hộp thư này") in reply.encode().decode()
+
+
+def test_lines_that_belong_together() -> None:
+    reply = replies.hello("mail.vidu.gov.vn", ("PIPELINING", "SIZE 1"))
+    assert reply.encode() == b"250-mail.vidu.gov.vn\r\n250-PIPELINING\r\n250 SIZE 1\r\n"
