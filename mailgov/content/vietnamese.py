@@ -41,6 +41,16 @@ def marked_syllables() -> frozenset[str]:
     The tone may stand on any vowel of the rime: hòa and hoà are both in use, and typists err.
     About 33,000 entries; built once, in some 15 ms.
     """
+    return frozenset(syllable for syllable in _syllables() if not syllable.isascii())
+
+
+@functools.cache
+def plain_syllables() -> frozenset[str]:
+    """Every possible syllable without diacritics, in lower case: what marked ones fold to."""
+    return frozenset(without_marks(syllable) for syllable in _syllables())
+
+
+def _syllables() -> Iterator[str]:
     onsets: list[str] = []
     rimes: list[tuple[str, bool]] = []
     for part, value, note in table_rows("syllable-grammar.tsv"):
@@ -49,12 +59,10 @@ def marked_syllables() -> frozenset[str]:
         elif part == "rime":
             rimes.append((value, note.startswith("closed")))
     endings = [(rime[0], ending) for rime, closed in rimes for ending in _toned(rime, closed)]
-    return frozenset(
-        syllable
-        for onset in onsets
-        for first, ending in endings
-        if first in _FRONT_ONSETS.get(onset, _VOWELS) and not (syllable := onset + ending).isascii()
-    )
+    for onset in onsets:
+        for first, ending in endings:
+            if first in _FRONT_ONSETS.get(onset, _VOWELS):
+                yield onset + ending
 
 
 def _toned(rime: str, closed: bool) -> Iterator[str]:

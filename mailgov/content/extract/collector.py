@@ -15,6 +15,7 @@ class Collector:
 
     def __init__(self) -> None:
         self._runs: list[Run] = []
+        self._first_of_place = 0  # index of its first run
         self._texts: list[str] = []  # of the run being built
         self._place = ""
         self._font = ""
@@ -34,7 +35,7 @@ class Collector:
             if font != self._font:
                 self._finish_run()
         else:
-            self._finish_run()
+            self._finish_place()
         self._place, self._font, self._line_ends = place, font, False
         self._texts.append(text)
 
@@ -47,8 +48,14 @@ class Collector:
             self._runs.append(Run("".join(self._texts), self._place, self._font))
             self._texts = []
 
-    def result(self) -> Extracted:
-        """Everything gathered, without places that hold only white space."""
+    def _finish_place(self) -> None:
+        """Places that hold only white space are left out."""
         self._finish_run()
-        runs = tuple(run for run in self._runs if not run.text.isspace())
-        return Extracted(runs, has_text=bool(runs))
+        if all(run.text.isspace() for run in self._runs[self._first_of_place :]):
+            del self._runs[self._first_of_place :]
+        self._first_of_place = len(self._runs)
+
+    def result(self) -> Extracted:
+        """Everything gathered."""
+        self._finish_place()
+        return Extracted(tuple(self._runs), has_text=bool(self._runs))

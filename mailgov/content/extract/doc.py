@@ -92,7 +92,7 @@ def _gather(segments: Iterator[_Segment]) -> Extracted:
                 collector.end_line()
                 number += 1
                 place = f"{story} {number}" if story == "paragraph" else story
-            elif piece in _IN_LINE or piece >= " ":
+            elif piece in _IN_LINE or not _SPECIAL.match(piece):
                 collector.add(_IN_LINE.get(piece, piece), place, segment.font)
     return collector.result()
 
