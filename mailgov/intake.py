@@ -187,7 +187,8 @@ class Intake:
         if envelope.direction == "inbound":
             return received + authenticated.field + _policy_field(outcome.verdict)
         added = _missing_fields(header, outcome.queue_id, hostname, now)
-        domain = outcome.facts.content.header.from_[0].domain
+        author = next(iter(outcome.facts.content.header.from_), None)  # none in a held, unread one
+        domain = author.domain if author else outcome.facts.envelope.login.rpartition("@")[2]
         signature = await self.signer.sign(added + header.raw, body, domain)
         if signature is None and any(not r.local for r in outcome.facts.envelope.recipients):
             # Unsigned mail in our name would be refused or mistrusted elsewhere.

@@ -6,6 +6,7 @@ import json
 import secrets
 import shutil
 import smtplib
+import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -72,7 +73,6 @@ level = "warning"
 FREE_PORTS = {
     "relay": {"mx": "127.0.0.1:0", "submission": "127.0.0.1:0", "submissions": "127.0.0.1:0"},
     "mailstore": {"imap": "127.0.0.1:0"},
-    "web": {"listen": "127.0.0.1:0"},
     "metrics": {"listen": "127.0.0.1:0"},
 }
 
@@ -130,7 +130,12 @@ class Demo:
         return self.folder / "logins.json"
 
     def _config(self) -> Config:
-        return load_config(self._config_file, **(FREE_PORTS if self.free_ports else {}))
+        if not self.free_ports:
+            return load_config(self._config_file)
+        # Refusals name the web address, so that port must be known before anything starts.
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            web = {"web": {"listen": f"127.0.0.1:{free.getsockname()[1]}"}}
+        return load_config(self._config_file, **FREE_PORTS, **web)
 
     def _say(self, key: str, /, **fields: object) -> str:
         return words(self.language, f"demo.{key}", **fields)
