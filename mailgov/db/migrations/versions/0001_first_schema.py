@@ -96,6 +96,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("message", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_message_accepted_at"), ["accepted_at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_message_done_at"), ["done_at"], unique=False)
 
     op.create_table(
         "domain",
@@ -137,7 +138,7 @@ def upgrade() -> None:
 
     op.create_table(
         "verdict",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("message_id", sa.String(), nullable=False),
         sa.Column("action", sa.String(), nullable=False),
         sa.Column("code", sa.String(), nullable=False),
@@ -285,9 +286,9 @@ def upgrade() -> None:
 
     op.create_table(
         "recipient",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("message_id", sa.String(), nullable=False),
-        sa.Column("verdict_id", sa.Integer(), nullable=False),
+        sa.Column("verdict_id", sa.BigInteger(), nullable=False),
         sa.Column("address", sa.String(), nullable=False),
         sa.Column("original", sa.String(), nullable=False),
         sa.Column("notify", sa.String(), nullable=False),
@@ -316,9 +317,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     with op.batch_alter_table("recipient", schema=None) as batch_op:
-        batch_op.create_index("ix_recipient_destination", ["destination", "state"], unique=False)
+        batch_op.create_index(
+            "ix_recipient_destination", ["state", "destination", "next_attempt_at"], unique=False
+        )
         batch_op.create_index("ix_recipient_due", ["state", "next_attempt_at"], unique=False)
-        batch_op.create_index(batch_op.f("ix_recipient_message_id"), ["message_id"], unique=False)
+        batch_op.create_index(
+            "ix_recipient_message",
+            ["message_id", "destination", "state", "next_attempt_at"],
+            unique=False,
+        )
 
     op.create_table(
         "role_grant",
