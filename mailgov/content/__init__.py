@@ -6,6 +6,20 @@ Everything here is pure: no clock, socket, file or log. Whoever reads mail from 
 a sandboxed process (`mailgov.readers`).
 """
 
-from mailgov.content.facts import READER_VERSION, read_message
+from mailgov.config import Limits
+from mailgov_policies.facts import Content
 
-__all__ = ["READER_VERSION", "read_message"]
+READER_VERSION = 1  # Raise it whenever the same bytes could give other facts.
+
+
+def read_message(data: bytes, limits: Limits | None = None) -> Content:
+    """Everything that the bytes say. Equal bytes give equal facts.
+
+    Never raises on bad input: what keeps the message from having one reading is named in
+    `malformed`, what could not be opened in `unscannable` or in the state of the attachment. Only
+    MemoryError passes.
+    """
+    # Imported at first use: the parsers of all formats cost 0.2 s, and most processes never read.
+    from mailgov.content.facts import read
+
+    return read(data, limits or Limits())

@@ -1,10 +1,10 @@
-"""From the bytes of a message to its facts: the only door of this room."""
+"""From the bytes of a message to its facts: the steps, and what keeps them from raising."""
 
 import unicodedata
 from collections.abc import Iterator
 
 from mailgov.config import Limits
-from mailgov.content import documents
+from mailgov.content import READER_VERSION, documents
 from mailgov.content.attachments import Examiner, all_said
 from mailgov.content.fields import Fields, split_fields
 from mailgov.content.header import header_defects, read_header
@@ -13,22 +13,14 @@ from mailgov.content.prescan import header_end, prescan
 from mailgov.content.texts import Said, read_display_name, read_subject
 from mailgov_policies.facts import Content, Document, Header
 
-READER_VERSION = 1  # Raise it whenever the same bytes could give other facts.
-
 _HEADER_BREACHES = frozenset(
     {"message too large", "header block too large", "too many header fields"}
     | {"too many addresses", "header field too long"}
 )
-_DEFAULT_LIMITS = Limits()
 
 
-def read_message(data: bytes, limits: Limits = _DEFAULT_LIMITS) -> Content:
-    """Everything that the bytes say. Equal bytes give equal facts.
-
-    Never raises on bad input: what keeps the message from having one reading is named in
-    `malformed`, what could not be opened in `unscannable` or in the state of the attachment. Only
-    MemoryError passes.
-    """
+def read(data: bytes, limits: Limits) -> Content:
+    """Everything that the bytes say: see `mailgov.content.read_message`."""
     broken = prescan(data, limits)
     if broken:
         return _unparsed(data, broken)
@@ -53,7 +45,11 @@ def _unparsed(data: bytes, broken: tuple[str, ...]) -> Content:
 
 
 def _header_alone(data: bytes) -> Header:
-    return read_header(split_fields(data[: header_end(data)]))
+    """The header of a message whose body can't be read: rules on senders still apply."""
+    try:
+        return read_header(split_fields(data[: header_end(data)]))
+    except Exception:  # noqa: BLE001 - see `read`
+        return Header()
 
 
 def _read(data: bytes, limits: Limits) -> Content:
