@@ -269,7 +269,9 @@ class _TlsFailed(Exception):
 async def _greet(client: SMTP) -> None:
     try:
         await client.ehlo()
-    except SMTPHeloError:
+    except SMTPHeloError as exc:
+        if not 500 <= exc.code < 510:  # RFC 5321, 3.2: it does not know the command
+            raise
         await client.helo()
 
 

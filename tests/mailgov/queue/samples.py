@@ -6,12 +6,14 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 
+import sqlmodel
 from sqlalchemy import select
 
 from mailgov import ledger
 from mailgov.addresses import Address
 from mailgov.config import Delivery
 from mailgov.db import Database
+from mailgov.db.models import Agency, Domain, Mailbox
 from mailgov.ledger.events import MessageAccepted
 from mailgov.message import Body, Envelope, Recipient, new_queue_id
 from mailgov.queue import MAILBOX, NewMessage, NewRecipient, Queue, QueueItem, Spool, enqueue
@@ -131,3 +133,26 @@ def bench(database: Database, folder: Path, settings: Delivery | None = None) ->
 def delivered(items: Sequence[QueueItem], reply: str = "250 2.0.0 ok") -> list[Result]:
     """The result that every item was taken."""
     return [Result(item, "delivered", reply) for item in items]
+
+
+def add_mailbox(database: Database, address: str) -> int:
+    """A mailbox of ours, with the agency and the domain it needs. Its id."""
+    with database.write() as session:
+        agency = session.exec(sqlmodel.select(Agency)).first() or Agency(
+            code="H99.02", name_vi="Sở Nội vụ", level="department"
+        )
+        session.add(agency)
+        session.flush()
+        assert agency.id is not None
+        name = address.partition("@")[2]
+        domain = session.exec(sqlmodel.select(Domain).where(Domain.name == name)).first() or Domain(
+            name=name, agency_id=agency.id
+        )
+        session.add(domain)
+        session.flush()
+        assert domain.id is not None
+        mailbox = Mailbox(address=address, agency_id=agency.id, domain_id=domain.id)
+        session.add(mailbox)
+        session.flush()
+        assert mailbox.id is not None
+        return mailbox.id
