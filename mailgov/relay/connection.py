@@ -137,8 +137,11 @@ class Connection(SMTP):
         if self._timeout_handle is not None:
             self._timeout_handle.cancel()
         transport = self._writer.transport
+        if transport.is_closing():
+            return
+        unsent = transport.get_write_buffer_size()
         transport.close()
-        if transport.get_write_buffer_size():
+        if unsent:
             self.loop.call_later(LINGER_SECONDS, transport.abort)
 
     def _forget_body(self) -> None:

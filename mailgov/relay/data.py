@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass, field
 
 _END = b"\r\n.\r\n"
+_DOTTED = b"\r\n."
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 _RECEIVED = re.compile(rb"^received[ \t]*:", re.IGNORECASE | re.MULTILINE)
 _FIELD_START = re.compile(rb"^[^ \t\r\n]", re.MULTILINE)
@@ -29,7 +30,8 @@ class DotReader:
     def feed(self, block: bytes) -> bytes:
         """Take a block off the wire; give the bytes of the message that are certain."""
         window = self._held + block
-        end = window.find(_END)
+        dotted = _DOTTED in window
+        end = window.find(_END) if dotted else -1
         if end >= 0:
             self.ended = True
             self.rest = window[end + len(_END) :]
@@ -38,8 +40,8 @@ class DotReader:
             held = _possible_end(window)
             text = window[: len(window) - held]
             self._held = window[len(window) - held :]
-        if b"\r\n." in text:
-            text = text.replace(b"\r\n.", b"\r\n")
+        if dotted:
+            text = text.replace(_DOTTED, b"\r\n")
         if self._skip and text:
             text, self._skip = text[self._skip :], 0
         return text

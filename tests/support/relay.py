@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import trustme
+from structlog.testing import capture_logs
 
 from mailgov.addresses import Address
 from mailgov.config import Config, load_config
@@ -315,8 +316,10 @@ async def running_relay(
         spool=spool,
         measure_free=lambda: free_bytes,
     )
-    listeners = await server.start()
-    try:
-        yield Relay(server, directory, intake, spool, listeners, authority)
-    finally:
-        await server.stop(grace_seconds=1)
+    with capture_logs() as logs:
+        listeners = await server.start()
+        try:
+            yield Relay(server, directory, intake, spool, listeners, authority)
+        finally:
+            await server.stop(grace_seconds=1)
+    assert [entry for entry in logs if entry["event"] == "session.failed"] == []

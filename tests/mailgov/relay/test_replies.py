@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from mailgov.errors import MailgovError, Unavailable
 from mailgov.relay import replies
 from mailgov.relay.replies import MAX_LINE_OCTETS, Reply
-from mailgov.texts import entry, without_marks
+from mailgov.texts import entry, rule_sentence, without_marks
 from mailgov_policies.verdict import Action
 
 from ...support.relay import FakeOutcome, verdict
@@ -57,11 +57,13 @@ def test_no_words_are_left_over() -> None:
 
 
 def test_a_refusal_by_the_policy_in_one_line() -> None:
-    reply = replies.rule_refusal("sender-identity", {"address": "ai@vidu.gov.vn"}, HELP)
-    assert reply.encode() == (
-        b"553 5.7.1 [sender-identity] Ban khong duoc phep gui thu duoi danh nghia ai@vidu.gov.vn."
-        b" You are not allowed to send as ai@vidu.gov.vn."
-        b" https://mail.vidu.gov.vn/help/rules/sender-identity\r\n"
+    evidence = {"address": "ai@vidu.gov.vn"}
+    reply = replies.rule_refusal("sender-identity", evidence, HELP)
+    vietnamese = without_marks(rule_sentence("vi", "sender-identity", evidence)).rstrip(".")
+    english = rule_sentence("en", "sender-identity", evidence).rstrip(".")
+    assert reply.encode().decode() == (
+        f"553 5.7.1 [sender-identity] {vietnamese}. {english}."
+        " https://mail.vidu.gov.vn/help/rules/sender-identity\r\n"
     )
 
 
