@@ -51,11 +51,15 @@ def rule_steps(language: Language, code: str, program: str) -> tuple[str, ...]:
 
 def tell(error: MailgovError, language: Language) -> tuple[str, str]:
     """What went wrong and how to mend it, in words."""
-    sentence = words(language, f"error.{error.code}.text", **error.fields)
+    fields = {
+        name: ruleset_problems(language, value) if name == "problems" else value
+        for name, value in error.fields.items()
+    }
+    sentence = words(language, f"error.{error.code}.text", **fields)
     if sentence == f"error.{error.code}.text":
         sentence = str(error)
     mend = entry(language, f"error.{error.code}").get("mend", "")
-    return sentence, fill(mend, error.fields) if mend else ""
+    return sentence, fill(mend, fields) if mend else ""
 
 
 def without_marks(text: str) -> str:

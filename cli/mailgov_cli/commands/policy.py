@@ -116,7 +116,7 @@ def explain(
 def check(
     ctx: typer.Context,
     files: Annotated[
-        list[str] | None, typer.Argument(help="messages; - is stdin", metavar="[FILE]...")
+        list[str] | None, typer.Argument(help="messages; - is stdin", metavar="FILE...")
     ] = None,
     sender: Annotated[
         str | None, typer.Option("--from", help="envelope sender; default: the address in From")
