@@ -20,7 +20,7 @@ from mailgov_cli import exits, words
 from mailgov_cli.exits import Exit, UsageMistake
 from mailgov_cli.grammar import Told
 from mailgov_cli.output import Format
-from mailgov_cli.runtime import Runtime
+from mailgov_cli.runtime import Runtime, StoppedReading
 
 if TYPE_CHECKING:
     from typer._click import Command, Context, HelpFormatter
@@ -77,7 +77,7 @@ class Program(Told, TyperGroup):
             with formatter.section(words.say(language, "section", section)):
                 formatter.write_dl(
                     [
-                        (noun, words.find(language, "help", noun, "text"))
+                        (noun, words.find(language, "help", noun, "summary"))
                         for noun, its in NOUNS.items()
                         if its == section
                     ]
@@ -94,13 +94,7 @@ def main(args: Sequence[str] | None = None) -> int:
     _speak_utf8()
     run = Runtime(language=words.locale_language())
     _glance(given, run)
-    try:
-        code = _run(given, run)
-    except BrokenPipeError:
-        # Whoever read us has seen enough; nothing more may be written to it at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = Exit.DONE
-    return int(code)
+    return int(_run(given, run))
 
 
 def _run(args: list[str], run: Runtime) -> int:
@@ -124,8 +118,10 @@ def _run(args: list[str], run: Runtime) -> int:
         )
     except (typer.Abort, KeyboardInterrupt):
         return Exit.INTERRUPTED
-    except BrokenPipeError:
-        raise
+    except (StoppedReading, BrokenPipeError):
+        # Nothing more may be written there, not even what Python flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.DONE
     except Exception as fault:  # noqa: BLE001 - the last door: nobody is shown a traceback unasked
         return exits.report_fault(fault, run.language, as_json=run.as_json, frames=run.verbose > 0)
     finally:

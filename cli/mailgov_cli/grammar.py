@@ -115,7 +115,9 @@ def path_of(ctx: "Context") -> str:
 
 
 def command_help(command: Any, path: str, language: Language) -> str:
-    """What a command does, in one sentence or a paragraph."""
+    """What a command does, in one sentence or a paragraph; what a noun is for."""
+    if isinstance(command, TyperGroup):
+        return words.find(language, "help", path, "summary")
     english = (command.help or "").strip()
     return words.find(language, "help", path, "text") or english
 

@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from mailgov.directory.provisioning import Act, Change
 
 
+class StoppedReading(Exception):
+    """Whoever read our output has seen enough, as `head` does."""
+
+
 @dataclass
 class Runtime:
     """Global options of this run; opened things are closed when it ends."""
@@ -216,7 +220,11 @@ class Runtime:
         from mailgov.errors import InputError
 
         if self.output is None or not self._to_file:
-            yield sys.stdout
+            try:
+                yield sys.stdout
+                sys.stdout.flush()
+            except BrokenPipeError:
+                raise StoppedReading from None
             return
         try:
             stream = self.output.open("w", encoding="utf-8", newline="")

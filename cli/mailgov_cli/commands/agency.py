@@ -132,7 +132,7 @@ def show(ctx: typer.Context, code: Code) -> None:
 def tree(
     ctx: typer.Context,
     code: Annotated[
-        str, typer.Argument(help="top of the branch; none: everything", metavar="[CODE]")
+        str, typer.Argument(help="top of the branch; none: everything", metavar="CODE")
     ] = "",
 ) -> None:
     """The tree; figures include everything below."""

@@ -38,7 +38,7 @@ def add(
 @app.command("list", epilog="mailgov alias list\nmailgov alias list nvan@sonoivu.tinhmau.gov.vn")
 def list_(
     ctx: typer.Context,
-    mailbox: Annotated[str, typer.Argument(help="only of this mailbox", metavar="[ADDRESS]")] = "",
+    mailbox: Annotated[str, typer.Argument(help="only of this mailbox", metavar="ADDRESS")] = "",
 ) -> None:
     """Aliases with the mailboxes they lead to."""
     from mailgov.directory import listing

@@ -18,7 +18,7 @@ app = Noun()
 def show(
     ctx: typer.Context,
     section: Annotated[
-        str, typer.Argument(help="only this section or setting", metavar="[SECTION]")
+        str, typer.Argument(help="only this section or setting", metavar="SECTION")
     ] = "",
 ) -> None:
     """Every setting with its value, default and purpose."""

@@ -88,7 +88,7 @@ def _require_free(domain: str, selector: str, taken: list[str]) -> None:
 @app.command("list", epilog="mailgov dkim list\nmailgov dkim list sonoivu.tinhmau.gov.vn")
 def list_(
     ctx: typer.Context,
-    name: Annotated[str, typer.Argument(help="only of this domain", metavar="[NAME]")] = "",
+    name: Annotated[str, typer.Argument(help="only of this domain", metavar="NAME")] = "",
 ) -> None:
     """Signing keys; the private halves are files in the data folder and are never shown."""
     from sqlmodel import select

@@ -53,7 +53,7 @@ def records(
 )
 def check(
     ctx: typer.Context,
-    name: Annotated[str, typer.Argument(help="the domain", metavar="[NAME]")] = "",
+    name: Annotated[str, typer.Argument(help="the domain", metavar="NAME")] = "",
     all_: Annotated[bool, typer.Option("--all", help="every domain")] = False,
 ) -> None:
     """Compare DNS with the records to publish; exit 8 when something is missing or differs."""

@@ -24,7 +24,7 @@ TOPICS = ("exit-codes", "formats", "environment")
 def help_(
     ctx: typer.Context,
     about: Annotated[
-        str, typer.Argument(help="a code, or exit-codes, formats, environment", metavar="[CODE]")
+        str, typer.Argument(help="a code, or exit-codes, formats, environment", metavar="CODE")
     ] = "",
 ) -> None:
     """Explain the code of an error or rule, or a topic."""

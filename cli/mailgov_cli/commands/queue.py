@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 app = Noun()
 
-Ids = Annotated[list[str] | None, typer.Argument(help="queue ids of messages", metavar="[ID]...")]
+Ids = Annotated[list[str] | None, typer.Argument(help="queue ids of messages", metavar="ID")]
 To = Annotated[str, typer.Option("--to", help="only to this domain; `mailbox` is our own ones")]
 Older = Annotated[str, typer.Option("--older", help="only what waits longer: 30m, 1h, 2d")]
 Reply = Annotated[str, typer.Option("--reply", help="only where the last reply has these words")]

@@ -45,7 +45,7 @@ def grant(
 @app.command("list", epilog="mailgov role list\nmailgov role list lvc@thanhtra.tinhmau.gov.vn")
 def list_(
     ctx: typer.Context,
-    address: Annotated[str, typer.Argument(help="only of this mailbox", metavar="[ADDRESS]")] = "",
+    address: Annotated[str, typer.Argument(help="only of this mailbox", metavar="ADDRESS")] = "",
     agency: Annotated[str, typer.Option("--agency", help="only over this agency and below")] = "",
 ) -> None:
     """Roles with their holders, branches and last days."""

@@ -25,7 +25,7 @@ _MESSAGES = 100
 def trace(
     ctx: typer.Context,
     id_: Annotated[
-        str, typer.Argument(help="queue id, or Message-ID with its brackets", metavar="[ID]")
+        str, typer.Argument(help="queue id, or Message-ID with its brackets", metavar="ID")
     ] = "",
     from_: Annotated[str, typer.Option("--from", help="address of the sender")] = "",
     to: Annotated[str, typer.Option("--to", help="address of a recipient")] = "",
