@@ -31,7 +31,7 @@ def rcpt(case: dict[str, Any]) -> Any:
     )
 
 
-def cases(verb: str, *, good: bool) -> Any:
+def cases(verb: str, *, good: bool) -> pytest.MarkDecorator:
     chosen = [case for case in VECTORS[verb] if ("key" not in case) == good]
     return pytest.mark.parametrize("case", chosen, ids=lambda case: case["name"])
 

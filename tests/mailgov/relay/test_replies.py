@@ -40,7 +40,7 @@ def test_every_refusal_has_words_in_both_languages(key: str) -> None:
     assert reply.key == key
     assert reply.code >= 400
     for language in ("vi", "en"):
-        assert set(entry(language, f"reply.{key}")) == {"text"}  # type: ignore[arg-type]  # literals
+        assert set(entry(language, f"reply.{key}")) == {"text"}
     vietnamese, english = reply.text.removeprefix(f"[{key}] ").removesuffix(".").split(". ")
     assert not vietnamese.isascii()
     assert english.isascii()
@@ -53,7 +53,7 @@ def test_every_refusal_has_words_in_both_languages(key: str) -> None:
 
 def test_no_words_are_left_over() -> None:
     for language in ("vi", "en"):
-        assert set(entry(language, "reply")) == replies.own_keys()  # type: ignore[arg-type]  # literals
+        assert set(entry(language, "reply")) == replies.own_keys()
 
 
 def test_a_refusal_by_the_policy_in_one_line() -> None:

@@ -345,7 +345,11 @@ class TestPatience:
         assert relay.intake.received == []
 
     async def test_lasts_while_a_message_comes(self, tmp_path: Path, authority: Authority) -> None:
-        limits = {"data_block_seconds": 0.4, "session_seconds": 0.5, "idle_seconds": 0.4}
+        limits: dict[str, Any] = {
+            "data_block_seconds": 0.4,
+            "session_seconds": 0.5,
+            "idle_seconds": 0.4,
+        }
         async with running_relay(tmp_path, authority, **limits) as relay:
             client = await relay.connect()
             await client.envelope()
@@ -358,7 +362,7 @@ class TestPatience:
             await client.close()
 
     async def test_ends_for_who_does_not_listen(self, tmp_path: Path, authority: Authority) -> None:
-        limits = {"idle_seconds": 0.3, "junk_commands": 10**9}
+        limits: dict[str, Any] = {"idle_seconds": 0.3, "junk_commands": 10**9}
         async with running_relay(tmp_path, authority, **limits) as relay:
             client = await relay.connect()
             client.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a socket
@@ -427,7 +431,7 @@ class TestLimits:
         tmp_path: Path,
         authority: Authority,
     ) -> None:
-        async with running_relay(tmp_path, authority, **{limit: 4}) as relay:
+        async with running_relay(tmp_path, authority, **limits(limit, 4)) as relay:
             client = await relay.connect()
             await client.say("EHLO c.example")
             await client.say("MAIL FROM:<a@example.org>")
@@ -445,7 +449,7 @@ class TestLimits:
     async def test_of_recipients(
         self, listener: str, limit: str, tmp_path: Path, authority: Authority
     ) -> None:
-        async with running_relay(tmp_path, authority, **{limit: 3}) as relay:
+        async with running_relay(tmp_path, authority, **limits(limit, 3)) as relay:
             signed_in = listener != "mx"
             client = await (relay.signed_in() if signed_in else relay.connect())
             officials = [f"canbo{number}@{DOMAIN}" for number in range(4)]
@@ -470,7 +474,7 @@ class TestLimits:
     async def test_of_sessions(
         self, limit: str, key: str, tmp_path: Path, authority: Authority
     ) -> None:
-        async with running_relay(tmp_path, authority, **{limit: 2}) as relay:
+        async with running_relay(tmp_path, authority, **limits(limit, 2)) as relay:
             clients = [await relay.connect() for _ in range(2)]
             refused = await relay.connect(greet=False)
             assert (await refused.reply()).startswith(f"421 4.7.0 [{key}] ")
@@ -523,6 +527,11 @@ class TestLimits:
                 client = await relay.signed_in()
                 await client.close()
             assert relay.directory.sign_ins == [(OFFICIAL, True)] * 5
+
+
+def limits(name: str, count: int) -> dict[str, Any]:
+    """One limit, set low."""
+    return {name: count}
 
 
 async def ended(relay: Relay) -> None:
