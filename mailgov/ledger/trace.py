@@ -9,6 +9,7 @@ from sqlmodel import Session, col, select
 
 from mailgov.db.models import EventRow, MessageRow, RecipientRow
 from mailgov.ledger.events import MessageRefused
+from mailgov.ledger.store import of_message
 
 Step = dict[str, Any]
 
@@ -108,9 +109,6 @@ def _refused(
 
 def steps(session: Session, queue_id: str) -> list[Step]:
     """What happened to one message, in order; empty when nothing is known of it."""
-    rows = session.exec(
-        select(EventRow).where(EventRow.message_id == queue_id).order_by(col(EventRow.id))
-    )
     return [
         {
             "at": row.at,
@@ -119,5 +117,5 @@ def steps(session: Session, queue_id: str) -> list[Step]:
             "actor": row.actor,
             **{name: row.data[name] for name in _SHOWN if row.data.get(name)},
         }
-        for row in rows
+        for row in of_message(session, queue_id)
     ]
