@@ -56,7 +56,7 @@ def imitated(domain: str, suffixes: Iterable[str], agencies: Iterable[str]) -> s
     `domain` in A-labels, `suffixes` the official ones, `agencies` our own domains in the message.
     """
     agencies = tuple(agencies)
-    if domain in agencies:
+    if domain in agencies or "." not in domain:
         return ""
     shown = ".".join(_shown(label) for label in domain.split(".")[-_MAX_LABELS:])
     if is_within(domain, suffixes):

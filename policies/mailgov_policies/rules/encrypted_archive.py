@@ -12,9 +12,10 @@ from mailgov_policies.verdict import Hit
 
 
 def check(facts: Facts, settings: Settings) -> Iterator[Hit]:  # noqa: ARG001 - has no settings
-    """A hit for each encrypted attachment."""
-    for item in facts.content.attachments:
-        if item.state == "encrypted":
+    """A hit for each encrypted attachment; what lies in an encrypted one is not told again."""
+    closed = [item for item in facts.content.attachments if item.state == "encrypted"]
+    for item in closed:
+        if not any(item.part.startswith(f"{other.part}/") for other in closed):
             yield Hit(RULE.key, attached.place(item), attached.evidence(item))
 
 
