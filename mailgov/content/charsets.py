@@ -8,7 +8,7 @@ is how `legacy_text` wants to see them.
 
 import codecs
 
-from mailgov.content.legacy_text import as_cp1252
+from mailgov.content.encodings import as_cp1252
 
 # WHATWG Encoding, 4.2: these labels mean code page 1252 in practice.
 _WESTERN = frozenset({"iso-8859-1", "latin1", "l1", "iso8859-1", "windows-1252", "cp1252"})

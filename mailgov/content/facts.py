@@ -1,11 +1,11 @@
 """From the bytes of a message to its facts: the steps, and what keeps them from raising."""
 
-import unicodedata
 from collections.abc import Iterator
 
 from mailgov.config import Limits
 from mailgov.content import READER_VERSION, documents
 from mailgov.content.attachments import Examiner, all_said
+from mailgov.content.declared import declared
 from mailgov.content.fields import Fields, split_fields
 from mailgov.content.header import header_defects, read_header
 from mailgov.content.parts import Tree, read_parts
@@ -57,12 +57,14 @@ def _read(data: bytes, limits: Limits) -> Content:
     fields = tree.root.fields
     examiner = Examiner(limits)
     examiner.read_tree(tree.root)
-    subject = read_subject(fields.text("subject"))
-    said = [subject, *_names(fields), *all_said(examiner)]
+    header = read_header(fields)
+    raw_subject = fields.text("subject")
+    subject = read_subject(raw_subject)
+    said = [subject, *_names(header), *all_said(examiner)]
     return Content(
         size_bytes=len(data),
-        header=read_header(fields),
-        declared=documents.declared(fields, unicodedata.normalize("NFC", fields.text("subject"))),
+        header=header,
+        declared=declared(fields.text("mailgov-document"), header.subject),
         found=_found(subject, examiner),
         texts=tuple(text for one in said for text in one.texts),
         marks=tuple(mark for one in said for mark in one.marks),
@@ -73,8 +75,7 @@ def _read(data: bytes, limits: Limits) -> Content:
     )
 
 
-def _names(fields: Fields) -> Iterator[Said]:
-    header = read_header(fields)
+def _names(header: Header) -> Iterator[Said]:
     for field, people in (("From", header.from_), ("Reply-To", header.reply_to)):
         for person in people:
             yield read_display_name(person.name, field)

@@ -106,7 +106,8 @@ def _is_capital(text: str) -> bool:
 
 def _mark_of(text: str) -> _Word | None:
     """The mark that the text is, whatever its case, spacing and decoration."""
-    compact = _compact(text.strip(_DECORATION))
+    stripped = text.strip(_DECORATION)
+    compact = _compact(stripped) if len(stripped) <= 2 * _MAX_COMPACT else ""
     if not 2 < len(compact) <= _MAX_COMPACT:
         return None
     return _words().get(compact) or _words().get(compact.upper())
@@ -130,7 +131,7 @@ def _alone(lines: Sequence[Line], place: str, part: str) -> Iterator[_Found]:
         text = line.text
         if len(text) > _MAX_LINE:
             continue
-        if len(text) > 27 and _HEADING in _folded(text):
+        if "NAM" in text and _HEADING in _folded(text):
             top = max(top, index + _HEADING_LINES)
         word = _word_on_line(text)
         if word is None:
@@ -154,10 +155,12 @@ def _word_on_line(text: str) -> _Word | None:
     word = _mark_of(text) if len(text) <= 2 * _MAX_COMPACT else None
     if word is not None:
         return word if _is_capital(text) or _is_circulation_title(word, text) else None
-    if match := _labels().match(text.strip(_DECORATION)):
+    if ":" in text and (match := _labels().match(text.strip(_DECORATION))):
         return _mark_of(match[1])
-    if (match := _NUMBER_LINE.match(text)) and _is_capital(match[1]):
+    if text[0] in "Ss" and (match := _NUMBER_LINE.match(text)) and _is_capital(match[1]):
         return _mark_of(match[1])
+    if "\t" not in text and "   " not in text and "|" not in text:
+        return None
     columns = _COLUMNS.split(text)
     if 2 <= len(columns) <= 3:
         for column in columns:

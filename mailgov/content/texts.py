@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from mailgov.content import documents, marks
+from mailgov.content.fonts import font_family
 from mailgov.content.legacy_text import assess, convert
 from mailgov.content.lines import Line, lines_of
 from mailgov.content.runs import Run
@@ -35,7 +36,7 @@ def read_file_text(runs: Sequence[Run], place: str, part: str, file: str = "") -
         replace(text, place=f"{place} {text.place}".strip(), part=part, file=file)
         for text in assess(runs)
     )
-    lines = lines_of(convert(runs), marks.MAX_LINES)
+    lines = lines_of(_in_unicode(runs, texts), marks.MAX_LINES)
     found = marks.in_lines(lines, place, part)
     return Said(texts, found, documents.in_document(lines, found, place), tuple(lines))
 
@@ -43,7 +44,7 @@ def read_file_text(runs: Sequence[Run], place: str, part: str, file: str = "") -
 def read_file_name(name: str, place: str, part: str) -> Said:
     """A file name; the folders of an archive are part of it."""
     texts = _assessed(name, place, part, file=name)
-    unicode_name = _in_unicode(name)
+    unicode_name = _name_in_unicode(name, texts)
     found = tuple(
         mark for step in unicode_name.split("/") for mark in marks.in_title(step, place, part)
     )
@@ -54,7 +55,7 @@ def read_file_name(name: str, place: str, part: str) -> Said:
 def read_subject(subject: str) -> Said:
     """The subject of the message itself."""
     texts = _assessed(subject, "subject", "")
-    unicode_subject = _in_unicode(subject)
+    unicode_subject = _name_in_unicode(subject, texts)
     found = marks.in_title(unicode_subject, "subject")
     return Said(texts, found, documents.in_subject(unicode_subject, found))
 
@@ -77,5 +78,12 @@ def _assessed(text: str, place: str, part: str, file: str = "") -> tuple[Text, .
     )
 
 
-def _in_unicode(text: str) -> str:
-    return text if text.isascii() else "".join(run.text for run in convert((Run(text),)))
+def _name_in_unicode(text: str, found: tuple[Text, ...]) -> str:
+    return "".join(run.text for run in _in_unicode((Run(text),), found))
+
+
+def _in_unicode(runs: Sequence[Run], found: tuple[Text, ...]) -> Sequence[Run]:
+    """The runs converted where anything says that they need it: proof, or a font."""
+    if found or any(run.font and font_family(run.font).encoding for run in runs):
+        return convert(runs)
+    return runs
