@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Iterator
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -104,3 +105,9 @@ def test_help_is_a_command_too(run: Run) -> None:
     for noun in NOUNS:
         assert f"  {noun}" in result.stdout
     assert "exit-codes" in result.stdout
+
+
+@pytest.mark.source
+def test_the_readme_names_every_command() -> None:
+    readme = Path(__file__).parents[2].joinpath("cli", "README.md").read_text("utf-8")
+    assert [path for path in COMMANDS if f"`{path}`" not in readme] == []
