@@ -128,7 +128,8 @@ def _judge_together(undecided: list[_Line], convicted: dict[Encoding, list[_Line
     """Decide lines that prove nothing alone, by what they say together and what others proved.
 
     Lines that fit no encoding speak against each, unless it is proven by many words; else picking
-    the lines that happen to fit would convict any long foreign text.
+    the lines that happen to fit would convict any long foreign text. A lower share is possible, where
+    the words are many and nothing else is proven.
     """
     proven = {
         encoding
@@ -136,11 +137,12 @@ def _judge_together(undecided: list[_Line], convicted: dict[Encoding, list[_Line
         if _together(lines, viqr=encoding == "viqr").of(encoding).changed >= _CERTAIN_WORDS
     }
     groups, misfits = _grouped(undecided, proven)
-    share = _MIN_SHARE if proven else _MIN_POSSIBLE_SHARE
     for encoding, group in groups.items():
         if encoding not in proven:
             everything = (*group, *convicted.get(encoding, ()), *misfits)
-            if not _proves(_together(everything, viqr=encoding == "viqr"), encoding, share):
+            evidence = _together(everything, viqr=encoding == "viqr")
+            many = not proven and evidence.of(encoding).words >= _CERTAIN_WORDS
+            if not _proves(evidence, encoding, _MIN_POSSIBLE_SHARE if many else _MIN_SHARE):
                 continue
         for line in group:
             line.encoding = encoding

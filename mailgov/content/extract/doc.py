@@ -129,7 +129,7 @@ class _Word97:
         if properties and properties.symbol:
             yield _Segment(story, properties.symbol, self._font(properties.symbol_font))
             return
-        number = properties and properties.font
+        number = properties.font if properties else None
         if number is None and properties and properties.style is not None:
             number = self._styles.font(properties.style)
         if number is not None:

@@ -4,7 +4,10 @@ from collections.abc import Callable, Mapping
 
 from mailgov.content.extract.doc import read_doc
 from mailgov.content.extract.docx import read_docx
+from mailgov.content.extract.pdf import read_pdf
 from mailgov.content.extract.plain import read_plain
+from mailgov.content.extract.rtf import read_rtf
+from mailgov.content.extract.xls import read_xls
 from mailgov.content.runs import Extracted, Unreadable
 
 KINDS: Mapping[str, Callable[[bytes], Extracted]] = {
@@ -12,7 +15,10 @@ KINDS: Mapping[str, Callable[[bytes], Extracted]] = {
     "doc": read_doc,
     "docm": read_docx,
     "docx": read_docx,
+    "pdf": read_pdf,
+    "rtf": read_rtf,
     "txt": read_plain,
+    "xls": read_xls,
 }
 
 

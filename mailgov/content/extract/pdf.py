@@ -1,0 +1,102 @@
+"""PDF: the text layer with its fonts, through PDFium.
+
+PDFium also tells the font of each character, so that headings in capitals fonts are known as such.
+"""
+
+import ctypes
+import re
+from collections.abc import Callable
+from threading import Lock
+
+import pypdfium2
+import pypdfium2.raw as pdfium
+
+from mailgov.content.extract.collector import Collector
+from mailgov.content.fonts import font_family
+from mailgov.content.runs import Extracted, Unreadable
+
+MAX_PAGES = 5000
+_FONT_NAME_BYTES = 128
+# A hyphen at a line end, where PDFium joins the lines. In TCVN3 it is the letter of code AD.
+_JOINED_LINES = "\ufffe"
+_LINE = re.compile("[^\n\ufffe]+[\n\ufffe]?")
+_WORD = re.compile(r"\S+\s*")
+FontAt = Callable[[int], str]
+
+_one_at_a_time = Lock()  # PDFium is not safe for threads
+
+
+def read_pdf(data: bytes) -> Extracted:
+    """Runs of each page, one line of the page to a line; places are `page 1` onwards.
+
+    A scan has no text: `has_text` is False. Raises Unreadable, also for a file that needs a password.
+    """
+    with _one_at_a_time:
+        try:
+            document = pypdfium2.PdfDocument(data)
+        except pypdfium2.PdfiumError as exc:
+            if exc.err_code == pdfium.FPDF_ERR_PASSWORD:
+                raise Unreadable("encrypted", "encrypted") from exc
+            raise Unreadable("damaged pdf") from exc
+        try:
+            return _read(document)
+        finally:
+            document.close()
+
+
+def _read(document: pypdfium2.PdfDocument) -> Extracted:
+    count = len(document)
+    if not count:
+        raise Unreadable("damaged pdf: no pages")
+    if count > MAX_PAGES:
+        raise Unreadable("more pages than allowed", "bomb")
+    collector = Collector()
+    for index in range(count):
+        page = document[index]
+        text_page = page.get_textpage()
+        try:
+            _read_page(text_page, f"page {index + 1}", collector)
+        finally:
+            text_page.close()
+            page.close()
+    return collector.result()
+
+
+def _read_page(text_page: pypdfium2.PdfTextPage, place: str, collector: Collector) -> None:
+    text = text_page.get_text_range(errors="replace").replace("\0", " ")
+    font_at = _font_finder(text_page, len(text))
+    lines = [(match.start(), match.group()) for match in _LINE.finditer(text)]
+    ends = [_fonts_at_ends(line, start, font_at) for start, line in lines]
+    by_word = any(font_family(font).capitals for pair in ends for font in pair)
+    for (start, line), (first, last) in zip(lines, ends, strict=True):
+        line = line.rstrip("\r\n").replace(_JOINED_LINES, "\u00ad")
+        if by_word or first != last:
+            for word in _WORD.finditer(line):
+                collector.add(word.group(), place, font_at(start + word.start()))
+        else:
+            collector.add(line, place, first)
+        collector.end_line()
+
+
+def _fonts_at_ends(line: str, start: int, font_at: FontAt) -> tuple[str, str]:
+    """Fonts of the first and the last visible character; most lines have one font."""
+    visible = line.strip()
+    first = line.find(visible)
+    return font_at(start + first), font_at(start + first + max(len(visible) - 1, 0))
+
+
+def _font_finder(text_page: pypdfium2.PdfTextPage, length: int) -> FontAt:
+    """A function from an index in the text of the page to the name of the font there."""
+    shifted = length != text_page.count_chars()  # characters were left out or added
+    buffer = ctypes.create_string_buffer(_FONT_NAME_BYTES)
+    flags = ctypes.c_int()
+
+    def font_at(index: int) -> str:
+        if shifted:
+            index = pdfium.FPDFText_GetCharIndexFromTextIndex(text_page, index)
+        size = pdfium.FPDFText_GetFontInfo(text_page, index, buffer, _FONT_NAME_BYTES, flags)
+        if not 0 < size <= _FONT_NAME_BYTES:
+            return ""
+        return buffer.raw[: size - 1].decode("utf-8", "replace")
+
+    return font_at
