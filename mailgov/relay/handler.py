@@ -29,6 +29,9 @@ from mailgov.relay.replies import Reply
 # The gate has its own time limit; this is how long we wait beyond it before we let go.
 DECISION_MARGIN_SECONDS = 5.0
 
+# A session lasts an hour; who is suspended meanwhile, or loses a right, must not go on for so long.
+ACCOUNT_FRESH_SECONDS = 30.0
+
 log = logger("relay")
 
 
@@ -46,6 +49,7 @@ class Handler:
         self.extended = False
         self.tls = ""  # protocol and cipher; empty in clear
         self.account: Account | None = None
+        self._account_read_at = 0.0
         self._mail: MailCommand | None = None
         self._recipients: dict[Address, Recipient] = {}
         self._sender_is_ours = False  # asked for trusted hosts only
@@ -121,6 +125,7 @@ class Handler:
             raise CommandError("message-too-big")  # RFC 1870, 6.1
         if not self.parts.free_space.allows(size_bytes, self.parts.now()):
             raise CommandError("disk-full")
+        await self._refresh_account()
         if foreign := self._sender_not_owned(command.sender):
             return replies.rule_refusal(
                 "sender-identity", {"address": foreign}, self.parts.help_base
@@ -130,6 +135,15 @@ class Handler:
             self._sender_is_ours = await self.parts.directory.is_local_domain(domain)
         self._mail = command
         return replies.SENDER_OK
+
+    async def _refresh_account(self) -> None:
+        now = self.parts.now()
+        if self.account is None or now - self._account_read_at < ACCOUNT_FRESH_SECONDS:
+            return
+        account = await self.parts.directory.account(self.account.address)
+        if account is None or account.state != "active":
+            raise CommandError("login-ended")
+        self.account, self._account_read_at = account, now
 
     def _sender_not_owned(self, sender: Address | None) -> str:
         # The null sender is nobody's: read receipts must carry it (RFC 8098, 3), and their
@@ -289,7 +303,7 @@ class Handler:
         guard.forgive(name, ip)
         if not self.parts.doorkeeper.sign_in(account.address):
             raise CommandError("too-many-of-user")
-        self.account = account
+        self.account, self._account_read_at = account, self.parts.now()
         return replies.SIGNED_IN
 
     def close(self) -> None:

@@ -18,6 +18,10 @@ class Account(Protocol):
         """The mailbox's own address, in the form of `Address.key`."""
 
     @property
+    def state(self) -> str:
+        """`active`, `suspended` or `recalled`."""
+
+    @property
     def may_send_as(self) -> tuple[str, ...]:
         """Addresses that may stand in MAIL FROM, in the form of `Address.key`."""
 
@@ -38,6 +42,9 @@ class Directory(Protocol):
 
         Raises Unavailable `too-busy` when too many passwords wait to be checked.
         """
+
+    async def account(self, address: str) -> Account | None:
+        """The account of this own address as it is now, whatever its state."""
 
     async def record_sign_in(
         self, address: str, *, channel: str, success: bool, ip: str = ""

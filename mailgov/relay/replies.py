@@ -141,6 +141,7 @@ _OWN: dict[str, tuple[int, str]] = {
     "login-too-long": (500, "5.5.6"),
     "login-wrong": (535, "5.7.8"),
     "login-later": (454, "4.7.0"),
+    "login-ended": (421, "4.7.0"),
     # addresses
     "relay-denied": (550, "5.7.1"),
     "unknown-recipient": (550, "5.1.1"),

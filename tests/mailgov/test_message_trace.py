@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from email import message_from_bytes, policy
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailgov.addresses import Address
@@ -68,6 +68,7 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=300)
 
 
 @given(TEXT, TEXT, TEXT, TEXT, TEXT)
+@settings(deadline=None)
 def test_nothing_a_client_says_breaks_the_field(
     helo: str, name: str, ip: str, tls: str, protocol: str
 ) -> None:

@@ -36,6 +36,7 @@ class FakeAccount:
 
     address: str
     may_send_as: tuple[str, ...]
+    state: str = "active"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,10 @@ class FakeDirectory:
         if self.trouble is not None:
             raise self.trouble
         return self.accounts.get((address, password))
+
+    async def account(self, address: str) -> FakeAccount | None:
+        """The account as it is now."""
+        return next((a for (name, _), a in self.accounts.items() if name == address), None)
 
     async def record_sign_in(
         self, address: str, *, channel: str, success: bool, ip: str = ""

@@ -66,7 +66,7 @@ def test_rcpt_is_refused(case: dict[str, Any]) -> None:
 
 
 @given(st.text(st.sampled_from('<>@:"\\ .,ab=%+;\u0111'), max_size=40))
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_an_address_that_is_read_has_one_reading(text: str) -> None:
     try:
         command = parse_mail(f"FROM:<{text}> SMTPUTF8", extended=True)

@@ -82,7 +82,7 @@ class TestDots:
             assert dots.rest == b"NOOP\r\n"
 
     @given(WIRE, st.lists(st.integers(0, 9), max_size=12))
-    @settings(max_examples=300)
+    @settings(max_examples=300, deadline=None)
     def test_blocks_make_no_difference(self, wire: bytes, sizes: list[int]) -> None:
         whole, whole_dots = read([wire + b"\r\n.\r\nrest"])
         parts, parts_dots = read(cut(wire + b"\r\n.\r\nrest", sizes))
@@ -91,7 +91,7 @@ class TestDots:
         assert (parts, parts_dots.rest) == (whole, whole_dots.rest)
 
     @given(st.lists(st.text("a. \x00é", max_size=6), max_size=8))
-    @settings(max_examples=200)
+    @settings(max_examples=200, deadline=None)
     def test_what_was_stuffed_comes_back(self, lines: list[str]) -> None:
         text = b"".join(line.encode() + b"\r\n" for line in lines)
         found, dots = read([stuffed(text)])
@@ -101,12 +101,13 @@ class TestDots:
 
 class TestLineEnds:
     @given(WIRE)
+    @settings(deadline=None)
     def test_are_bare_when_a_pair_is_not_whole(self, text: bytes) -> None:
         text = text.rstrip(b"\r")
         assert has_bare_line_end(text) == bool(re.search(rb"\r(?!\n)|(?<!\r)\n", text))
 
     @given(WIRE, st.lists(st.integers(0, 9), max_size=12))
-    @settings(max_examples=300)
+    @settings(max_examples=300, deadline=None)
     def test_are_judged_alike_in_any_blocks(self, text: bytes, sizes: list[int]) -> None:
         whole, whole_check = check([text])
         parts, parts_check = check(cut(text, sizes))
@@ -115,7 +116,7 @@ class TestLineEnds:
             assert parts == whole
 
     @given(WIRE, st.lists(st.integers(0, 9), max_size=12))
-    @settings(max_examples=300)
+    @settings(max_examples=300, deadline=None)
     def test_are_repaired_alike_in_any_blocks(self, text: bytes, sizes: list[int]) -> None:
         wanted = re.sub(rb"\r\n|\r|\n", b"\r\n", text)
         if wanted and not wanted.endswith(b"\r\n"):

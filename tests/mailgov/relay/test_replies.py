@@ -1,7 +1,7 @@
 """Replies: codes that agree, words in both languages, lines that fit."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailgov.errors import MailgovError, Unavailable
@@ -115,6 +115,7 @@ def test_trouble(error: Exception, wanted: str) -> None:
 
 
 @given(st.text(st.characters(exclude_categories=["C", "Z"]) | st.just(" "), max_size=1500))
+@settings(deadline=None)
 def test_long_texts_take_more_lines_and_lose_nothing(text: str) -> None:
     lines = Reply(550, "5.7.1", text).encode(utf8=True).split(b"\r\n")
     assert lines.pop() == b""

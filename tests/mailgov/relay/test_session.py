@@ -19,6 +19,7 @@ from ...support.relay import (
     OFFICIAL,
     PASSWORD,
     Authority,
+    FakeAccount,
     Relay,
     plain,
     running_relay,
@@ -137,6 +138,25 @@ class TestTheGate:
         assert reply.isascii()
         if action is Action.REJECT:
             assert reply.endswith(f"https://mail.vidu.gov.vn/help/rules/{code}")
+        await client.close()
+
+
+class TestAnAccount:
+    async def test_that_changes_is_seen_by_the_sessions_it_has(
+        self, relay: Relay, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        client = await relay.signed_in()
+        await client.envelope(OFFICE, OFFICIAL)
+        assert (await client.data(SMALL)).startswith("250 ")
+        monkeypatch.setattr(handler, "ACCOUNT_FRESH_SECONDS", 0.0)
+        signed_in = (OFFICIAL, PASSWORD)
+        relay.directory.accounts[signed_in] = FakeAccount(OFFICIAL, (OFFICIAL,))
+        assert (await client.say(f"MAIL FROM:<{OFFICE}>")).startswith("553 5.7.1 ")
+        assert (await client.say(f"MAIL FROM:<{OFFICIAL}>")).startswith("250 ")
+        await client.say("RSET")
+        relay.directory.accounts[signed_in] = FakeAccount(OFFICIAL, (OFFICIAL,), "suspended")
+        assert (await client.say("MAIL FROM:<>")).startswith("421 4.7.0 [login-ended] ")
+        assert await client.is_closed()
         await client.close()
 
 
