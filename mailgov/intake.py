@@ -233,7 +233,7 @@ class Intake:
             actor=outcome.facts.envelope.login or outcome.facts.envelope.mail_from,
             direction=envelope.direction,
             code=outcome.verdict.code,
-            codes=list(outcome.verdict.labels),
+            codes=_deciding_codes(outcome.verdict),
             category=document.category if document else "",
             document_type=document.type if document else "",
             channel=channel,
@@ -296,6 +296,15 @@ def _policy_field(verdict: Verdict) -> bytes:
     if verdict.action is Action.PASS:
         return b""
     return f"X-Mailgov-Policy: action={verdict.action.label}; reason={verdict.code}\r\n".encode()
+
+
+def _deciding_codes(verdict: Verdict) -> list[str]:
+    """The findings that brought the outcome about: a warning in a refused message is none."""
+    if verdict.action >= Action.DEFER:
+        least = verdict.action
+    else:
+        least = Action.TAG if verdict.delivers else Action.HOLD
+    return list(dict.fromkeys(f.code for f in verdict.findings if f.action >= least))
 
 
 def _agency(outcome: Outcome) -> str:
@@ -362,7 +371,7 @@ def _accepted(
         actor=outcome.facts.envelope.login or outcome.facts.envelope.mail_from,
         direction=envelope.direction,
         action=outcome.verdict.action.label,
-        codes=list(outcome.verdict.labels),
+        codes=_deciding_codes(outcome.verdict),
         category=document.category if document else "",
         document_type=document.type if document else "",
         number=document.number if document else "",

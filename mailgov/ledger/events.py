@@ -34,7 +34,7 @@ class MessageAccepted(Event):
 
     direction: str
     action: str  # pass, tag, warn, hold, quarantine
-    codes: list[str] = field(default_factory=list)
+    codes: list[str] = field(default_factory=list)  # of the findings that decided
     category: str = ""  # e-mail category of the document; empty: ordinary correspondence
     document_type: str = ""
     number: str = ""
@@ -54,7 +54,7 @@ class MessageRefused(Event):
 
     direction: str
     code: str
-    codes: list[str] = field(default_factory=list)
+    codes: list[str] = field(default_factory=list)  # of the findings that decided
     category: str = ""
     document_type: str = ""
     channel: str = "smtp"
@@ -71,7 +71,7 @@ class MessageChecked(Event):
     kind: ClassVar[str] = "message.checked"
 
     draft: str
-    codes: list[str] = field(default_factory=list)
+    codes: list[str] = field(default_factory=list)  # of the findings that decided
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -64,6 +65,8 @@ class Platform:
         except ProcessLookupError:
             pass
         self.process.wait()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
 
 
 def command(
@@ -101,14 +104,14 @@ def start(folder: Path, *args: str, environment: Mapping[str, str] | None = None
         )  # fmt: skip
     assert process.stdout is not None
     line = _first_line(process.stdout, process)
+    platform = Platform(folder, process, json.loads(line or "{}"), log, environment)
     if not line:
+        platform.kill()
         raise AssertionError(f"did not start:\n{log.read_text()}")
-    return Platform(folder, process, json.loads(line), log, environment)
+    return platform
 
 
 def _first_line(stream: IO[str], process: subprocess.Popen[str]) -> str:
-    import threading
-
     timer = threading.Timer(START_SECONDS, process.kill)
     timer.start()
     try:
@@ -119,7 +122,7 @@ def _first_line(stream: IO[str], process: subprocess.Popen[str]) -> str:
 
 def copy_of(folder: Path, to: Path) -> Path:
     """The data of a stopped platform, for a start of its own."""
-    shutil.copytree(folder, to)
+    shutil.copytree(folder, to, ignore=shutil.ignore_patterns("dovecot"))  # its sockets
     return to
 
 
