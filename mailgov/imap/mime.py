@@ -12,6 +12,7 @@ MAX_DEPTH, MAX_PARTS = 30, 1000  # beyond them a part is taken as one piece
 MAX_BOUNDARY = 256
 _BLANK_LINE = re.compile(rb"\r?\n\r?\n")
 _LINE = re.compile(rb"[^\n]*\n|[^\n]+")
+_FOLD = re.compile(rb"(?<![ \t])[ \t]*+\r?\n[ \t]+")
 _FIELD_NAME = re.compile(rb"([!-9;-~]+)[ \t]*:")
 _PARAMETER = re.compile(rb';\s*([^\s=;"]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;]*))', re.DOTALL)
 _MEDIA_TYPE = re.compile(rb"\s*([^\s/;]+)\s*/\s*([^\s;]+)")
@@ -62,27 +63,29 @@ def header_end(data: bytes, start: int = 0, end: int | None = None) -> int:
 
 
 def raw_fields(header: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Each field's name in lower case and its very bytes; lines that are no field are left out."""
-    name, lines = b"", [b""]
+    """Each field's name in lower case and its very bytes; a line that is no field has no name."""
+    name, lines = b"", list[bytes]()
     for line in _LINE.findall(header):
-        if line[:1] in (b" ", b"\t"):
+        if lines and line[:1] in (b" ", b"\t"):
             lines.append(line)
             continue
-        if name:
+        if lines:
             yield name, b"".join(lines)
+        if line in (b"\r\n", b"\n"):
+            return
         found = _FIELD_NAME.match(line)
         name, lines = (found[1].lower() if found else b""), [line]
-    if name:
+    if lines:
         yield name, b"".join(lines)
 
 
 def read_fields(header: bytes) -> Fields:
     """Names and unfolded values of a header block."""
-    return [(name, _unfolded(raw[raw.index(b":") + 1 :])) for name, raw in raw_fields(header)]
-
-
-def _unfolded(value: bytes) -> bytes:
-    return re.sub(rb"\r?\n(?=[ \t])", b"", value).strip()
+    return [
+        (name, _FOLD.sub(b" ", raw[raw.index(b":") + 1 :]).strip())
+        for name, raw in raw_fields(header)
+        if name
+    ]
 
 
 def media_type(value: bytes | None) -> tuple[bytes, bytes, Parameters] | None:
@@ -122,13 +125,11 @@ class _Parser:
             part.main, part.sub, part.parameters = *default, ()
         if part.main == b"multipart":
             self._split(part, depth)
-        elif (
-            (part.main, part.sub) == (b"message", b"rfc822")
-            and part.encoding in _UNENCODED
-            and depth < MAX_DEPTH
-            and self._parts < MAX_PARTS
-        ):
-            part.message = self.message(body, end, depth + 1)
+        elif (part.main, part.sub) == (b"message", b"rfc822"):
+            if part.encoding in _UNENCODED and depth < MAX_DEPTH and self._parts < MAX_PARTS:
+                part.message = self.message(body, end, depth + 1)
+            else:  # RFC 2046, 5.2.1, forbids encoding it; what can't be looked into is a file
+                part.main, part.sub = b"application", b"octet-stream"
         return part
 
     def _split(self, part: Part, depth: int) -> None:

@@ -8,6 +8,8 @@ from mailgov.imap.mime import Part
 from mailgov.imap.wire import string
 
 MAX_ADDRESSES = 1000
+# What Dovecot writes where an address lacks a half: empty ones would look like groups.
+NO_LOCAL_PART, NO_DOMAIN = b"MISSING_MAILBOX", b"MISSING_DOMAIN"
 _TOKEN = re.compile(
     rb'"((?:[^"\\]|\\.)*)"?'  # quoted string
     rb"|(\[[^\]]*\]?)"  # domain literal
@@ -126,10 +128,22 @@ class _AddressReader:
 
     def _note(self, name: bytes | None, words: list[bytes]) -> None:
         if b"@" in words:
-            at = len(words) - 1 - words[::-1].index(b"@")
-            self.found.append((name, b"".join(words[:at]), b"".join(words[at + 1 :])))
-        elif words:
-            self.found.append((name, b" ".join(words), b""))
+            at = words.index(b"@")
+            self.found.append((name, b"".join(words[:at]), _domain(words[at + 1 :])))
+        elif len(words) == 1:
+            self.found.append((name, words[0], NO_DOMAIN))
+        elif words or name:
+            self.found.append((name or b" ".join(words), NO_LOCAL_PART, NO_DOMAIN))
+
+
+def _domain(words: list[bytes]) -> bytes:
+    """The domain at the start of these words; blanks and comments may stand around its dots."""
+    found = b""
+    for word in words:
+        if found and not found.endswith(b".") and not word.startswith(b"."):
+            break
+        found += word
+    return found or NO_DOMAIN
 
 
 def body(data: bytes, part: Part, *, extended: bool) -> bytes:
@@ -141,10 +155,13 @@ def body(data: bytes, part: Part, *, extended: bool) -> bytes:
             items += [_parameter_list(part.parameters), *_extension(part)]
         return b"(%b)" % b" ".join(items)
     content = data[part.body_start : part.end]
+    parameters = part.parameters
+    if part.main == b"text" and not any(n.startswith(b"charset") for n, _ in parameters):
+        parameters = (*parameters, (b"charset", b"us-ascii"))  # RFC 2045, 5.2
     items = [
         string(part.main),
         string(part.sub),
-        _parameter_list(part.parameters),
+        _parameter_list(parameters),
         string(part.get(b"content-id")),
         string(part.get(b"content-description")),
         string(part.encoding or b"7bit"),

@@ -132,8 +132,9 @@ class DovecotChild:
     async def start(self) -> str:
         """Start, and return `host:port` once it greets. `apply` must have been called before.
 
-        Raises ConfigError `mailstore-path-not-valid` for a data folder that Dovecot's files can't
-        name, Unavailable `mailstore-engine-missing`, `port-busy` or `mailstore-start-failed`.
+        Raises ConfigError `certificate-missing`, or `mailstore-path-not-valid` for a data folder that
+        Dovecot's files can't name; Unavailable `mailstore-engine-missing`, `port-busy` or
+        `mailstore-start-failed`.
         """
         self._listen = await asyncio.to_thread(self._prepare)
         await self._launch()
@@ -165,6 +166,10 @@ class DovecotChild:
             raise Unavailable(
                 "mailstore-engine-missing", program=self._config.mailstore.dovecot_binary
             )
+        if not is_loopback(split(self._config.mailstore.imap)[0]):
+            for file in (self._config.certificate, self._config.private_key):
+                if not file.is_file():
+                    raise ConfigError("certificate-missing", file=file)
         user, group = _identity()
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         (data / "mail").mkdir(mode=0o700, exist_ok=True)

@@ -3,9 +3,10 @@
 import asyncio
 import os
 import threading
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,6 +27,7 @@ T = TypeVar("T")
 PASSWORD = "Mật khẩu *1 của tôi"
 MAILBOXES = 150
 QUOTA_MB = 5
+_deliveries = count()
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,18 @@ class Engine:
 
     def maildir(self, address: str) -> Path:
         return layout.maildir(self.config.data.path, Address.parse(address))
+
+    def deliver(self, address: str, messages: Iterable[bytes]) -> None:
+        """Put messages into the inbox, in order, as the delivery of the platform does."""
+        maildir = self.maildir(address)
+        for part in ("tmp", "new", "cur"):
+            (maildir / part).mkdir(parents=True, exist_ok=True)
+        for data in messages:
+            number = next(_deliveries)
+            name = f"{1700000000 + number}.{number}.test,S={len(data)},W={len(data)}"
+            (maildir / "tmp" / name).write_bytes(data)
+            os.utime(maildir / "tmp" / name, (1700000000 + number,) * 2)
+            (maildir / "tmp" / name).rename(maildir / "new" / name)
 
     def wire(self, address: str = "") -> Wire:
         """A connection, signed in when an address is given."""

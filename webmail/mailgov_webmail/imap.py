@@ -613,10 +613,17 @@ def _canonical(flag: object) -> str:
 def _people(addresses: Iterable[Any] | None) -> list[tuple[str, str]]:
     """Names and addresses; the marks of groups (RFC 3501, 7.4.2) are left out."""
     return [
-        (decoded(a.name), f"{_text(a.mailbox)}@{_text(a.host)}")
+        (decoded(a.name), _address(_text(a.mailbox), _text(a.host)))
         for a in addresses or ()
         if a.mailbox is not None and a.host is not None
     ]
+
+
+def _address(local: str, domain: str) -> str:
+    """An address, as much of it as there is."""
+    if local == "MISSING_MAILBOX":  # the mail stores' word for it
+        return ""
+    return local if domain == "MISSING_DOMAIN" else f"{local}@{domain}"
 
 
 def _has_files(structure: Any) -> bool:

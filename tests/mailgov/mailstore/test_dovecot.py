@@ -1,0 +1,219 @@
+"""Dovecot as our child: started, supervised, its users changed, stopped."""
+
+import asyncio
+import imaplib
+import os
+import select
+import signal
+import ssl
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import trustme
+
+from mailgov.addresses import Address
+from mailgov.errors import ConfigError, Unavailable
+from mailgov.mailstore import layout, master, reach
+from mailgov.mailstore.dovecot import DovecotChild, _greeted
+from mailgov.mailstore.users import Change
+from tests.support.imap_engines import PASSWORD, Engine, config_for, require_dovecot, users
+
+pytestmark = pytest.mark.dovecot
+
+AN, BINH = users()[:2]
+
+
+def log_in(host: str, port: int, user: str, password: str = PASSWORD) -> imaplib.IMAP4:
+    client = imaplib.IMAP4(host, port, timeout=20)
+    try:
+        client.authenticate("PLAIN", lambda _: f"\0{user}\0{password}".encode())
+    except imaplib.IMAP4.error:
+        client.shutdown()
+        raise
+    return client
+
+
+@pytest.fixture
+def child(tmp_path: Path) -> DovecotChild:
+    config = config_for(tmp_path)
+    require_dovecot(config)
+    return DovecotChild(config)
+
+
+async def test_a_life(child: DovecotChild, tmp_path: Path) -> None:
+    await child.apply(Change((AN, BINH)))
+    host, port = reach.split(await child.start())
+    try:
+        an = await asyncio.to_thread(log_in, host, port, AN.address)
+        binh = await asyncio.to_thread(log_in, host, port, BINH.address)
+        # Suspended: the session ends, and there is no other.
+        await child.apply(Change((BINH,), frozenset({AN.address})))
+        with pytest.raises(imaplib.IMAP4.abort):
+            await asyncio.to_thread(an.noop)
+        with pytest.raises(imaplib.IMAP4.error):
+            await asyncio.to_thread(log_in, host, port, AN.address)
+        assert (await asyncio.to_thread(binh.noop))[0] == "OK"
+        binh.shutdown()
+        an.shutdown()
+        # Killed: it comes back at the same address.
+        pid = int((tmp_path / "dovecot" / "pid").read_text().split()[0])
+        os.kill(pid, signal.SIGKILL)
+        (await back(host, port)).shutdown()
+    finally:
+        await child.stop()
+    await child.wait()
+    with pytest.raises(OSError, match="refused"):
+        await asyncio.open_connection(host, port)
+
+
+async def back(host: str, port: int) -> imaplib.IMAP4:
+    """Sign in once the server is there again."""
+    async with asyncio.timeout(20):
+        while True:
+            await _greeted(host, port, tls=False)
+            try:
+                return await asyncio.to_thread(log_in, host, port, BINH.address)
+            except (OSError, imaplib.IMAP4.error):
+                continue  # that was an orphan's last greeting
+
+
+def test_special_folders_are_there_and_subscribed(dovecot_engine: Engine) -> None:
+    with dovecot_engine.wire(dovecot_engine.mailbox()) as wire:
+        listed = b"\n".join(wire.ok(b'LIST "" "*"'))
+        subscribed = b"\n".join(wire.ok(b'LSUB "" "*"'))
+    for name, use in layout.SPECIAL_FOLDERS.items():
+        assert f'{use}) "/" {name}'.encode() in listed
+        assert f'"/" {name}'.encode() in subscribed
+
+
+def test_folder_names_are_utf8_on_the_disk(dovecot_engine: Engine) -> None:
+    address = dovecot_engine.mailbox()
+    with dovecot_engine.wire(address) as wire:
+        wire.ok(b'CREATE "V&AQM-n b&HqM-n/2026"')
+    assert (dovecot_engine.maildir(address) / ".Văn bản.2026" / "cur").is_dir()
+
+
+def test_bytes_appended_are_bytes_on_the_disk(dovecot_engine: Engine) -> None:
+    address = dovecot_engine.mailbox()
+    message = "Subject: Giấy mời\r\n\r\nKính gửi\r\n".encode()
+    with dovecot_engine.wire(address) as wire:
+        wire.append(b"INBOX", message)
+    (file,) = (dovecot_engine.maildir(address) / "new").iterdir()
+    assert file.read_bytes() == message
+    assert f",S={len(message)},W={len(message)}" in file.name
+
+
+def test_the_webmail_opens_every_mailbox_and_nobody_else_does(dovecot_engine: Engine) -> None:
+    engine, address = dovecot_engine, dovecot_engine.mailbox()
+    secret = master.secret(engine.config.data.path)
+    client = log_in(engine.host, engine.port, master.login_name(address), secret)
+    assert client.select("INBOX")[0] == "OK"
+    client.shutdown()
+    for user, password in (
+        (master.login_name(address), PASSWORD),
+        (address, secret),
+        (master.login_name("khong.ai@vidu.gov.vn"), secret),
+        (f"{address}*root", secret),
+    ):
+        with pytest.raises(imaplib.IMAP4.error):
+            log_in(engine.host, engine.port, user, password)
+
+
+async def test_the_network_gets_tls_from_the_first_byte(tmp_path: Path) -> None:
+    config = config_for(tmp_path, "0.0.0.0:0")
+    require_dovecot(config)
+    authority = trustme.CA()
+    issued = authority.issue_cert("127.0.0.1")
+    (tmp_path / "tls").mkdir()
+    issued.private_key_pem.write_to_path(tmp_path / "tls" / "key.pem")
+    for pem in issued.cert_chain_pems:
+        pem.write_to_path(tmp_path / "tls" / "cert.pem", append=True)
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    child = DovecotChild(config)
+    await child.apply(Change((AN,)))
+    _, port = reach.split(await child.start())
+    try:
+        client = await asyncio.to_thread(imaplib.IMAP4_SSL, "127.0.0.1", port, ssl_context=context)
+        assert client.welcome.startswith(b"* OK")
+        client.shutdown()
+    finally:
+        await child.stop()
+
+
+async def test_a_busy_port_is_told_plainly(dovecot_engine: Engine, tmp_path: Path) -> None:
+    child = DovecotChild(config_for(tmp_path, f"{dovecot_engine.host}:{dovecot_engine.port}"))
+    await child.apply(Change(()))
+    with pytest.raises(Unavailable, match="port-busy"):
+        await child.start()
+
+
+async def test_a_missing_certificate_is_told_plainly(tmp_path: Path) -> None:
+    config = config_for(tmp_path, "0.0.0.0:0")
+    require_dovecot(config)
+    child = DovecotChild(config)
+    await child.apply(Change(()))
+    with pytest.raises(ConfigError, match="certificate-missing"):
+        await child.start()
+
+
+async def test_a_missing_program_is_told_plainly(tmp_path: Path) -> None:
+    config = config_for(tmp_path)
+    config = config.model_copy(
+        update={"mailstore": config.mailstore.model_copy(update={"dovecot_binary": "dovecot-1.0"})}
+    )
+    with pytest.raises(Unavailable, match="mailstore-engine-missing"):
+        await DovecotChild(config).start()
+
+
+async def test_a_data_folder_that_dovecot_can_not_name(tmp_path: Path) -> None:
+    config = config_for(tmp_path / "a:b")
+    require_dovecot(config_for(tmp_path))
+    child = DovecotChild(config)
+    await child.apply(Change(()))
+    with pytest.raises(ConfigError, match="mailstore-path-not-valid"):
+        await child.start()
+
+
+OWNER = """
+import asyncio, sys
+from pathlib import Path
+from tests.support.imap_engines import config_for
+from mailgov.mailstore.dovecot import DovecotChild
+from mailgov.mailstore.users import Change
+
+async def main():
+    child = DovecotChild(config_for(Path(sys.argv[1])))
+    await child.apply(Change(()))
+    print(await child.start(), flush=True)
+    await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+def test_it_does_not_outlive_a_killed_owner(tmp_path: Path) -> None:
+    require_dovecot(config_for(tmp_path))
+    root = Path(__file__).parents[3]
+    with subprocess.Popen(
+        [sys.executable, "-c", OWNER, str(tmp_path)], stdout=subprocess.PIPE, cwd=root
+    ) as owner:
+        assert owner.stdout is not None
+        assert owner.stdout.readline()
+        pid = int((tmp_path / "dovecot" / "pid").read_text().split()[0])
+        handle = os.pidfd_open(pid)
+        owner.kill()
+    try:
+        assert select.select([handle], [], [], 10)[0], "it lives on"
+    finally:
+        os.close(handle)
+
+
+def test_the_mailbox_lies_where_the_layout_says(dovecot_engine: Engine) -> None:
+    address = dovecot_engine.mailbox()
+    with dovecot_engine.wire(address) as wire:
+        wire.ok(b"SELECT INBOX")
+    home = layout.home(dovecot_engine.config.data.path, Address.parse(address))
+    assert (home / "Maildir" / "cur").is_dir()

@@ -1,0 +1,136 @@
+"""Who may read mail, as the directory says, and the file that Dovecot reads."""
+
+import stat
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from sqlmodel import Session, col, select
+
+from mailgov import ledger
+from mailgov.db import Database
+from mailgov.db.models import Agency, Credential, Domain, Mailbox
+from mailgov.ledger.events import DirectoryChanged
+from mailgov.mailstore.users import Change, User, Users, passwd_file, write_whole
+
+NOW = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
+
+
+def tell(session: Session) -> None:
+    """The event that goes with every change of the directory."""
+    ledger.record(session, DirectoryChanged(at=NOW, noun="mailbox", verb="edit", target="x"))
+
+
+def add(session: Session, address: str, phc: str = "$argon2id$1", state: str = "active") -> None:
+    agency = session.exec(select(Agency)).first() or Agency(
+        code="H99", name_vi="Tỉnh", level="province"
+    )
+    session.add(agency)
+    session.flush()
+    domain = session.exec(select(Domain)).first() or Domain(
+        name="vidu.gov.vn", agency_id=agency.id or 0
+    )
+    session.add(domain)
+    session.flush()
+    mailbox = Mailbox(
+        address=address,
+        agency_id=agency.id or 0,
+        domain_id=domain.id or 0,
+        state=state,
+        quota_mb=100,
+    )
+    session.add(mailbox)
+    session.flush()
+    if phc:
+        session.add(Credential(mailbox_id=mailbox.id or 0, hash=phc))
+    tell(session)
+
+
+@pytest.fixture
+def users(database: Database) -> Users:
+    with database.write() as session:
+        add(session, "an@vidu.gov.vn")
+        add(session, "binh@vidu.gov.vn")
+        add(session, "dung@vidu.gov.vn", state="suspended")
+        add(session, "khong-mat-khau@vidu.gov.vn", phc="")
+    return Users(database)
+
+
+async def test_the_first_look_tells_all_who_may_read(users: Users) -> None:
+    assert await users.refresh() == Change(
+        (
+            User("an@vidu.gov.vn", "$argon2id$1", 100),
+            User("binh@vidu.gov.vn", "$argon2id$1", 100),
+        )
+    )
+    assert await users.refresh() is None
+
+
+async def test_the_suspended_are_out(users: Users, database: Database) -> None:
+    await users.refresh()
+    with database.write() as session:
+        mailbox = session.exec(select(Mailbox).where(Mailbox.address == "an@vidu.gov.vn")).one()
+        mailbox.state = "suspended"
+        tell(session)
+    change = await users.refresh()
+    assert change is not None
+    assert [user.address for user in change.users] == ["binh@vidu.gov.vn"]
+    assert change.ended == {"an@vidu.gov.vn"}
+
+
+async def test_a_new_password_ends_sessions_opened_with_the_old(
+    users: Users, database: Database
+) -> None:
+    await users.refresh()
+    with database.write() as session:
+        old = session.exec(
+            select(Credential)
+            .join(Mailbox, col(Mailbox.id) == Credential.mailbox_id)
+            .where(Mailbox.address == "an@vidu.gov.vn")
+        ).one()
+        old.revoked_at = NOW
+        session.add(Credential(mailbox_id=old.mailbox_id, hash="$argon2id$2"))
+    change = await users.refresh()
+    assert change is not None
+    assert change.users[0].password_hash == "$argon2id$2"
+    assert change.ended == {"an@vidu.gov.vn"}
+
+
+async def test_newcomers_end_nobodys_session(users: Users, database: Database) -> None:
+    await users.refresh()
+    with database.write() as session:
+        add(session, "chi@vidu.gov.vn")
+    change = await users.refresh()
+    assert change is not None
+    assert len(change.users) == 3
+    assert not change.ended
+
+
+def test_the_file_of_dovecot() -> None:
+    users = tuple(
+        User(address, "$argon2id$v=19$m=1,t=1,p=1$c2FsdA$aGFzaA", 5120)
+        for address in (
+            "an@vidu.gov.vn",
+            "o'brien@vidu.gov.vn",
+            '"a:b"@vidu.gov.vn',
+            "a*b@vidu.gov.vn",
+        )
+    )
+    assert passwd_file(users, Path("/srv/mailgov")).splitlines() == [
+        "an@vidu.gov.vn:{ARGON2ID}$argon2id$v=19$m=1,t=1,p=1$c2FsdA$aGFzaA"
+        "::::/srv/mailgov/mail/vidu.gov.vn/an::userdb_quota_rule=*:storage=5120M",
+        r"o\'brien@vidu.gov.vn:{ARGON2ID}$argon2id$v=19$m=1,t=1,p=1$c2FsdA$aGFzaA"
+        "::::/srv/mailgov/mail/vidu.gov.vn/o%27brien::userdb_quota_rule=*:storage=5120M",
+    ]
+
+
+def test_files_are_replaced_whole_and_their_time_moves_on(tmp_path: Path) -> None:
+    file = tmp_path / "users"
+    times = []
+    for text in ("một", "hai", "ba"):
+        write_whole(file, text)
+        assert file.read_text("utf-8") == text
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        times.append(int(file.stat().st_mtime))
+    assert times == sorted(set(times))
+    assert list(tmp_path.iterdir()) == [file]
