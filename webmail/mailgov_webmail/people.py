@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from mailgov.addresses import Address
 from mailgov.errors import InputError
 
-_STRONG = re.compile(r"[;\r\n]+")
-_QUOTED_OR_COMMA = re.compile(r'"(?:[^"\\]|\\.)*"|,')
-_NAMED = re.compile(r"(?P<name>[^<>]*)<\s*(?P<address>[^<>]*?)\s*>\s*")
+_QUOTED_OR_SEPARATOR = re.compile(r'"(?:[^"\\]|\\.)*"|[,;\r\n]')
+_NAMED = re.compile(r'(?P<name>"(?:[^"\\]|\\.)*"|[^<>]*?)\s*<\s*(?P<address>[^<>]*?)\s*>\s*')
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,39 +71,41 @@ def without(text: str, address: str) -> str:
 
 
 def _pieces(text: str) -> Iterator[str]:
-    for line in _STRONG.split(text):
+    pending = ""
+    for piece, ends_entry in _cut(text):
+        joined = f"{pending}, {piece}" if pending else piece
+        if "@" not in joined and "<" not in joined and not ends_entry:
+            pending = joined
+            continue
+        if pending and "@" in piece and "<" not in piece:
+            yield pending  # words before a bare address are not its name
+            joined = piece
+        if joined:
+            yield joined
         pending = ""
-        for piece in _at_commas(line):
-            joined = f"{pending}, {piece}" if pending else piece
-            if "@" not in joined and "<" not in joined:
-                pending = joined
-            elif pending and "<" not in piece:
-                yield pending  # words before a bare address are not its name
-                yield piece
-                pending = ""
-            else:
-                yield joined
-                pending = ""
-        if pending:
-            yield pending
+    if pending:
+        yield pending
 
 
-def _at_commas(line: str) -> Iterator[str]:
+def _cut(text: str) -> Iterator[tuple[str, bool]]:
+    """Pieces between separators outside quotes, and whether the separator surely ends an entry."""
     start = 0
-    for found in _QUOTED_OR_COMMA.finditer(line):
-        if found[0] == ",":
-            if piece := line[start : found.start()].strip():
-                yield piece
+    for found in _QUOTED_OR_SEPARATOR.finditer(text):
+        if found[0] in ",;\r\n":
+            piece = text[start : found.start()].strip()
+            if piece or found[0] != ",":
+                yield piece, found[0] != ","
             start = found.end()
-    if piece := line[start:].strip():
-        yield piece
+    if piece := text[start:].strip():
+        yield piece, False
 
 
 def _read_one(piece: str) -> Recipient:
     named = _NAMED.fullmatch(piece)
     if named is None:
         return Recipient(Address.parse(piece))
-    name = " ".join(named["name"].split())
+    name = named["name"].strip()
     if len(name) > 1 and name[0] == name[-1] == '"':
         name = re.sub(r"\\(.)", r"\1", name[1:-1])
+    name = " ".join(name.split())
     return Recipient(Address.parse(named["address"]), name)

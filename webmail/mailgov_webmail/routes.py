@@ -11,6 +11,7 @@ from mailgov_webmail.pages import (
     help,  # noqa: A004 - the page's name
     login,
     message,
+    reports,
     search,
     settings,
 )
@@ -52,6 +53,9 @@ routes: list[BaseRoute] = [
     Route(f"{_DRAFT}/fix", _writing(compose.fix), methods=["POST"]),
     Route(f"{_DRAFT}/send", _writing(compose.send), methods=["POST"]),
     Route(f"{_DRAFT}/discard", _writing(compose.discard), methods=["POST"]),
+    Route("/reports", signed_in(reports.overview)),
+    Route("/reports/{report}", signed_in(reports.show)),
+    Route("/reports/{report}/{kind}", signed_in(reports.file)),
     Route("/settings", signed_in(settings.show)),
     Route("/settings/devices", signed_in(settings.end_other_sign_ins), methods=["POST"]),
 ]

@@ -1,7 +1,6 @@
 """Words of the pages: `texts/{vi,en}.toml`, one entry per key in both languages.
 
-An entry is a text with {places}, or a pair `one` and `other` chosen by the field `n`. Words that
-other faces share (rules, errors) are in `mailgov.texts`.
+Words that other faces share (rules, errors, places of findings) are in `mailgov.texts`.
 """
 
 import tomllib
@@ -43,8 +42,6 @@ class Words:
     def __call__(self, key: str, /, **fields: Any) -> str:
         """The text of a key, its places filled. A missing key is shown as it is."""
         known = catalogue(self.language)
-        if key not in known and f"{key}.other" in known:
-            key = f"{key}.one" if fields.get("n") == 1 else f"{key}.other"
         shown = {
             name: formats.number(value, self.language) if type(value) is int else value
             for name, value in fields.items()

@@ -19,11 +19,13 @@ from urllib.parse import quote
 from mailgov.addresses import Address
 from mailgov.clock import VIETNAM
 from mailgov.errors import InputError
+from mailgov_policies.document_types import document_types
 from mailgov_webmail.compose.letter import Letter
 from mailgov_webmail.people import Recipient
 
 MAX_FILE_NAME = 150  # letters
 _LINE = 76  # RFC 2045, 6.8: encoded lines; header lines keep to it where they can
+_PIECE = 56  # of a parameter value, so that its line keeps to the limit
 _ENDS_LINE = re.compile(r"[\r\n\0]")
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]{1,60}")  # RFC 5322, 3.2.3
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,60}/[a-z0-9][a-z0-9!#$&^_.+-]{0,100}")
@@ -102,8 +104,9 @@ def _document(letter: Letter, at: datetime) -> Iterator[str]:
     if not letter.document:
         return
     number = re.match(r"\d+[a-z]?(?=/)", letter.symbol)
+    is_type = letter.document in document_types()
     declared = {
-        "type": letter.document,
+        "type" if is_type else "category": letter.document,
         "number": number[0] if number else "",
         "symbol": letter.symbol.replace(";", ","),
         "date": f"{at.astimezone(VIETNAM):%Y-%m-%d}" if letter.symbol else "",
@@ -158,10 +161,20 @@ def _parameter(name: str, value: str) -> str:
         escaped = re.sub(r'(["\\])', r"\\\1", value)
         return f';\r\n {name}="{escaped}"'
     encoded = f"utf-8''{quote(value, safe='')}"
-    pieces = re.findall(r"(?:%[0-9A-F]{2}|[^%]){1,50}", encoded)
+    pieces = _pieces(encoded)
     if len(pieces) == 1:
         return f";\r\n {name}*={encoded}"
     return "".join(f";\r\n {name}*{n}*={piece}" for n, piece in enumerate(pieces))
+
+
+def _pieces(encoded: str) -> list[str]:
+    """Percent-encoded text cut into lines' worth, never inside a `%XX`."""
+    pieces = [""]
+    for sign in re.findall(r"%[0-9A-F]{2}|[^%]", encoded):
+        if len(pieces[-1]) + len(sign) > _PIECE:
+            pieces.append("")
+        pieces[-1] += sign
+    return pieces
 
 
 def _people(field: str, people: Iterable[Recipient]) -> str:

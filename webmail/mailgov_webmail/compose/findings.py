@@ -18,8 +18,15 @@ Level = Literal["block", "warn", "hint"]
 
 MANY_RECIPIENTS = 30
 _FIRST_FILE_PART = 2  # part 1 is the text
-_PLACE = re.compile(r"(?P<kind>part|file name) (?P<number>\d+)(?P<inside>.*)", re.DOTALL)
-_INSIDE = re.compile(r"(paragraph|page|slide) (\d+)")
+_PART = re.compile(r"(?:part|file name) (\d+)\b")
+_TARGETS = (
+    ("subject", "subject"),
+    ("header Subject", "subject"),
+    ("header From", "from"),
+    ("header Sender", "from"),
+    ("envelope sender", "from"),
+    ("header Mailgov-Document", "document"),
+)
 _MENTIONS_FILE = re.compile(
     r"(?i)\b(?:đính kèm|gửi kèm|kèm theo|tệp kèm|file kèm|attached|attachment|enclosed)\b"
 )
@@ -88,7 +95,7 @@ class Summary:
     def codes(self) -> tuple[str, ...]:
         """Codes of rules, for the ledger; hints are not findings of the policy."""
         found = (finding.code for finding in self.findings if finding.level != "hint")
-        return tuple(dict.fromkeys(found))
+        return tuple(dict.fromkeys(filter(None, found)))
 
 
 def summary(judgement: Judgement, draft: Draft, words: Words) -> Summary:
@@ -102,6 +109,11 @@ def summary(judgement: Judgement, draft: Draft, words: Words) -> Summary:
     return Summary(
         (*shown, *hints(draft, words)), undecided=judgement.verdict.action is Action.DEFER
     )
+
+
+def wrong_field(target: str, title: str, words: Words) -> Shown:
+    """A field that keeps the letter from being sent, whatever the rules say."""
+    return Shown("block", "", title, "", Place(target, words(f"place.{target}")), "", ())
 
 
 def hints(draft: Draft, words: Words) -> Iterator[Shown]:
@@ -138,13 +150,12 @@ def _hint(code: str, target: str, words: Words, **fields: int) -> Shown:
 
 def _shown(finding: Finding, judgement: Judgement, draft: Draft, words: Words) -> Shown:
     place = _place(finding, draft, words)
-    evidence = {key: _in_words(key, value, words) for key, value in finding.evidence.items()}
     rule = texts.entry(words.language, f"rule.{finding.code}")
     return Shown(
         level="block" if finding.action is Action.REJECT else "warn",
         code=finding.code,
         title=str(rule.get("title", finding.code)),
-        sentence=texts.rule_sentence(words.language, finding.code, evidence),
+        sentence=texts.rule_sentence(words.language, finding.code, finding.evidence),
         place=place,
         basis=str(rule.get("basis", "")) or finding.basis,
         repairs=tuple(
@@ -156,47 +167,26 @@ def _shown(finding: Finding, judgement: Judgement, draft: Draft, words: Words) -
     )
 
 
-def _in_words(key: str, value: str, words: Words) -> str:
-    """Evidence speaks in ids and bytes; people don't."""
-    if key == "type":
-        return label(value, words.language) or value
-    if key in ("size", "limit") and value.isdigit():
-        return words.size(int(value))
-    if key == "encoding":
-        return words(f"encoding.{value}")
-    return value
-
-
 def _place(finding: Finding, draft: Draft, words: Words) -> Place:
     """The field, line or file that `where` names; the whole letter where it names none of them."""
-    where = finding.where
-    if where == "subject" or where.startswith("header Subject"):
-        return Place("subject", words("place.subject"))
-    if where == "body" or where.startswith(("body ", "part 1 ")) or where == "part 1":
+    where, file = finding.where, _file_at(finding.where, draft)
+    text = texts.place(words.language, where, file.name if file else "")
+    label = text[:1].upper() + text[1:]
+    if file is not None:
+        return Place(f"file-{file.id}", label, file)
+    if where.startswith(("body", "part 1")):
         line = _line_of(finding.evidence.get("as_read", ""), draft.letter.body)
-        text = words("place.line", line=line) if line else words("place.body")
-        return Place("body", text, line=line)
+        return Place("body", words("place.line", line=line) if line else label, line=line)
     if where.startswith("recipient "):
-        address = where.removeprefix("recipient ")
-        return Place(_box_of(address, draft.letter), words("place.recipient", address=address))
-    if where.startswith(("header From", "header Sender", "envelope sender")):
-        return Place("from", words("place.from"))
-    if where.startswith("header Mailgov-Document"):
-        return Place("document", words("place.document"))
-    found = _PLACE.fullmatch(where)
-    position = int(found["number"]) - _FIRST_FILE_PART if found else -1
-    if found is None or not 0 <= position < len(draft.files):
-        return Place("letter", words("place.letter"))
-    file = draft.files[position]
-    inside = _inside(found["inside"], words)
-    text = words("place.file", name=file.name)
-    return Place(f"file-{file.id}", f"{text}, {inside}" if inside else text, file)
+        return Place(_box_of(where.removeprefix("recipient "), draft.letter), label)
+    return Place(next((to for start, to in _TARGETS if where.startswith(start)), "letter"), label)
 
 
-def _inside(text: str, words: Words) -> str:
-    """`paragraph 14` and the like; what programs have no word for stays as it is."""
-    text = text.strip().lstrip("/")
-    return _INSIDE.sub(lambda found: words(f"place.{found[1]}", number=found[2]), text)
+def _file_at(where: str, draft: Draft) -> File | None:
+    """The file of the draft behind `part 2`: part 1 is the text."""
+    found = _PART.match(where)
+    position = int(found[1]) - _FIRST_FILE_PART if found else -1
+    return draft.files[position] if 0 <= position < len(draft.files) else None
 
 
 def _line_of(excerpt: str, body: str) -> int:

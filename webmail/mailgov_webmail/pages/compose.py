@@ -194,10 +194,7 @@ async def _findings_only(desk: Desk) -> Response:
 
 async def _checked_page(desk: Desk, draft: Draft, *, notice: str = "") -> Response:
     summary, trouble = await _judged(desk, draft)
-    problems = [p for p in await desk.sender.problems(draft.letter) if p.about]
-    return await _page(
-        desk, draft, summary=summary, trouble=trouble, problems=problems, notice=notice
-    )
+    return await _page(desk, draft, summary=summary, trouble=trouble, notice=notice)
 
 
 async def _judged(desk: Desk, draft: Draft) -> tuple[findings.Summary | None, MailgovError | None]:
@@ -209,9 +206,15 @@ async def _judged(desk: Desk, draft: Draft) -> tuple[findings.Summary | None, Ma
         return None, Unavailable("check-late")
     except Unavailable as error:
         return None, error
-    summary = findings.summary(judgement, draft, desk.visit.words)
+    words = desk.visit.words
+    summary = findings.summary(judgement, draft, words)
     await desk.drafts.checked(desk.draft_id, summary.codes)
-    return summary, None
+    wrong = [
+        findings.wrong_field(problem.target, words(problem.key, about=problem.about), words)
+        for problem in await desk.sender.problems(draft.letter)
+        if problem.about  # what is merely not filled in yet is told when it is sent
+    ]
+    return replace(summary, findings=(*wrong, *summary.findings)), None
 
 
 async def _saved(desk: Desk) -> Draft:

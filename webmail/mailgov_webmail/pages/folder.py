@@ -13,6 +13,7 @@ from mailgov_webmail.visit import Visit, see
 
 PAGE_ROWS = 50
 MOST_PAGES = 1_000_000
+NOT_TARGETS = ("drafts", "sent")  # what was not written here has no business there
 _FILTERS: tuple[Filter, ...] = ("", "unread", "flag")
 
 
@@ -73,7 +74,11 @@ async def show(visit: Visit) -> Response:
         pages=pages,
         chosen=chosen,
         address=lambda page, filter: _address(folder, page, filter),  # noqa: A006
-        targets=[(slug(f), name_of(f, visit.words)) for f in folders if f.name != folder.name],
+        targets=[
+            (slug(f), name_of(f, visit.words))
+            for f in folders
+            if f.name != folder.name and f.role not in NOT_TARGETS
+        ],
         drafts=await _drafts(visit) if folder.role == "drafts" and number == 1 else [],
     )
 

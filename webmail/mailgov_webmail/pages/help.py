@@ -26,10 +26,12 @@ async def rule(visit: Visit) -> Response:
     entry = texts.entry(visit.language, f"rule.{key}")
     if not entry:
         raise HTTPException(404)
-    steps = [(way, entry[way]) for way in WAYS if entry.get(way)]
-    reason = texts.rule_sentence(visit.language, key, {})
+    steps = [(way, texts.rule_steps(visit.language, key, way)) for way in WAYS]
     rows = visit.services.ruleset.of(key)
-    basis = entry.get("basis") or (rows[-1].basis if rows else "")
     return visit.page(
-        "help_rule.html", key=key, entry=entry, steps=steps, reason=reason, basis=basis
+        "help_rule.html",
+        key=key,
+        entry=entry,
+        steps=[(way, lines) for way, lines in steps if lines],
+        basis=entry.get("basis") or (rows[-1].basis if rows else ""),
     )

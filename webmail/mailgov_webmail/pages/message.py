@@ -5,7 +5,7 @@ import io
 import re
 import zipfile
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from urllib.parse import quote
 
 from sqlmodel import Session, col, select
@@ -13,6 +13,7 @@ from starlette.responses import HTMLResponse, Response
 
 from mailgov import texts
 from mailgov.clock import VIETNAM, local_date
+from mailgov.content.declared import declared
 from mailgov.db.models import EventRow
 from mailgov.errors import InputError, NotFound, Unavailable
 from mailgov.ledger import record
@@ -21,8 +22,10 @@ from mailgov.logs import logger
 from mailgov_webmail import html_mail, reading
 from mailgov_webmail.compose.build import file_name
 from mailgov_webmail.compose.documents import label
+from mailgov_webmail.compose.letter import URGENCIES
 from mailgov_webmail.compose.prefill import answer_count
 from mailgov_webmail.mailbox import FLAGGED, SEEN, Folder
+from mailgov_webmail.pages.folder import NOT_TARGETS
 from mailgov_webmail.pages.frame import framed_page
 from mailgov_webmail.places import MessageRef, folder_of, name_of, slug
 from mailgov_webmail.reading import Attachment, Reading
@@ -109,7 +112,11 @@ async def show(visit: Visit) -> Response:
         frame_height=_height(body) if not plain else 0,
         everyone=answer_count(message, visit.account.may_send_as),
         ask_from=ASK_REPLY_ALL_FROM,
-        targets=[(slug(f), name_of(f, visit.words)) for f in found.folders if f != found.folder],
+        targets=[
+            (slug(f), name_of(f, visit.words))
+            for f in found.folders
+            if f != found.folder and f.role not in NOT_TARGETS
+        ],
     )
 
 
@@ -229,24 +236,18 @@ def _height(body: str) -> int:
 
 
 def _document(message: Reading, visit: Visit) -> DocumentLine | None:
-    """The fields of `Mailgov-Document`, as declared."""
-    text = message.field("mailgov-document")
-    declared = {
-        name.strip().lower(): value.strip()
-        for name, _, value in (piece.partition("=") for piece in text.split(";"))
-        if value
-    }
-    kind = label(declared.get("type", ""), visit.language) or declared.get("type", "")
-    if not kind:
+    """What the sender declared, in the form or by a tag in the subject."""
+    found = declared(message.field("mailgov-document"), message.header.subject)
+    if found is None:
         return None
-    urgency = declared.get("urgency", "")
-    due = declared.get("due", "")
-    day = re.fullmatch(r"(\d{4})-(\d\d)-(\d\d)", due)
+    kind = label(found.type, visit.language) or label(found.category, visit.language)
+    urgency = texts.without_marks(found.urgency).lower().replace(" ", "-")
+    due = date.fromisoformat(found.due) if found.due else None
     return DocumentLine(
         kind,
-        declared.get("symbol", ""),
-        visit.words(f"urgency.{urgency}") if urgency in ("khan", "thuong-khan", "hoa-toc") else "",
-        f"{day[3]}/{day[2]}/{day[1]}" if day else "",
+        found.notation or found.symbol,
+        visit.words(f"urgency.{urgency}") if urgency in URGENCIES else "",
+        f"{due:%d/%m/%Y}" if due else "",
     )
 
 

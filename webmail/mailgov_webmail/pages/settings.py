@@ -2,6 +2,7 @@
 
 from starlette.responses import Response
 
+from mailgov_webmail.devices import device_name
 from mailgov_webmail.pages.frame import framed_page
 from mailgov_webmail.visit import Visit, see
 
@@ -15,7 +16,10 @@ async def show(visit: Visit) -> Response:
         "settings.html",
         folders=await mailbox.folders(),
         mailbox=mailbox,
-        devices=await visit.parts.sessions.devices(visit.signed_in),
+        devices=[
+            (device, device_name(device.agent))
+            for device in await visit.parts.sessions.devices(visit.signed_in)
+        ],
         here=visit.signed_in.token_hash,
         idle_minutes=round((visit.signed_in.until - visit.now).total_seconds() / 60),
         ended=bool(visit.query("ended")),

@@ -126,6 +126,9 @@
       if (answer.ok && !panel.contains(document.activeElement)) {
         const html = await answer.text();
         if (panel.dataset.shown !== html) { panel.innerHTML = html; panel.dataset.shown = html; }
+        const counts = panel.querySelector(".counts");
+        byId("check-count").textContent = counts ? counts.textContent : "";
+        byId("check-count").hidden = !panel.querySelector(".finding");
       }
     } catch { lost(); }
     state.slow = Math.min(10, Math.max(1, (Date.now() - began) / 1000));

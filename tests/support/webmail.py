@@ -1,0 +1,397 @@
+"""The webmail without a network: mailboxes in memory, and a browser that runs no script."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any, cast
+from urllib.parse import urljoin
+
+import lxml.html
+from sqlmodel import SQLModel, select
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+
+from mailgov import services as platform
+from mailgov.config import Config, load_config
+from mailgov.content import read_message
+from mailgov.db.models import EventRow
+from mailgov.errors import NotFound
+from mailgov.message import Body
+from mailgov.readers import ReaderPool
+from mailgov.services import Services
+from mailgov_policies import facts
+from mailgov_webmail.app import create_app
+from mailgov_webmail.mailbox import FLAGGED, SEEN, Filter, Folder, Listing, Quota, Role, Summary
+
+from .directory import AN, NOW, OFFICE, PASSWORD, fill_directory
+
+FOLDERS: tuple[tuple[str, Role], ...] = (
+    ("INBOX", "inbox"),
+    ("Drafts", "drafts"),
+    ("Sent", "sent"),
+    ("Archive", "archive"),
+    ("Junk", "junk"),
+    ("Trash", "trash"),
+)
+
+
+class Clock:
+    """Time that passes when a test says so."""
+
+    def __init__(self, now: datetime = NOW) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def pass_(self, **span: float) -> None:
+        self.now += timedelta(**span)
+
+
+class ReaderHere:
+    """Reads messages in this process; `trouble` is raised instead."""
+
+    def __init__(self) -> None:
+        self.trouble: Exception | None = None
+
+    async def read(self, body: Body) -> facts.Content:
+        if self.trouble is not None:
+            raise self.trouble
+        return read_message(body.read())
+
+
+@dataclass
+class Stored:
+    """A message in a folder."""
+
+    data: bytes
+    flags: set[str] = field(default_factory=set)
+    received_at: datetime = NOW
+
+
+@dataclass
+class MemoryMailbox:
+    """One person's mail in memory; `trouble` is raised by whatever is asked next."""
+
+    stored: dict[str, dict[int, Stored]] = field(
+        default_factory=lambda: {name: {} for name, _ in FOLDERS}
+    )
+    roles: dict[str, Role] = field(default_factory=lambda: dict(FOLDERS))
+    validity: int = 7
+    trouble: Exception | None = None
+    space: Quota | None = None
+    next_uid: int = 1
+
+    def put(self, data: bytes, folder: str = "INBOX", *flags: str, at: datetime = NOW) -> int:
+        uid = self.next_uid
+        self.next_uid += 1
+        self.stored[folder][uid] = Stored(data, set(flags), at)
+        return uid
+
+    def _folder(self, name: str) -> dict[int, Stored]:
+        if self.trouble is not None:
+            raise self.trouble
+        if name not in self.stored:
+            raise NotFound("folder-missing", folder=name)
+        return self.stored[name]
+
+    async def folders(self) -> Sequence[Folder]:
+        return [
+            Folder(
+                name,
+                self.roles.get(name, ""),
+                len(messages),
+                sum(SEEN not in one.flags for one in messages.values()),
+            )
+            for name, messages in ((name, self._folder(name)) for name in self.stored)
+        ]
+
+    async def page(self, folder: str, offset: int, limit: int, filter: Filter = "") -> Listing:  # noqa: A002
+        found = [
+            (uid, one)
+            for uid, one in sorted(self._folder(folder).items(), reverse=True)
+            if filter == ""
+            or (filter == "unread" and SEEN not in one.flags)
+            or (filter == "flag" and FLAGGED in one.flags)
+        ]
+        rows = tuple(_summary(uid, one) for uid, one in found[offset : offset + limit])
+        return Listing(folder, self.validity, len(found), rows)
+
+    async def search(self, folder: str, text: str, limit: int) -> Listing:
+        words = text.lower().split()
+        found = [
+            (uid, one)
+            for uid, one in sorted(self._folder(folder).items(), reverse=True)
+            if all(word in _words(one).lower() for word in words)
+        ]
+        rows = tuple(_summary(uid, one) for uid, one in found[:limit])
+        return Listing(folder, self.validity, len(found), rows)
+
+    async def uidvalidity(self, folder: str) -> int:
+        self._folder(folder)
+        return self.validity
+
+    async def fetch_raw(self, folder: str, uidvalidity: int, uid: int) -> bytes:
+        messages = self._folder(folder)
+        if uidvalidity != self.validity or uid not in messages:
+            raise NotFound("message-missing", folder=folder)
+        return messages[uid].data
+
+    async def flags(self, folder: str, uidvalidity: int, uid: int) -> frozenset[str]:
+        await self.fetch_raw(folder, uidvalidity, uid)
+        return frozenset(self.stored[folder][uid].flags)
+
+    async def set_flags(
+        self,
+        folder: str,
+        uids: Sequence[int],
+        *,
+        add: Sequence[str] = (),
+        remove: Sequence[str] = (),
+    ) -> None:
+        for uid in uids:
+            if uid in self._folder(folder):
+                self.stored[folder][uid].flags |= set(add)
+                self.stored[folder][uid].flags -= set(remove)
+
+    async def move(self, folder: str, uids: Sequence[int], to: str) -> Sequence[int]:
+        self._folder(to)
+        new = []
+        for uid in uids:
+            one = self._folder(folder).pop(uid, None)
+            if one is not None:
+                new.append(self.put(one.data, to, *one.flags, at=one.received_at))
+        return new
+
+    async def append(self, folder: str, data: bytes, flags: Sequence[str]) -> None:
+        self._folder(folder)
+        self.put(data, folder, *flags)
+
+    async def delete(self, folder: str, uids: Sequence[int]) -> None:
+        for uid in uids:
+            self._folder(folder).pop(uid, None)
+
+    async def quota(self) -> Quota | None:
+        return self.space
+
+
+def _parsed(data: bytes) -> EmailMessage:
+    return cast(EmailMessage, message_from_bytes(data, policy=policy.default))
+
+
+def _words(one: Stored) -> str:
+    message = _parsed(one.data)
+    body = message.get_body(("plain",))
+    return f"{message['subject']} {message['from']} {body.get_content() if body else ''}"
+
+
+def _summary(uid: int, one: Stored) -> Summary:
+    message = _parsed(one.data)
+    sender = message["from"].addresses[0] if message["from"] else None
+    to = message["to"].addresses if message["to"] else ()
+    return Summary(
+        uid=uid,
+        flags=frozenset(one.flags),
+        from_name=sender.display_name if sender else "",
+        from_address=sender.addr_spec if sender else "",
+        to=tuple(person.display_name or person.addr_spec for person in to),
+        subject=str(message["subject"] or ""),
+        received_at=one.received_at,
+        size_bytes=len(one.data),
+        has_files=any(True for _ in message.iter_attachments())
+        if message.is_multipart()
+        else False,
+    )
+
+
+def letter(
+    subject: str = "Giấy mời họp giao ban quý IV",
+    text: str = "Kính gửi ông.\n",
+    *,
+    sender: str = "Trần Thị B <ttb@sotaichinh.tinhmau.test>",
+    to: str = AN,
+    html: str = "",
+    files: Mapping[str, bytes] | None = None,
+    header: Mapping[str, str] | None = None,
+) -> bytes:
+    """A message as it lies in a mailbox."""
+    message = EmailMessage(policy=policy.SMTP)
+    message["From"], message["To"], message["Subject"] = sender, to, subject
+    message["Date"] = "Sat, 21 Nov 2026 08:05:00 +0700"
+    message["Message-ID"] = f"<{abs(hash((subject, text, html)))}@sotaichinh.tinhmau.test>"
+    for name, value in (header or {}).items():
+        message[name] = value
+    message.set_content(text)
+    if html:
+        message.add_alternative(html, subtype="html")
+    for name, content in (files or {}).items():
+        message.add_attachment(content, maintype="application", subtype="pdf", filename=name)
+    return message.as_bytes()
+
+
+@dataclass
+class Site:
+    """A webmail with An, the office, their mail, and the ledger behind it."""
+
+    services: Services
+    clock: Clock
+    reader: ReaderHere
+    app: Starlette
+    mailboxes: dict[str, MemoryMailbox]
+
+    @property
+    def mail(self) -> MemoryMailbox:
+        """An's mail."""
+        return self.mailboxes[AN]
+
+    def events(self, kind: str = "") -> list[EventRow]:
+        with self.services.database.read() as session:
+            rows = list(session.exec(select(EventRow)))
+            session.expunge_all()
+        return [row for row in rows if not kind or row.kind == kind]
+
+    def browser(self, *, url: str = "http://localhost") -> "Browser":
+        return Browser(TestClient(self.app, base_url=url, follow_redirects=True))
+
+    def signed_in(self) -> "Browser":
+        browser = self.browser()
+        browser.sign_in()
+        return browser
+
+    def close(self) -> None:
+        self.services.directory.close()
+        self.services.database.close()
+
+
+def make_site(folder: Path, **sections: Any) -> Site:
+    """A webmail in an empty folder, with the gate as it is and readers in this process."""
+    changes: dict[str, dict[str, Any]] = {
+        "data": {"path": folder},
+        "site": {"official_suffixes": ["gov.vn", "test"], "contact": "0123 456 789"},
+    }
+    for name, keys in sections.items():
+        changes[name] = {**changes.get(name, {}), **keys}
+    config: Config = load_config(None, **changes)
+    clock = Clock()
+    services = platform.build(config, clock=clock)
+    with services.database.write() as session:
+        SQLModel.metadata.create_all(session.connection())
+    with services.database.write() as session:
+        fill_directory(session)
+    services.spool.prepare(services.database)
+    reader = ReaderHere()
+    services = replace(
+        services,
+        readers=cast(ReaderPool, reader),
+        intake=replace(services.intake, readers=reader),
+    )
+    mailboxes = {AN: MemoryMailbox(), OFFICE: MemoryMailbox()}
+    app = create_app(services, lambda address: mailboxes[address])
+    return Site(services, clock, reader, app, mailboxes)
+
+
+class Browser:
+    """Follows links and sends forms as a browser without script does."""
+
+    def __init__(self, client: TestClient) -> None:
+        self.client = client
+        self.page: Any = None
+        self.answer: Any = None
+        # What browsers add to forms of our own pages under `Referrer-Policy: no-referrer`.
+        self.form_headers = {"Sec-Fetch-Site": "same-origin", "Origin": "null"}
+
+    def go(self, path: str, **headers: str) -> "Browser":
+        return self._show(self.client.get(path, headers=headers))
+
+    def _show(self, answer: Any) -> "Browser":
+        self.answer = answer
+        kind = answer.headers.get("content-type", "")
+        self.page = lxml.html.document_fromstring(answer.text) if "html" in kind else None
+        return self
+
+    @property
+    def status(self) -> int:
+        return int(self.answer.status_code)
+
+    @property
+    def path(self) -> str:
+        return str(self.answer.url.path)
+
+    @property
+    def title(self) -> str:
+        return str(self.page.findtext("head/title")).strip()
+
+    def text(self, selector: str = "body") -> str:
+        """The words of everything that matches."""
+        found = self.page.cssselect(selector)
+        return " ".join(" ".join(one.text_content().split()) for one in found)
+
+    def all(self, selector: str) -> list[Any]:
+        return list(self.page.cssselect(selector))
+
+    def value(self, name: str) -> str:
+        """What a field of the page holds."""
+        one = self.page.cssselect(f'[name="{name}"]')[0]
+        if one.tag == "select":
+            return str(one.value or "")
+        return str(one.value if one.tag == "textarea" else one.get("value", ""))
+
+    def follow(self, selector: str) -> "Browser":
+        return self.go(urljoin(str(self.answer.url), self.all(selector)[0].get("href")))
+
+    def submit(
+        self,
+        button: str,
+        values: Mapping[str, Any] | None = None,
+        files: Sequence[tuple[str, tuple[str, bytes, str]]] = (),
+        **headers: str,
+    ) -> "Browser":
+        """Press the button that matches, with these fields of its form filled in."""
+        pressed = self.all(button)[0]
+        form = next(parent for parent in pressed.iterancestors() if parent.tag == "form")
+        fields = [(name, value) for name, value in form.form_values() if _is_sent(form, name)]
+        filled = dict(values or {})
+        fields = [(name, value) for name, value in fields if name not in filled]
+        for name, value in filled.items():
+            fields += [(name, one) for one in (value if isinstance(value, list) else [value])]
+        if pressed.get("name"):
+            fields.append((pressed.get("name"), pressed.get("value", "")))
+        action = urljoin(str(self.answer.url), pressed.get("formaction") or form.get("action"))
+        if form.get("method", "get").lower() == "get":
+            return self._show(self.client.get(action, params=dict(fields)))
+        data: dict[str, list[str]] = {}
+        for name, value in fields:
+            data.setdefault(name, []).append(value)
+        sent = {**self.form_headers, **headers}
+        attached: Any = list(files)
+        if not attached and form.get("enctype") == "multipart/form-data":
+            attached = [("files", ("", b"", "application/octet-stream"))]
+        return self._show(self.client.post(action, data=data, files=attached or None, headers=sent))
+
+    def post(self, path: str, data: Mapping[str, str], **headers: str) -> "Browser":
+        return self._show(self.client.post(path, data=dict(data), headers=headers))
+
+    def sign_in(self, address: str = AN, password: str = PASSWORD) -> "Browser":
+        self.go("/login")
+        return self.submit("main form button", {"address": address, "password": password})
+
+    def write(self, **values: Any) -> "Browser":
+        """A new letter with these fields, not sent yet."""
+        self.go("/compose")
+        return self.submit("button[formaction$='/save']", values)
+
+
+def _is_sent(form: Any, name: str) -> bool:
+    return not any(field.get("type") == "file" for field in form.cssselect(f'input[name="{name}"]'))
+
+
+def soon(check: Callable[[], Any]) -> Any:
+    """What `check` says in an event loop of its own."""
+    return asyncio.run(check())
+
+
+__all__ = ["AN", "NOW", "OFFICE", "PASSWORD", "UTC", "Browser", "Site", "letter", "make_site"]
