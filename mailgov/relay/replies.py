@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from mailgov.errors import MailgovError
 from mailgov.relay.ports import Outcome
 from mailgov.texts import LANGUAGES, rule_sentence, without_marks, words
-from mailgov_policies.verdict import Action, Finding, Verdict
+from mailgov_policies.verdict import Action, Verdict
 
 MAX_LINE_OCTETS = 512  # RFC 5321, 4.5.3.1.5: reply line with code and CRLF
 _ENHANCED = re.compile(r"([245])\.\d{1,3}\.\d{1,3}")  # RFC 3463, 2
@@ -232,7 +232,7 @@ def outcome_reply(outcome: Outcome, help_base: str) -> Reply:
     """What became of a message."""
     verdict = outcome.verdict
     if verdict.action >= Action.REJECT:
-        return rule_refusal(verdict.code, _gravest(verdict).evidence, help_base)
+        return rule_refusal(verdict.code, _evidence(verdict), help_base)
     if verdict.action >= Action.DEFER:
         return refusal("not-judged", reference=outcome.queue_id, code=verdict.code)
     if verdict.action >= Action.HOLD:
@@ -247,8 +247,10 @@ def trouble(error: Exception, reference: str) -> Reply:
     return refusal(_TROUBLE.get(code, "trouble"), reference=reference)
 
 
-def _gravest(verdict: Verdict) -> Finding:
-    return next(finding for finding in verdict.findings if finding.code == verdict.code)
+def _evidence(verdict: Verdict) -> Mapping[str, str]:
+    """What the gravest finding saw: it fills the places in the sentence."""
+    gravest = (finding.evidence for finding in verdict.findings if finding.code == verdict.code)
+    return next(gravest, {})
 
 
 def _bilingual(key: str, sentences: list[str]) -> str:
