@@ -44,6 +44,7 @@ AUTH_RESULTS: tuple[AuthResult, ...] = (
     "permerror",
 )
 _AT_ONCE = 16  # messages in memory while the readers work
+_FEW = 8  # messages that are read sooner by one reader than after starting more
 
 _METHOD = re.compile(r"\b(spf|dkim|dmarc)\s*=\s*([a-z]+)", re.IGNORECASE)
 _DMARC_POLICY = re.compile(
@@ -129,11 +130,17 @@ def authentication_of(results: dict[str, str], dmarc_policy: str = "") -> Authen
 
 
 def judge_all(
-    cases: Iterable[Case], config: Config, ruleset: Ruleset, on: date
+    cases: Iterable[Case], count: int, config: Config, ruleset: Ruleset, on: date
 ) -> Iterator[Judged]:
-    """Every case, read by sandboxed readers and judged on that day. Raises Unavailable."""
+    """Every case, read by sandboxed readers and judged on that day. Raises Unavailable.
+
+    `count` is how many cases there are at most.
+    """
+    readers = config.readers
+    if count <= _FEW:
+        readers = readers.model_copy(update={"processes": 1})
     with asyncio.Runner() as runner:
-        pool = ReaderPool(config.readers, config.limits)
+        pool = ReaderPool(readers, config.limits)
         runner.run(pool.start())
         try:
             remaining = iter(cases)

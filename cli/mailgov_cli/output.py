@@ -95,7 +95,9 @@ def _flat(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, list):
         return ", ".join(_flat(item) for item in value)
-    return _json(value) if isinstance(value, dict) else str(value)
+    if isinstance(value, dict):
+        return _json(value) if value else ""
+    return str(value)
 
 
 def _harmless(cell: str) -> str:
@@ -126,6 +128,12 @@ def _shown(field: str, value: Any, language: Language) -> str:
         return grouped.replace(",", ".") if language == "vi" else grouped
     if isinstance(value, float):
         return f"{value:.1f}".replace(".", ",") if language == "vi" else f"{value:.1f}"
+    if isinstance(value, Mapping):
+        pairs = (
+            f"{heading(key, language)}: {_shown(key, item, language)}"
+            for key, item in value.items()
+        )
+        return "; ".join(pairs)
     if isinstance(value, str) and field == "field":
         return heading(value, language)
     if isinstance(value, str):

@@ -18,7 +18,6 @@ _SHOWN = (
     "recipient",
     "recipients",
     "reply",
-    "code",
     "codes",
     "action",
     "next_attempt_at",

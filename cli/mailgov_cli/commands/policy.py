@@ -158,7 +158,7 @@ def check(
         raise typer.Exit(_check_manifest(run, rules, manifest, as_wanted=as_wanted))
     unreadable: list[MailgovError] = []
     cases = _cases(run, files or [], sender, to or [], direction, auth_results, unreadable)
-    judged = list(_judged(run, cases, rules))
+    judged = list(_judged(run, cases, len(files or []), rules))
     _show(run, judged)
     for error in unreadable:
         exits.report(error, run.language, as_json=run.as_json)
@@ -201,10 +201,16 @@ def _cases(
         )
 
 
-def _judged(run: Runtime, cases: Iterator["Case"], rules: Ruleset) -> Iterator["Judged"]:
+def _judged(
+    run: Runtime, cases: Iterator["Case"], count: int, rules: Ruleset
+) -> Iterator["Judged"]:
+    from mailgov import logs
+    from mailgov.config import Log
     from mailgov_cli.checking import judge_all
 
-    return judge_all(cases, run.config, rules, local_date(utc_now()))
+    # Data is on stdout; what readers log goes to stderr, and only when something is wrong.
+    logs.set_up(Log(level="info" if run.verbose else "warning"), lasting=False)
+    return judge_all(cases, count, run.config, rules, local_date(utc_now()))
 
 
 def _show(run: Runtime, judged: Sequence["Judged"]) -> None:
@@ -224,7 +230,7 @@ def _check_manifest(run: Runtime, rules: Ruleset, path: Path, *, as_wanted: bool
     from mailgov_cli.manifest import read_manifest
 
     manifest = read_manifest(path)
-    judged = list(_judged(run, manifest.cases(), rules))
+    judged = list(_judged(run, manifest.cases(), len(manifest.rows), rules))
     pairs = list(zip(judged, manifest.wanted, strict=True))
     met = [wanted.is_met(one) for one, wanted in pairs]
     if run.as_json:
