@@ -11,8 +11,12 @@ from mailgov.config import Log
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 
-def set_up(settings: Log) -> None:
-    """Write to stderr from the given level on. The SMTP library's log names every command: off."""
+def set_up(settings: Log, *, lasting: bool = True) -> None:
+    """Write to stderr from the given level on. The SMTP library's log names every command: off.
+
+    `lasting` keeps what each room writes to from its first line on, which servers want for speed;
+    a command that ends at once looks anew each time.
+    """
     renderer: structlog.types.Processor = (
         structlog.processors.JSONRenderer(ensure_ascii=False)
         if settings.format == "json"
@@ -27,11 +31,15 @@ def set_up(settings: Log) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[settings.level]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
+        logger_factory=_stderr,
+        cache_logger_on_first_use=lasting,
     )
     for noisy in ("mail.log", "aioimaplib", "asyncio", "uvicorn.access"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def _stderr(*_: object) -> structlog.PrintLogger:
+    return structlog.PrintLogger(sys.stderr)
 
 
 def logger(room: str) -> structlog.typing.FilteringBoundLogger:
