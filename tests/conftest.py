@@ -2,10 +2,10 @@
 
 import os
 from collections.abc import Iterator
-from itertools import count
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 from sqlmodel import SQLModel
 
 import mailgov.db.models  # noqa: F401 - registers the tables
@@ -44,32 +44,29 @@ def _create_tables(database: Database) -> None:
 
 @pytest.fixture(scope="session")
 def postgres_cluster() -> Iterator[postgres.Cluster]:
-    """A PostgreSQL server of our own, with the database `schema` to copy."""
+    """A PostgreSQL server of our own, of one database."""
     binaries = postgres.binaries()
     if binaries is None:
         if os.environ.get("CI"):
             pytest.fail("PostgreSQL is not installed")
         pytest.skip("no PostgreSQL on this machine")
     with postgres.cluster(binaries) as cluster:
-        cluster.run("CREATE DATABASE schema")
-        database = Database(cluster.url("schema"), readers=1, writers=1)
+        cluster.run("CREATE DATABASE mailgov")
+        database = Database(cluster.url("mailgov"), readers=1, writers=1)
         _create_tables(database)
         database.close()
         yield cluster
 
 
-_numbers = count(1)
-
-
 @pytest.fixture
 def postgres_database(postgres_cluster: postgres.Cluster) -> Iterator[Database]:
     """An empty database with the present schema, on PostgreSQL."""
-    name = f"test{next(_numbers)}"
-    postgres_cluster.run(f"CREATE DATABASE {name} TEMPLATE schema")
-    database = Database(postgres_cluster.url(name), readers=4, writers=2)
+    database = Database(postgres_cluster.url("mailgov"), readers=4, writers=2)
+    tables = ", ".join(table.name for table in SQLModel.metadata.sorted_tables)
+    with database.write() as session:
+        session.connection().execute(text(f"TRUNCATE {tables} RESTART IDENTITY CASCADE"))
     yield database
     database.close()
-    postgres_cluster.run(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
