@@ -122,9 +122,25 @@ def _somebody(language: Language, value: str) -> str:
 
 
 def _phrases(language: Language, value: str) -> str:
-    """Known phrases of the readers, one by one; unknown ones stay in English."""
+    """Phrases of the readers one by one; unknown ones stay in English."""
+    return ", ".join(_phrase(language, phrase) for phrase in value.split(", "))
+
+
+def _phrase(language: Language, phrase: str) -> str:
     known = entry(language, "phrase")
-    return ", ".join(str(known.get(phrase, phrase)) for phrase in value.split(", "))
+    if phrase in known:
+        return str(known[phrase])
+    for pattern, key in _patterns():
+        if found := pattern.fullmatch(phrase):
+            return str(known[key]).replace("*", found[1])
+    return phrase
+
+
+@cache
+def _patterns() -> tuple[tuple[re.Pattern[str], str], ...]:
+    """Phrases with a `*`, which stands for what differs; the longest first."""
+    keys = sorted((key for key in entry("en", "phrase") if "*" in key), key=len, reverse=True)
+    return tuple((re.compile(re.escape(key).replace(r"\*", "(.+)")), key) for key in keys)
 
 
 _IN_WORDS: Mapping[str, Callable[[Language, str], str]] = {

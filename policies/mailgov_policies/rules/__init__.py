@@ -1,7 +1,7 @@
 """Every rule, in the order in which findings of equal gravity are told.
 
-What must be known before anything else comes first: a secret, a message with two readings, a
-forged sender; then what is dangerous to open; then what is wrong with the document.
+What must be known before anything else comes first: a secret, a message too large to be read, one
+with two readings, a forged sender; then what is dangerous to open; then what is wrong with the document.
 """
 
 from mailgov_policies.rule import Rule
@@ -32,6 +32,7 @@ from mailgov_policies.rules import (
 
 RULES: tuple[Rule, ...] = (
     secret_mark.RULE,
+    message_size.RULE,
     malformed.RULE,
     sender_identity.RULE,
     sender_official_domain.RULE,
@@ -48,7 +49,6 @@ RULES: tuple[Rule, ...] = (
     active_content.RULE,
     encrypted_archive.RULE,
     unscannable.RULE,
-    message_size.RULE,
     legacy_encoding.RULE,
     legacy_encoding_possible.RULE,
     file_format.RULE,
