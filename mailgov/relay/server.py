@@ -164,7 +164,9 @@ def help_base(config: Config) -> str:
 
 def _not_bound(error: OSError, listener: Listener, address: str) -> Unavailable:
     if error.errno == errno.EADDRINUSE:
-        return Unavailable("port-busy", listener=listener.name, address=address)
+        return Unavailable(
+            "port-busy", listener=listener.name, address=address, reason=error.strerror
+        )
     reason = error.strerror or str(error)
     return Unavailable("port-unavailable", listener=listener.name, address=address, reason=reason)
 
