@@ -14,8 +14,6 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from email.errors import HeaderParseError
-from email.header import decode_header
 from typing import Any
 
 import aioimaplib
@@ -25,6 +23,7 @@ from imapclient.exceptions import ProtocolError
 from imapclient.response_parser import parse_fetch_response, parse_response
 
 from mailgov.config import Config
+from mailgov.content.fields import decode_words
 from mailgov.errors import Conflict, MailgovError, NotFound, Unavailable
 from mailgov.mailstore import master, reach
 from mailgov_webmail.mailbox import FLAGGED, SEEN, Filter, Folder, Listing, Quota, Role, Summary
@@ -57,7 +56,7 @@ class _Protocol(lib.IMAP4ClientProtocol):  # type: ignore[misc]  # the library h
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop)
         self.units: list[Unit] = []  # untagged responses since the last command began
-        self.lost = False
+        self.lost = asyncio.Event()
         self._buffer = bytearray()
         self._unit: Unit = []
         self._literal_bytes: int | None = None
@@ -110,7 +109,7 @@ class _Protocol(lib.IMAP4ClientProtocol):  # type: ignore[misc]  # the library h
         return [command for command in commands if command is not None]
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.lost = True
+        self.lost.set()
         super().connection_lost(exc)
         for command in self._pending():  # nobody else would wake them before their time is up
             command.close(b"connection lost", "BYE")
@@ -134,7 +133,7 @@ class _Library(aioimaplib.IMAP4):  # type: ignore[misc]  # the library has no ty
 
     def give_up(self) -> None:
         """Drop the connection, or the attempt to make one."""
-        self.protocol.lost = True
+        self.protocol.lost.set()
         self._client_task.cancel()
         if self.protocol.transport is not None:
             self.protocol.transport.abort()
@@ -170,7 +169,7 @@ class _Connection:
 
     @property
     def closed(self) -> bool:
-        return bool(self._library.protocol.lost)
+        return bool(self._library.protocol.lost.is_set())
 
     def close(self) -> None:
         self._library.give_up()
@@ -178,7 +177,16 @@ class _Connection:
     async def greeting(self) -> None:
         """Wait until the server has greeted."""
         async with self._guarded(COMMAND_SECONDS):
-            await self._library.wait_hello_from_server()
+            hello = asyncio.ensure_future(self._library.wait_hello_from_server())
+            lost = asyncio.ensure_future(self._library.protocol.lost.wait())
+            try:
+                await asyncio.wait((hello, lost), return_when="FIRST_COMPLETED")
+                if not hello.done():
+                    raise ConnectionError("the connection was lost")
+                hello.result()
+            finally:
+                hello.cancel()
+                lost.cancel()
 
     async def command(self, name: str, *args: str, seconds: float = COMMAND_SECONDS) -> _Answer:
         """Run one command whatever its outcome. Raises Unavailable `mailstore-unavailable`."""
@@ -642,22 +650,9 @@ def _has_files(structure: Any) -> bool:
     return not kind.startswith(("text/", "image/", "multipart/"))
 
 
-def decoded(value: object) -> str:
-    """A header value of an envelope in words: encoded words (RFC 2047) read, raw UTF-8 taken as such.
-
-    What can't be read is shown as it came.
-    """
-    text = _text(value)
-    if "=?" not in text:
-        return text
-    try:
-        parts = decode_header(text)
-        return "".join(
-            part if isinstance(part, str) else part.decode(charset or "ascii", "replace")
-            for part, charset in parts
-        )
-    except (HeaderParseError, LookupError, ValueError):
-        return text
+def decoded(value: bytes | None) -> str:
+    """A header value of an envelope in words (RFC 2047); raw 8-bit text is read as such."""
+    return decode_words(value or b"")
 
 
 def _text(value: object) -> str:
@@ -671,7 +666,12 @@ def _quoted(text: str) -> str:
 
 
 def _folder(name: str) -> str:
-    """A folder's name on the wire (RFC 3501, 5.1.3)."""
+    """A folder's name on the wire (RFC 3501, 5.1.3). Raises NotFound `folder-missing`.
+
+    No folder has control characters in its name, and Dovecot repeats them decoded in its refusal.
+    """
+    if any(ord(sign) < 0x20 or 0x7F <= ord(sign) < 0xA0 for sign in name):
+        raise NotFound("folder-missing", folder=name)
     return _quoted(imap_utf7.encode(name).decode("ascii"))
 
 
