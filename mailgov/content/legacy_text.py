@@ -94,13 +94,17 @@ def _judge(lines: Iterable[_Line]) -> None:
 
 
 def _convicted(line: _Line) -> Encoding | None:
-    """The encoding that the line alone proves, if any."""
+    """The encoding that the line alone proves, if any; none where another fits as well."""
     proven = [
         encoding for encoding in line.tally.decoded if _proves(line.tally, encoding, _MIN_SHARE)
     ]
     if line.hint in proven:
         return line.hint
-    return max(proven, key=lambda encoding: line.tally.of(encoding).score, default=None)
+    best = max(proven, key=lambda encoding: line.tally.of(encoding).score, default=None)
+    rivals = (encoding for encoding in _fitting(line) if encoding not in proven)
+    if any(line.tally.of(rival).score >= line.tally.of(best).score for rival in rivals):
+        return None
+    return best
 
 
 def _proves(evidence: Tally, encoding: Encoding, share: float) -> bool:
@@ -256,8 +260,9 @@ def convert(runs: Sequence[Run]) -> tuple[Run, ...]:
 def _follow(lines: list[_Line]) -> None:
     """Give undecided lines the encoding of their font, of the file, or of the line before.
 
-    The first two suffice where a line could be read either way; the line before only where its
-    encoding makes the text more Vietnamese, as in damaged passages.
+    A proven encoding holds for all that is set in its fonts and is not Vietnamese as it stands; that
+    of the whole file for lines that could be read either way; that of the line before only where it
+    makes the text more Vietnamese, as in damaged passages.
     """
     proven = {line.encoding for line in lines if line.encoding}
     unicode_too = any(_BEYOND_CP1252.search(line.text) for line in lines if line.encoding is None)
@@ -269,10 +274,12 @@ def _follow(lines: list[_Line]) -> None:
         if line.encoding or leader is None or line.viqr != (leader == "viqr"):
             continue
         line.weigh()
-        count = line.tally.of(leader)
-        either_way = count.share >= _MIN_SHARE and leader in (line.hint, sole)
-        nothing_known = not count.words and leader == line.hint
-        if either_way or nothing_known or count.score > line.tally.raw.score:
+        decoded, raw = line.tally.of(leader), line.tally.raw
+        if (
+            (leader == line.hint and decoded.valid >= raw.valid)
+            or (leader == sole and decoded.share >= _MIN_SHARE)
+            or decoded.score > raw.score
+        ):
             line.encoding = leader
 
 

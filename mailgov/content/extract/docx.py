@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from mailgov.content.extract.collector import Collector
 from mailgov.content.extract.drawing import DrawingText
 from mailgov.content.extract.package import ContentTypes, Package, Relationships
-from mailgov.content.extract.xml_stream import attribute
+from mailgov.content.extract.xml_stream import Handler, attribute
 from mailgov.content.runs import Extracted, Unreadable
 
 _MAIN = ("wordprocessingml.document.main+xml", "wordprocessingml.template.main+xml",
@@ -57,7 +57,7 @@ class _Style:
     font: str | None = None
 
 
-class _Styles:
+class _Styles(Handler):
     """Fonts by style: documents from capitals fonts name them in heading styles."""
 
     def __init__(self) -> None:
@@ -98,9 +98,6 @@ class _Styles:
         elif name == "tblStylePr":
             self._conditional -= 1
 
-    def text(self, text: str) -> None:
-        """Styles hold no text."""
-
     def font(self, style_id: str = "") -> str:
         """The font of a style, or of paragraphs without one."""
         style_id = style_id or self._default_style
@@ -119,7 +116,7 @@ class _Styles:
         return self._default_font
 
 
-class _Story:
+class _Story(Handler):
     """Walks through one story: the body, a header, the footnotes."""
 
     def __init__(self, collector: Collector, styles: _Styles, label: str) -> None:

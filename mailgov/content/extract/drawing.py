@@ -1,10 +1,10 @@
 """Text in DrawingML: slides, shapes in sheets, diagrams, charts (ECMA-376, part 1, 21)."""
 
 from mailgov.content.extract.collector import Collector
-from mailgov.content.extract.xml_stream import attribute
+from mailgov.content.extract.xml_stream import Handler, attribute
 
 
-class DrawingText:
+class DrawingText(Handler):
     """Walks through a part and gathers its paragraphs (a:p) under one place."""
 
     def __init__(self, collector: Collector, place: str) -> None:

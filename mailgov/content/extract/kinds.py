@@ -4,10 +4,15 @@ from collections.abc import Callable, Mapping
 
 from mailgov.content.extract.doc import read_doc
 from mailgov.content.extract.docx import read_docx
+from mailgov.content.extract.html import read_html
+from mailgov.content.extract.opendocument import read_opendocument
 from mailgov.content.extract.pdf import read_pdf
 from mailgov.content.extract.plain import read_plain
+from mailgov.content.extract.ppt import read_ppt
+from mailgov.content.extract.pptx import read_pptx
 from mailgov.content.extract.rtf import read_rtf
 from mailgov.content.extract.xls import read_xls
+from mailgov.content.extract.xlsx import read_xlsx
 from mailgov.content.runs import Extracted, Unreadable
 
 KINDS: Mapping[str, Callable[[bytes], Extracted]] = {
@@ -15,10 +20,19 @@ KINDS: Mapping[str, Callable[[bytes], Extracted]] = {
     "doc": read_doc,
     "docm": read_docx,
     "docx": read_docx,
+    "html": read_html,
+    "odp": read_opendocument,
+    "ods": read_opendocument,
+    "odt": read_opendocument,
     "pdf": read_pdf,
+    "ppt": read_ppt,
+    "pptm": read_pptx,
+    "pptx": read_pptx,
     "rtf": read_rtf,
     "txt": read_plain,
     "xls": read_xls,
+    "xlsm": read_xlsx,
+    "xlsx": read_xlsx,
 }
 
 

@@ -66,7 +66,7 @@ class Package:
             yield chunk
 
 
-class ContentTypes:
+class ContentTypes(Handler):
     """Parts of an Office Open XML package by what they are (ECMA-376 part 2, 10.1.2.2)."""
 
     def __init__(self, package: Package) -> None:
@@ -88,12 +88,6 @@ class ContentTypes:
         elif name == "Default":
             self._defaults[attribute(attributes, "Extension").lower()] = content_type
 
-    def end(self, name: str) -> None:
-        """Nothing nests here."""
-
-    def text(self, text: str) -> None:
-        """No text counts here."""
-
     def _add(self, content_type: str, part: str) -> None:
         self.parts.setdefault(content_type, []).append(part)
 
@@ -107,7 +101,7 @@ class ContentTypes:
         ]
 
 
-class Relationships:
+class Relationships(Handler):
     """Where the relationship ids of a part lead (ECMA-376 part 2, 9.3)."""
 
     def __init__(self, package: Package, part: str) -> None:
@@ -130,9 +124,3 @@ class Relationships:
         self.targets[attribute(attributes, "Id")] = path
         kind = attribute(attributes, "Type").rpartition("/")[2]
         self.by_type.setdefault(kind, []).append(path)
-
-    def end(self, name: str) -> None:
-        """Nothing nests here."""
-
-    def text(self, text: str) -> None:
-        """No text counts here."""

@@ -5,7 +5,6 @@ Names come without namespace: the two dialects of Office Open XML differ only th
 
 import functools
 from collections.abc import Iterable
-from typing import Protocol
 from xml.parsers import expat
 
 from mailgov.content.runs import Unreadable
@@ -13,12 +12,17 @@ from mailgov.content.runs import Unreadable
 MAX_DEPTH = 512
 
 
-class Handler(Protocol):
-    """What walks through a part. Element names are local names."""
+class Handler:
+    """What walks through a part. Element names are local names; what is not overridden is ignored."""
 
-    def start(self, name: str, attributes: dict[str, str]) -> None: ...
-    def end(self, name: str) -> None: ...
-    def text(self, text: str) -> None: ...
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        """An element begins."""
+
+    def end(self, name: str) -> None:
+        """An element ends."""
+
+    def text(self, text: str) -> None:
+        """Characters between two tags."""
 
 
 @functools.lru_cache(maxsize=1024)
