@@ -10,7 +10,7 @@ from datetime import date
 from mailgov_policies.facts import Facts
 from mailgov_policies.rule import Rule
 from mailgov_policies.rules import RULES
-from mailgov_policies.ruleset import Row, Ruleset
+from mailgov_policies.ruleset import Row, Ruleset, concerned
 from mailgov_policies.verdict import Action, Finding, Verdict
 
 RULE_FAILED = "rule-failed"  # code of the finding that stands for a rule that raised
@@ -20,12 +20,14 @@ def judge(facts: Facts, ruleset: Ruleset, on: date, rules: Sequence[Rule] = RULE
     """The verdict of a ruleset on a message on that day."""
     findings: list[Finding] = []
     passed: list[str] = []
+    views = concerned(facts.envelope)
     for rule in rules:
-        in_force = ruleset.in_force(rule, facts.envelope, on)
+        in_force = ruleset.in_force(rule, facts.envelope.direction, views, on)
         rows = [row for row in in_force if row.mode != "off" or rule.least > Action.PASS]
-        found = gravest_of_each(f for row in rows for f in _findings(rule, row, facts))
-        findings += found
-        if rows and not found:
+        found = [finding for row in rows for finding in _findings(rule, row, facts)]
+        if found:
+            findings += gravest_of_each(found)
+        elif rows:
             passed.append(rule.key)
     return combine(findings, tuple(passed), ruleset.label)
 

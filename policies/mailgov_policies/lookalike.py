@@ -7,7 +7,7 @@ import tomllib
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 
 from mailgov_policies.domains import is_within
@@ -50,12 +50,12 @@ def _longest_first(words: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(words, key=len, reverse=True))
 
 
-def imitated(domain: str, suffixes: Iterable[str], agencies: Iterable[str]) -> str:
+@lru_cache(maxsize=4096)
+def imitated(domain: str, suffixes: tuple[str, ...], agencies: tuple[str, ...]) -> str:
     """The state domain or name that `domain` imitates; empty when it imitates none.
 
     `domain` in A-labels, `suffixes` the official ones, `agencies` our own domains in the message.
     """
-    agencies = tuple(agencies)
     if domain in agencies or "." not in domain:
         return ""
     shown = ".".join(_shown(label) for label in domain.split(".")[-_MAX_LABELS:])

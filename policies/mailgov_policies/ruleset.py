@@ -5,7 +5,7 @@ speaks, so the rows of an agency stand after those of the default pack. How a fi
 in `ruleset_file.py`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from types import MappingProxyType
@@ -75,6 +75,13 @@ class Ruleset:
     version: str
     rows: tuple[Row, ...]
     over: str = ""  # label of the ruleset that this one was laid over
+    _by_key: Mapping[str, tuple[Row, ...]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        by_key: dict[str, list[Row]] = {}
+        for row in self.rows:
+            by_key.setdefault(row.key, []).append(row)
+        object.__setattr__(self, "_by_key", {key: tuple(rows) for key, rows in by_key.items()})
 
     @property
     def label(self) -> str:
@@ -84,27 +91,26 @@ class Ruleset:
 
     def of(self, key: str) -> tuple[Row, ...]:
         """Every row of a rule, the one that speaks last at the end."""
-        return tuple(row for row in self.rows if row.key == key)
+        return self._by_key.get(key, ())
 
     def row(self, key: str, direction: str, view: View, on: date) -> Row | None:
         """The row that speaks, or None."""
-        for row in reversed(self.rows):
-            if row.key == key and row.applies(direction, view, on):
+        for row in reversed(self.of(key)):
+            if row.applies(direction, view, on):
                 return row
         return None
 
-    def in_force(self, rule: Rule, envelope: Envelope, on: date) -> tuple[Row, ...]:
+    def in_force(
+        self, rule: Rule, direction: str, views: Iterable[View], on: date
+    ) -> tuple[Row, ...]:
         """The rows that speak for those concerned by a message, each once.
 
         Agencies that receive one message together may have different rows; then all of them
         judge, so that no agency's row is lost because another's is milder.
         """
-        if envelope.direction not in rule.directions:
+        if direction not in rule.directions:
             return ()
-        rows = (
-            self.row(rule.key, envelope.direction, view, on) or _indispensable(rule)
-            for view in _concerned(envelope)
-        )
+        rows = (self.row(rule.key, direction, view, on) or _indispensable(rule) for view in views)
         return tuple(dict.fromkeys(row for row in rows if row is not None))
 
 
@@ -113,13 +119,11 @@ def in_branch(agency: str, branch: str) -> bool:
     return agency == branch or agency.startswith(f"{branch}.")
 
 
-def _concerned(envelope: Envelope) -> Iterator[View]:
-    """Submitted mail obeys the sender's agency, inbound mail the recipients'."""
+def concerned(envelope: Envelope) -> tuple[View, ...]:
+    """Submitted mail obeys the sender's agency, inbound mail the recipients'; each once."""
     if envelope.direction != "inbound" or not envelope.recipients:
-        yield View(envelope.agency)
-        return
-    for recipient in envelope.recipients:
-        yield View(recipient.agency, recipient.kind)
+        return (View(envelope.agency),)
+    return tuple(dict.fromkeys(View(r.agency, r.kind) for r in envelope.recipients))
 
 
 def _indispensable(rule: Rule) -> Row | None:

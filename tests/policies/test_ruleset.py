@@ -15,6 +15,7 @@ from mailgov_policies import (
     View,
     default_ruleset,
 )
+from mailgov_policies.ruleset import concerned
 
 DAY = date(2026, 11, 21)
 RULE = next(rule for rule in RULES if rule.key == "file-format")
@@ -74,16 +75,18 @@ def test_submitted_mail_obeys_the_senders_agency_and_inbound_mail_the_recipients
         RecipientFacts("y@b.test", "b.test", agency="G90.01"),
     )
     sent = Envelope("submission", "a@a.test", to, agency="H99.02")
-    assert rules.in_force(RULE, sent, DAY) == (ours,)
-    lookalike = next(rule for rule in RULES if rule.key == "malformed")
+    assert rules.in_force(RULE, "submission", concerned(sent), DAY) == (ours,)
+    malformed = next(rule for rule in RULES if rule.key == "malformed")
     rows = tuple(Row("malformed", "enforce", r.action, agencies=r.agencies) for r in rules.rows)
     received = Envelope("inbound", "a@c.test", to)
-    assert Ruleset("test", "1", rows).in_force(lookalike, received, DAY) == (rows[1],)
+    assert Ruleset("test", "1", rows).in_force(malformed, "inbound", concerned(received), DAY) == (
+        rows[1],
+    )
 
 
 def test_a_rule_is_silent_where_it_has_no_meaning() -> None:
     rules = Ruleset("test", "1", (_row(Action.HOLD),))
-    assert rules.in_force(RULE, Envelope("inbound", "a@c.test", ()), DAY) == ()
+    assert rules.in_force(RULE, "inbound", (View(),), DAY) == ()
 
 
 def test_the_default_pack_has_one_row_with_a_basis_for_every_rule_and_duty() -> None:
