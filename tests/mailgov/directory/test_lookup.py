@@ -21,7 +21,7 @@ from mailgov.directory.provisioning import (
     set_password,
     suspend,
 )
-from mailgov.message import Client, Envelope, Recipient
+from mailgov.message import Client, Direction, Envelope, Recipient
 from mailgov_policies import facts
 from tests.support.directory import AN, NOW, OFFICE, PASSWORD, SUFFIXES, act, fill_directory
 
@@ -210,6 +210,19 @@ async def test_facts_of_a_notice_from_outside(directory: Directory) -> None:
     known = await directory.envelope_facts(envelope, results)
     assert (known.mail_from, known.sender_local, known.agency, known.login) == ("", False, "", "")
     assert known.authentication is results
+
+
+@pytest.mark.parametrize(("direction", "agency"), [("inbound", ""), ("internal", "H99.02")])
+async def test_mail_from_outside_in_our_name_belongs_to_no_agency(
+    directory: Directory, direction: Direction, agency: str
+) -> None:
+    envelope = Envelope(
+        direction=direction,
+        mail_from=Address.parse(AN),
+        recipients=(Recipient(Address.parse(OFFICE)),),
+    )
+    known = await directory.envelope_facts(envelope, facts.Authentication())
+    assert (known.agency, known.sender_local, known.login) == (agency, True, "")
 
 
 async def test_both_engines_answer_alike(any_database: Database) -> None:

@@ -1,0 +1,195 @@
+"""The statements behind the look-ups, built once: the road of mail makes no objects of rows."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import cast
+
+from sqlalchemy import BindParameter, ColumnElement, and_, bindparam, or_, select
+from sqlalchemy.orm import Mapped
+from sqlmodel import Session, col
+
+from mailgov.access import Role
+from mailgov.db.models import Agency, Alias, Credential, Delegation, Domain, Mailbox, RoleGrant
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Somebody who may sign in, and what they may do."""
+
+    mailbox_id: int
+    address: str
+    display_name: str
+    kind: str
+    agency_code: str
+    agency_name: str
+    state: str
+    may_send_as: tuple[str, ...]  # own address first, then aliases, then delegated mailboxes
+    roles: tuple[Role, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LocalMailbox:
+    """A mailbox of ours that mail is addressed to."""
+
+    mailbox_id: int
+    address: str  # its own address, also when an alias was asked for
+    kind: str
+    agency_code: str
+    state: str
+    interagency_only: bool
+    quota_mb: int
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """What a sign-in is checked against. No credential: nobody can sign in."""
+
+    mailbox_id: int
+    state: str
+    activated_at: datetime | None
+    credential_id: int | None
+    stored: str | None  # PHC string
+    last_used_at: datetime | None
+
+    def use_noted_since(self, moment: datetime) -> bool:
+        """Whether use after that moment is written already."""
+        if self.activated_at is None or self.last_used_at is None:
+            return False
+        return self.last_used_at > moment
+
+
+def _in_force(last_day: Mapped[date | None]) -> ColumnElement[bool]:
+    """The last day, if there is one, has not passed."""
+    return or_(last_day.is_(None), last_day >= bindparam("today"))
+
+
+_MAILBOX_ID = cast("Mapped[int]", col(Mailbox.id))  # no stored row is without
+_AGENCY_OF_MAILBOX = col(Mailbox.agency_id) == col(Agency.id)
+_KEYS: BindParameter[list[str]] = bindparam("keys", expanding=True)
+
+_LOGIN = (
+    select(
+        _MAILBOX_ID,
+        col(Mailbox.state),
+        col(Mailbox.activated_at),
+        col(Credential.id),
+        col(Credential.hash),
+        col(Credential.last_used_at),
+    )
+    .join(
+        Credential,
+        and_(
+            col(Credential.mailbox_id) == col(Mailbox.id),
+            col(Credential.kind) == "password",
+            col(Credential.revoked_at).is_(None),
+        ),
+        isouter=True,
+    )
+    .where(col(Mailbox.address) == bindparam("key"))
+    .order_by(col(Credential.id).desc())
+    .limit(1)
+)
+_ACCOUNT = (
+    select(
+        _MAILBOX_ID,
+        col(Mailbox.address),
+        col(Mailbox.display_name),
+        col(Mailbox.kind),
+        col(Agency.code),
+        col(Agency.name_vi),
+        col(Mailbox.state),
+    )
+    .join(Agency, _AGENCY_OF_MAILBOX)
+    .where(col(Mailbox.address) == bindparam("key"))
+)
+_ALIASES_OF = (
+    select(col(Alias.address))
+    .where(col(Alias.mailbox_id) == bindparam("id"), _in_force(col(Alias.valid_until)))
+    .order_by(col(Alias.address))
+)
+_DELEGATED_TO = (
+    select(col(Mailbox.address))
+    .join(Delegation, col(Delegation.mailbox_id) == col(Mailbox.id))
+    .where(
+        col(Delegation.holder_id) == bindparam("id"),
+        col(Delegation.rights) == "send-as",
+        col(Mailbox.state) == "active",
+        _in_force(col(Delegation.until)),
+    )
+    .order_by(col(Mailbox.address))
+)
+_ROLES_OF = (
+    select(col(RoleGrant.role), col(Agency.code))
+    .join(Agency, col(RoleGrant.agency_id) == col(Agency.id), isouter=True)
+    .where(col(RoleGrant.mailbox_id) == bindparam("id"), _in_force(col(RoleGrant.until)))
+    .order_by(col(RoleGrant.id))
+)
+_LOCAL = (
+    _MAILBOX_ID,
+    col(Mailbox.address),
+    col(Mailbox.kind),
+    col(Agency.code),
+    col(Mailbox.state),
+    col(Mailbox.interagency_only),
+    col(Mailbox.quota_mb),
+)
+_BY_ADDRESS = (
+    select(*_LOCAL).join(Agency, _AGENCY_OF_MAILBOX).where(col(Mailbox.address).in_(_KEYS))
+)
+_BY_ALIAS = (
+    select(col(Alias.address), *_LOCAL)
+    .join(Mailbox, col(Alias.mailbox_id) == col(Mailbox.id))
+    .join(Agency, _AGENCY_OF_MAILBOX)
+    .where(col(Alias.address).in_(_KEYS), _in_force(col(Alias.valid_until)))
+)
+_DOMAINS = select(col(Domain.name)).where(col(Domain.name).in_(_KEYS))
+_AGENCY_CODE = (
+    select(col(Agency.code))
+    .join(Mailbox, _AGENCY_OF_MAILBOX)
+    .where(col(Mailbox.address) == bindparam("key"))
+)
+
+
+def login(session: Session, key: str) -> Login | None:
+    """What a sign-in to a mailbox is checked against; None when there is no such mailbox."""
+    row = session.connection().execute(_LOGIN, {"key": key}).first()
+    return Login(*row) if row is not None else None
+
+
+def account(session: Session, key: str, today: date) -> Account | None:
+    """The account of a mailbox's own address; None when there is none."""
+    connection = session.connection()
+    row = connection.execute(_ACCOUNT, {"key": key}).first()
+    if row is None:
+        return None
+    whose = {"id": row[0], "today": today}
+    may_send_as = (
+        row[1],
+        *connection.execute(_ALIASES_OF, whose).scalars(),
+        *connection.execute(_DELEGATED_TO, whose).scalars(),
+    )
+    roles = tuple(Role(role, code or "") for role, code in connection.execute(_ROLES_OF, whose))
+    return Account(*row, may_send_as, roles)
+
+
+def mailboxes(session: Session, keys: Iterable[str], today: date) -> dict[str, LocalMailbox]:
+    """Our mailboxes among these addresses and aliases: two look-ups by unique index."""
+    wanted = {key for key in keys if key}
+    connection = session.connection()
+    rows = connection.execute(_BY_ADDRESS, {"keys": list(wanted)})
+    found = {row[1]: LocalMailbox(*row) for row in rows}
+    if rest := wanted - found.keys():
+        aliases = connection.execute(_BY_ALIAS, {"keys": list(rest), "today": today})
+        found |= {row[0]: LocalMailbox(*row[1:]) for row in aliases}
+    return found
+
+
+def local_domains(session: Session, names: Iterable[str]) -> frozenset[str]:
+    """Those of the domains that are ours."""
+    return frozenset(session.connection().execute(_DOMAINS, {"keys": list(names)}).scalars())
+
+
+def agency_code(session: Session, key: str) -> str:
+    """Code of the agency of a mailbox; empty when there is no such mailbox."""
+    return session.connection().execute(_AGENCY_CODE, {"key": key}).scalar() or ""
