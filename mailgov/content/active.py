@@ -32,7 +32,10 @@ _RTF_FIELD = re.compile(rb"\\fldinst\b(?=(.{0,600}))", re.DOTALL)
 _RTF_CONTROL = re.compile(rb"\\[a-z]+-?\d*[ ]?|[{}\r\n]")
 _RTF_TEMPLATE = re.compile(rb"\{\\\*\\template\s+([^}]{1,500})\}")
 _RTF_HEX = re.compile(rb"\\objdata\b")
-_REMOTE = re.compile(rb"^\s*(?:https?:|ftp:|\\\\|//|file:/{2,5}[^/]*[^/:.]+[./\\])", re.IGNORECASE)
+_REMOTE = re.compile(
+    rb"^\s*(?:https?:|ftp:|\\\\|//|file:(?://(?!localhost|[a-z]:)[^/\\]|/{4,5}(?![a-z]:)|\\\\))",
+    re.IGNORECASE,
+)
 # A cell that starts a program: =cmd|'/c calc'!A0 (what spreadsheets call DDE)
 _FORMULA = re.compile(
     rb"(?:^|[\n,;\t])[\s\"']{0,8}[=+@-][^\n,;\t|]{0,100}\|[^\n!]{0,500}!|=\s*DDE\s*\(",

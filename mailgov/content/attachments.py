@@ -3,7 +3,7 @@
 import hashlib
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mailgov.config import Limits
 from mailgov.content import active, documents
@@ -137,11 +137,17 @@ class Examiner:
         self.attachments.append(Attachment(file.part, file.name, file.declared_type, "unknown", 0))
         named = read_file_name(file.name, f"file name {file.part}", file.part)
         self.said.append(named)
-        self.attachments[place] = (
-            _without_data(file, named.document)
-            if file.data is None
-            else self._examined(file, file.data, named, depth)
-        )
+        if file.data is None:
+            found = _without_data(file, named.document)
+        else:
+            try:
+                found = self._examined(file, file.data, named, depth)
+            except MemoryError:
+                raise
+            except Exception as exc:  # noqa: BLE001 - a fault of ours costs this file, no more
+                why = f"reader failed: {type(exc).__name__}"
+                found = _without_data(replace(file, why=why), named.document)
+        self.attachments[place] = found
 
     def _examined(self, file: File, data: bytes, named: Said, depth: int) -> Attachment:
         name = file.names[0] if file.names else ""

@@ -20,12 +20,15 @@ _AGENCY_LINES = 20  # within which the agency's name stands
 _LETTER_LINES = 40  # of an official letter, whose words tell whether it directs
 _HEADING = "CONGHOAXAHOICHUNGHIAVIETNAM"
 _PARTY_HEADING = "DANGCONGSANVIETNAM"
-_NUMBER_LABEL = re.compile(r"(?:^|\s)S[ốÔôO]\s*:?\s*(?=\d)", re.IGNORECASE)
+# At the start of a line; behind other words only with its colon, as two columns read as one line.
+_NUMBER_LABEL = re.compile(r"^S[ốỐoO]\s*:?\s*(?=\d)|\sS[ốỐ]\s*:\s*(?=\d)")
+_NUMBER_IN_TITLE = re.compile(r"\sS[ốỐ]\s*:?\s*(?=\d)")
 _DATE = re.compile(r"ngày\s+(\d{1,2})\s+tháng\s+(\d{1,2})\s+năm\s+(\d{4})", re.IGNORECASE)
 _ABOUT = re.compile(r"^\s*(?:v/v|về việc)\s*:?\s*", re.IGNORECASE)
 _ADDRESSEE = re.compile(r"^\s*(?:kính gửi|kính trình)\b", re.IGNORECASE)
 _RECIPIENTS = re.compile(r"^\s*nơi nhận\s*:", re.IGNORECASE)
 _SIGNER = re.compile(r"^\s*(?:TM|KT|TL|TUQ|Q)\s*\.\s*[^\W\d_]{2}")
+_ISSUER = re.compile(r"^(?:của\s|số\s*:?\s*\d)", re.IGNORECASE)  # below a title, in older documents
 _GAPS = re.compile(r"[\s.\-_–]+")
 _COLUMN = re.compile(r"\t| {3,}")
 _FIRST_WORDS = re.compile(r"^(?:\S+\s+){0,1}\S+")
@@ -117,6 +120,8 @@ def _read_agency(block: Block, text: str) -> None:
     if not 4 < len(name) <= 120 or not _is_capital(name):
         return
     lowered = name.lower()
+    if title_phrase(lowered) or _begins_with(lowered, _names("not")):
+        return
     if _begins_with(lowered, _names("private")):
         block.private = True
     elif (begin := _begins_with(lowered, _names("state"))) and (
@@ -169,6 +174,8 @@ def _read_title(block: Block, text: str, index: int, head: Sequence[Line]) -> No
     block.words.append(phrase.words)
     if phrase.type or not block.type:
         block.type, block.category = phrase.type, phrase.category
+    if not block.notation.symbol and (label := _NUMBER_IN_TITLE.search(text)):
+        block.notation = notation_at_start(text[label.end() :])
     block.abstract = _rest_of_title(phrase, stripped, lowered) or _abstract(index + 1, head)
 
 
@@ -176,7 +183,7 @@ def _rest_of_title(phrase: Phrase, stripped: str, lowered: str) -> str:
     if not lowered.startswith(phrase.words):
         return ""
     rest = stripped[len(phrase.words) :].strip(" :-–")
-    return rest if len(rest) > 3 else ""
+    return rest if len(rest) > 3 and not _ISSUER.match(rest) else ""
 
 
 def _abstract(index: int, head: Sequence[Line]) -> str:
@@ -184,6 +191,8 @@ def _abstract(index: int, head: Sequence[Line]) -> str:
     taken: list[str] = []
     for line in head[index : index + 4]:
         text = line.text.strip(" *_")
+        if not taken and _ISSUER.match(text):
+            continue
         running = text.endswith((";", ".", ":")) or len(text) > 300
         if running or _ADDRESSEE.match(text) or _DATE.search(text):
             break
@@ -198,6 +207,9 @@ def _name_letter(block: Block, lines: Sequence[Line]) -> None:
     text = " ".join(line.text for line in lines[:_LETTER_LINES])[:4000].lower()
     match = best_phrase(text)
     directs = match is not None and match.phrase.category == "directive" and not match.phrase.type
+    if block.notation.normative:
+        block.category = "for-information"
+        return
     block.type = "cong-van"
     block.category = "directive" if directs else "work-exchange"
 

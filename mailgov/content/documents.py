@@ -82,7 +82,9 @@ def _named(title: str, place: str, belief: float, marks: Iterable[Mark]) -> Docu
     type_id, category = notation.type, category_of(notation.type)
     if match is not None and not type_id:
         type_id, category = match.phrase.type, match.phrase.category
-    if notation.symbol and not type_id:
+    if notation.normative:
+        category = category or "for-information"
+    elif notation.symbol and not type_id:
         type_id, category = "cong-van", category or "work-exchange"
     if not category:
         return None

@@ -66,8 +66,10 @@ def split_fields(block: bytes) -> Fields:
         defects.append("NUL in the header")
     if block.count(b"\r") != block.count(b"\r\n"):
         defects.append("bare CR in the header")
-    for line in _unfolded(block):
+    for line, first in _unfolded(block):
         match = _NAME.match(line)
+        if line.strip() and b":" not in first:  # what some programs take for the end of the header
+            defects.append("header line that is no field")
         if match:
             items.append(Field(match[1].decode("ascii").lower(), line[match.end() :].strip()))
         elif line.strip():
@@ -75,21 +77,21 @@ def split_fields(block: bytes) -> Fields:
     return Fields(tuple(items), tuple(dict.fromkeys(defects)))
 
 
-def _unfolded(block: bytes) -> Iterator[bytes]:
-    """Logical lines; an mbox separator at the start is left out."""
+def _unfolded(block: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Logical lines, each with its first line alone; an mbox separator at the start is left out."""
     logical: list[bytes] = []
     for number, line in enumerate(block.split(b"\n")):
         line = line.removesuffix(b"\r")
-        if number == 0 and line.startswith((b"From ", b">From ")):
+        if number == 0 and line.startswith((b"From ", b">From ")) and not _NAME.match(line):
             continue
         if logical and line.startswith((b" ", b"\t")):
             logical.append(line)
             continue
         if logical:
-            yield b"".join(logical)
+            yield b"".join(logical), logical[0]
         logical = [line]
     if logical:
-        yield b"".join(logical)
+        yield b"".join(logical), logical[0]
 
 
 def decode_words(value: bytes) -> str:

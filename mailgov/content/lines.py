@@ -36,6 +36,8 @@ def lines_of(runs: Iterable[Run], limit: int) -> list[Line]:
         places += [place] * len(taken)
         if len(pieces) >= limit:
             break
+    if not pieces:
+        return []
     # Normalised in one go, which is much faster than line by line.
     texts = normal("\n".join(pieces)).split("\n")
     stripped = zip((text.strip() for text in texts), places, strict=True)

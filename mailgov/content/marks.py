@@ -236,6 +236,9 @@ def _inside(lines: Sequence[Line], place: str, part: str) -> Iterator[Mark]:
 
 def _value_inside(text: str) -> str:
     """The level that stands out by its capitals; empty in headings and in innocent words."""
+    levels = {match[1] or match[2] or "" for match in _INSIDE.finditer(text)}
+    if len(levels) > 1:  # a sentence about levels
+        return ""
     for match in _INSIDE.finditer(text):
         rest = text[: match.start()] + text[match.end() :]
         words = [word for word in _MIXED_SPLIT.findall(rest) if len(word) > 1]

@@ -26,6 +26,7 @@ class Notation(NamedTuple):
     number: str = ""
     symbol: str = ""
     type: str = ""  # id of the type it names; empty for official letters and normative texts
+    normative: bool = False  # number, year, type: a law, decree, circular
 
     @property
     def of_state(self) -> bool:
@@ -61,7 +62,8 @@ def _in_names() -> re.Pattern[str]:
     """Number, type and agency in a file name: `20_QD-SXD`, `101-TB-UBND`, `12.BC.STC`."""
     names = "|".join(sorted(map(re.escape, _abbreviations()), key=len, reverse=True))
     return re.compile(
-        rf"(?<![A-Za-z0-9])(\d{{1,5}}[a-z]?)[\s_\-./]+({names})[\s_\-./]+"
+        r"(?<![A-Za-z0-9])(\d{1,5}[a-z]?)[\s_\-./]+(?:(?:19|20)\d\d[\s_\-./]+)?"
+        rf"({names})[\s_\-./]+"
         r"([A-ZĐ][A-ZĐ0-9]{1,14}(?:-[A-ZĐ0-9]{1,14})*)",
         re.IGNORECASE,
     )
@@ -82,7 +84,9 @@ def notation_at_start(text: str) -> Notation:
         if match:
             parts = match.groupdict()
             symbol = match.group()[len(parts["number"]) + 1 :]
-            type_id = "" if parts.get("year") else _abbreviations().get(parts.get("type", ""), "")
+            if parts.get("year"):
+                return Notation(parts["number"], symbol, normative=True)
+            type_id = _abbreviations().get((parts.get("type") or "").upper(), "")
             return Notation(parts["number"], symbol, type_id)
     return NONE
 
@@ -98,7 +102,8 @@ def notation_in_name(title: str) -> Notation:
         return NONE
     type_id = _abbreviations()[match[2].upper()]
     abbreviation = document_types()[type_id].abbreviation
-    return Notation(match[1], f"{abbreviation}-{match[3].upper()}", type_id)
+    agency = match[3].upper() if match[3].islower() else match[3]
+    return Notation(match[1], f"{abbreviation}-{agency}", type_id)
 
 
 def category_of(type_id: str) -> str:

@@ -1,0 +1,71 @@
+"""Marks are found however they are written, innocent words never."""
+
+import tomllib
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mailgov.content.lines import Line, lines_of
+from mailgov.content.marks import in_lines, in_title
+from mailgov.content.runs import Run
+from mailgov_policies.facts import Mark
+
+CASES = tomllib.loads((Path(__file__).parent / "vectors" / "marks.toml").read_text("utf-8"))
+
+
+def _seen(marks: tuple[Mark, ...]) -> list[list[Any]]:
+    return sorted([mark.kind, mark.value, mark.certain] for mark in marks)
+
+
+@pytest.mark.parametrize("case", CASES["line"], ids=lambda case: case["name"])
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_lines(case: dict[str, Any], form: Any) -> None:
+    runs = [
+        Run(unicodedata.normalize(form, text), str(at)) for at, text in enumerate(case["lines"])
+    ]
+    assert _seen(in_lines(lines_of(runs, 1000), "body", "")) == sorted(case["marks"])
+
+
+@pytest.mark.parametrize("case", CASES["title"], ids=lambda case: case["name"])
+def test_titles(case: dict[str, Any]) -> None:
+    assert _seen(in_title(case["title"], "subject")) == sorted(case["marks"])
+
+
+def test_a_mark_far_from_the_top_is_only_possible() -> None:
+    lines = [Line("Đoạn văn của báo cáo.", "")] * 100 + [Line("MẬT", "")]
+    assert _seen(in_lines(lines, "body", "")) == [["secrecy", "MẬT", False]]
+
+
+def test_a_second_document_in_a_file_has_its_own_top() -> None:
+    heading = Line("CỘNG HÒA XÃ HỘI CHỦ NGHĨA VIỆT NAM", "")
+    lines = [Line("Đoạn văn của báo cáo.", "")] * 100 + [heading, Line("MẬT", "")]
+    assert _seen(in_lines(lines, "body", "")) == [["secrecy", "MẬT", True]]
+
+
+def test_a_cell_far_down_a_sheet_is_only_possible() -> None:
+    lines = [Line("MẬT", 'sheet "Sổ văn bản" D57')]
+    assert _seen(in_lines(lines, "part 2", "2")) == [["secrecy", "MẬT", False]]
+
+
+def test_place_and_line_are_told() -> None:
+    (mark,) = in_lines([Line("TỐI MẬT", "paragraph 6")], "part 2", "2")
+    assert (mark.place, mark.line, mark.part) == ("part 2 paragraph 6", "TỐI MẬT", "2")
+
+
+@given(st.text(max_size=200))
+@settings(max_examples=200)
+def test_any_text_is_read(text: str) -> None:
+    in_title(text, "subject")
+    in_lines(lines_of([Run(text)], 100), "body", "")
+
+
+@given(
+    st.sampled_from(["MẬT", "TỐI MẬT", "TUYỆT MẬT"]), st.sampled_from([" ", "  ", ".", " . ", "-"])
+)
+def test_no_spacing_hides_a_mark(mark: str, gap: str) -> None:
+    spaced = gap.join(mark.replace(" ", ""))
+    assert _seen(in_lines([Line(spaced, "")], "body", "")) == [["secrecy", mark, True]]

@@ -1,0 +1,102 @@
+"""Header fields are read as people see them, and ambiguous ones are named."""
+
+import time
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mailgov.content import read_message
+from mailgov.content.fields import decode_words, parse_value
+from mailgov.content.mailboxes import read_mailboxes
+from mailgov_policies.facts import Person
+
+from . import making
+
+CASES = tomllib.loads((Path(__file__).parent / "vectors" / "headers.toml").read_text("utf-8"))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Person):
+        return [value.name, value.address]
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value
+
+
+@pytest.mark.parametrize("case", CASES["case"], ids=lambda case: case["name"])
+@pytest.mark.parametrize("line_end", ["\r\n", "\n"], ids=["CRLF", "LF"])
+def test_headers(case: dict[str, Any], line_end: str) -> None:
+    header = case["header"].lstrip("\n").replace("\n", line_end)
+    content = read_message(f"{header}{line_end}Kính gửi.{line_end}".encode())
+    assert {key: _plain(getattr(content.header, key)) for key in case["want"]} == case["want"]
+    assert sorted(content.malformed) == sorted(case.get("malformed", []))
+
+
+@pytest.mark.parametrize(
+    ("raw", "fault"),
+    [
+        (b"From: a@b.vn\r\nSubject: x\ry\r\n\r\n", "bare CR in the header"),
+        (b"From: a@b.vn\r\nSubject: x\0y\r\n\r\n", "NUL in the header"),
+        (b"From: a@b.vn\r\nkhong phai truong\r\n\r\n", "header line that is no field"),
+    ],
+)
+def test_raw_faults(raw: bytes, fault: str) -> None:
+    assert read_message(raw).malformed == (fault,)
+
+
+def test_raw_bytes_of_an_old_encoding_are_shown_and_recognised() -> None:
+    subject = "Kính gửi các đơn vị, đề nghị nộp báo cáo trước ngày mùng năm hằng tháng"
+    content = read_message(b"From: a@b.vn\r\nSubject: " + making.tcvn3(subject) + b"\r\n\r\n")
+    (text,) = content.texts
+    assert (text.place, text.encoding, text.part) == ("subject", "tcvn3", "")
+    assert (text.certain, text.converted) == (True, subject)
+
+
+@pytest.mark.parametrize(
+    ("raw", "name"),
+    [
+        (b'attachment; filename="a;b.pdf"', "a;b.pdf"),
+        (b"attachment; filename*=utf-8''B%C3%A1o%20c%C3%A1o.pdf", "Báo cáo.pdf"),
+        (b"attachment; filename*0*=utf-8''B%C3%A1o; filename*1=\" cao.pdf\"", "Báo cao.pdf"),
+        (b'attachment; filename="=?utf-8?b?QsOhbyBjw6FvLnBkZg==?="', "Báo cáo.pdf"),
+        (b"attachment; filename=bao cao.pdf; size=3", "bao cao.pdf"),
+        ('attachment; filename="Báo cáo.pdf"'.encode(), "Báo cáo.pdf"),
+        (b'attachment; filename="a.pdf', "a.pdf"),
+    ],
+)
+def test_file_names(raw: bytes, name: str) -> None:
+    assert parse_value(raw).parameters["filename"] == name
+
+
+HOSTILE = [
+    b"<" * 60_000,
+    b'"\\' * 30_000,
+    b'<"x<"' * 12_000,
+    b"(" * 60_000,
+    b"a," * 30_000,
+    b"=?a?b?" * 10_000,
+    b"; a" * 20_000,
+    b";a=" + b" " * 60_000,
+    b';a="\\' * 12_000,
+    b"; " * 30_000,
+]
+
+
+@pytest.mark.parametrize("value", HOSTILE, ids=range(len(HOSTILE)))
+def test_hostile_fields_cost_no_more_than_their_size(value: bytes) -> None:
+    start = time.process_time()
+    read_mailboxes(value)
+    parse_value(value)
+    decode_words(value)
+    assert time.process_time() - start < 1
+
+
+@given(st.binary(max_size=300))
+@settings(max_examples=300)
+def test_any_bytes_are_read(raw: bytes) -> None:
+    read_mailboxes(raw)
+    parse_value(raw)
+    assert isinstance(decode_words(raw), str)
+    assert read_message(raw).unscannable == ""
