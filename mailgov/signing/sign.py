@@ -122,7 +122,8 @@ def signature_field(
     names = signed_names(fields)
     algorithm = "ed25519-sha256" if isinstance(key, ed25519.Ed25519PrivateKey) else "rsa-sha256"
     value = (
-        f" v=1; a={algorithm}; c=relaxed/relaxed; d={domain};\r\n"
+        f" v=1; a={algorithm}; c=relaxed/relaxed;\r\n"
+        f"\td={domain};\r\n"
         f"\ts={selector}; t={moment};\r\n"
         f"{_folded_names(names)};\r\n"
         f"\tbh={base64.b64encode(digest).decode()};\r\n"
