@@ -98,6 +98,10 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def _run(args: list[str], run: Runtime) -> int:
+    if "_MAILGOV_COMPLETE" in os.environ:  # a shell asks what could come next
+        from typer._completion_classes import completion_init
+
+        completion_init()
     program = Program(
         name="mailgov",
         no_args_is_help=True,

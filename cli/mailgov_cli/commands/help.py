@@ -14,7 +14,7 @@ from mailgov_cli.runtime import Runtime, runtime
 
 app = Noun(single=True)
 
-TOPICS = ("exit-codes", "formats", "environment")
+TOPICS = ("exit-codes", "formats", "environment", "completion")
 
 
 @app.command(
@@ -24,7 +24,10 @@ TOPICS = ("exit-codes", "formats", "environment")
 def help_(
     ctx: typer.Context,
     about: Annotated[
-        str, typer.Argument(help="a code, or exit-codes, formats, environment", metavar="CODE")
+        str,
+        typer.Argument(
+            help="a code, or exit-codes, formats, environment, completion", metavar="CODE"
+        ),
     ] = "",
 ) -> None:
     """Explain the code of an error or rule, or a topic."""
