@@ -41,7 +41,10 @@ _FORMULA = re.compile(
     rb"(?:^|[\n,;\t])[\s\"']{0,8}[=+@-][^\n,;\t|]{0,100}\|[^\n!]{0,500}!|=\s*DDE\s*\(",
     re.IGNORECASE,
 )
-_XML_DDE = re.compile(rb"<(?:\w+:)?dde-(?:link|source|connection-decl)\b|<(?:\w+:)?DdeLink\b")
+_XML_DDE = re.compile(
+    rb"<(?:\w+:)?dde-(?:link|source|connection-decl)\b|<(?:\w+:)?DdeLink\b"
+    rb"|\bFormula=\"\s*=[^\"|]{0,100}\|[^\"!]{0,500}!"
+)
 _XML_MACROS = re.compile(rb"macrosPresent=\"yes\"|<w:binData\s+w:name=\"editdata\.mso\"|vbaProject")
 
 
