@@ -22,6 +22,7 @@ class _Table:
     groups: tuple[tuple[str, str], ...]
     state: frozenset[str]
     beside_gov: frozenset[str]
+    honest_beside_gov: frozenset[str]
     added: tuple[str, ...]
     added_to_agency: tuple[str, ...]
     near: tuple[str, ...]
@@ -38,6 +39,7 @@ def _table() -> _Table:
         groups=tuple((drawn, meant) for drawn, meant in raw["alike"]["groups"]),
         state=frozenset(names["state"]),
         beside_gov=frozenset(names["beside_gov"]),
+        honest_beside_gov=frozenset(names["honest_beside_gov"]),
         added=_longest_first(names["added"]),
         added_to_agency=_longest_first(names["added_to_agency"]),
         near=tuple(suffixes["near"]),
@@ -169,6 +171,9 @@ def _gov_beside_a_name(shown: str, agencies: tuple[str, ...]) -> str:
             glued = squeezed in (f"{meant}gov", f"gov{meant}")
             if glued or ("gov" in pieces and meant in pieces):
                 return name
+        others = {*label.split("-")} - {"gov"}
+        if len(labels[-1]) > 2 and "gov" in pieces and others - table.honest_beside_gov:
+            return _GOV_VN
     return ""
 
 
@@ -188,12 +193,15 @@ def _name_elsewhere(shown: str, agencies: tuple[str, ...]) -> str:
     table = _table()
     labels = shown.split(".")
     short = len(labels) > 2 and len(labels[-1]) == 2 and labels[-2] in table.second
-    label = "".join(c for c in labels[-3 if short else -2] if c.isalpha())
+    registered = labels[-3 if short else -2]
+    label = "".join(c for c in registered if c.isalpha())
     for name in sorted(table.state):
         if _stripped(label, name, table.added):
             return name
+    pieces = {*registered.split("-")}
     for name in sorted(_agency_names(agencies)):
-        if label != name and _stripped(label, name, table.added_to_agency):
+        hyphened = name in pieces and len(pieces) > 1 and pieces - {name} <= {*table.added}
+        if hyphened or (label != name and _stripped(label, name, table.added_to_agency)):
             return name
     return ""
 
