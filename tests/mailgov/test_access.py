@@ -6,7 +6,8 @@ from mailgov import access
 from mailgov.access import Role
 from mailgov.db import Database
 from mailgov.errors import NotAllowed
-from tests.support.directory import fill_directory
+
+from ..support.directory import fill_directory
 
 
 def test_a_branch_is_an_agency_and_all_below(any_database: Database) -> None:

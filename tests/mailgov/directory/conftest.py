@@ -10,7 +10,8 @@ from sqlmodel import SQLModel
 from mailgov.config import Limits
 from mailgov.db import Database
 from mailgov.directory import Directory
-from tests.support.directory import NOW, SUFFIXES, fill_directory
+
+from ...support.directory import NOW, SUFFIXES, fill_directory
 
 
 @pytest.fixture(scope="session")

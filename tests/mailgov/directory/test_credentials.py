@@ -9,7 +9,8 @@ import pytest
 from mailgov.directory import credentials
 from mailgov.directory.credentials import PasswordChecks, hash_password, matches, require_good
 from mailgov.errors import InputError, Unavailable
-from tests.support.directory import PASSWORD
+
+from ...support.directory import PASSWORD
 
 
 def test_stored_as_argon2id_with_the_agreed_cost() -> None:

@@ -9,7 +9,8 @@ from mailgov.directory import listing
 from mailgov.directory.provisioning import add_alias, edit_agency, grant_role, grant_send_as
 from mailgov.directory.sample import load_sample, sample_agencies
 from mailgov.errors import NotFound
-from tests.support.directory import AN, NOW, OFFICE, SUFFIXES, act, fill_directory
+
+from ...support.directory import AN, NOW, OFFICE, SUFFIXES, act, fill_directory
 
 
 def test_agencies_of_a_branch_with_figures_of_their_own(filled: Database) -> None:

@@ -23,7 +23,8 @@ from mailgov.directory.provisioning import (
 )
 from mailgov.message import Client, Direction, Envelope, Recipient
 from mailgov_policies import facts
-from tests.support.directory import AN, NOW, OFFICE, PASSWORD, SUFFIXES, act, fill_directory
+
+from ...support.directory import AN, NOW, OFFICE, PASSWORD, SUFFIXES, act, fill_directory
 
 YESTERDAY, TODAY = date(2026, 11, 20), date(2026, 11, 21)
 

@@ -11,7 +11,8 @@ from mailgov.db import Database
 from mailgov.db.models import Credential, EventRow, Mailbox, Person, WebSession
 from mailgov.directory import provisioning as p
 from mailgov.errors import Conflict, InputError, MailgovError, NotFound
-from tests.support.directory import AN, NOW, OFFICE, PASSWORD, SUFFIXES, act
+
+from ...support.directory import AN, NOW, OFFICE, PASSWORD, SUFFIXES, act
 
 BICH = {"name": "Trần Thị Bích", "staff_no": "VC-2"}
 
