@@ -188,7 +188,9 @@ class DovecotChild:
         """A new, empty folder for sockets: what a killed Dovecot left would confuse the next."""
         run = self._folder / "run"
         if len(os.fsencode(run)) + _SOCKET_NAME_BYTES > _SOCKET_PATH_BYTES:
-            return Path(tempfile.mkdtemp(prefix="mailgov-"))
+            run = Path(tempfile.mkdtemp(prefix="mailgov-"))
+            run.chmod(0o755)  # else Dovecot does it with a complaint
+            return run
         shutil.rmtree(run, ignore_errors=True)
         run.mkdir(mode=0o755)
         return run
