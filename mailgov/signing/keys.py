@@ -135,10 +135,9 @@ def create_key(
     )
     session.add(key)
     session.flush()
-    code = session.exec(select(Agency.code).where(Agency.id == row.agency_id)).one()
     event = DirectoryChanged(
         at=clock(),
-        agency_code=code,
+        agency_code=_owner(session, domain),
         actor=actor,
         noun="dkim",
         verb="add",
@@ -148,6 +147,11 @@ def create_key(
     )
     ledger.record(session, event)
     return key
+
+
+def _owner(session: Session, domain: str) -> str:
+    query = select(Agency.code).join(Domain, col(Domain.agency_id) == Agency.id)
+    return session.exec(query.where(Domain.name == domain)).one()
 
 
 def keys_of(session: Session, domain: str) -> list[DkimKey]:
@@ -190,10 +194,9 @@ def activate_key(
             session.add(key)
     session.flush()
     if changes:
-        row = session.exec(select(Domain).where(Domain.name == domain)).one()
         event = DirectoryChanged(
             at=clock(),
-            agency_code=session.exec(select(Agency.code).where(Agency.id == row.agency_id)).one(),
+            agency_code=_owner(session, domain),
             actor=actor,
             noun="dkim",
             verb="edit",
