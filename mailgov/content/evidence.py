@@ -25,6 +25,8 @@ _CANDIDATES: tuple[Encoding, ...] = (
     "tcvn5712-vn1",
 )
 
+_COLUMNS = tuple((3 + 3 * index, encoding) for index, encoding in enumerate(_CANDIDATES))
+
 # What can stand inside a word in some encoding: letters, all but ASCII, and C0 codes. Bounded, so that
 # a word is cheap and hostile text without spaces stays linear.
 _CHUNK = re.compile("[^\0\x07-\x0d\x20-\x40\x5b-\x60\x7b-\x7f]{1,32}")
@@ -66,7 +68,7 @@ class Tally(NamedTuple):
     """What chunks of text say in sum."""
 
     raw: Count = NOTHING  # undecoded
-    decoded: dict[Encoding, Count] = {}  # noqa: RUF012 - never written to
+    decoded: dict[Encoding, Count] = {}  # noqa: RUF012 - never written to; only where words changed
     foreign: int = 0  # ASCII words that are no Vietnamese syllables
 
     def of(self, encoding: Encoding | None) -> Count:
@@ -82,8 +84,11 @@ def is_suspect(text: str) -> bool:
     if text.isascii():
         return _VIQR_HAT.search(text) is not None
     known = marked_syllables()
-    words = _RAW_WORD.findall(text.lower())
-    return any(not word.isascii() and word not in known for word in words)
+    odd = [word for word in text.lower().split() if not (word in known or word.isascii())]
+    if known.issuperset(word for word in _RAW_WORD.findall(" ".join(odd)) if not word.isascii()):
+        return False
+    composed = unicodedata.normalize("NFC", text)
+    return composed == text or is_suspect(composed)
 
 
 def chunks_of(text: str) -> list[str]:
@@ -98,23 +103,23 @@ def tally(chunks: Collection[str], *, viqr: bool) -> Tally:
     if viqr:
         columns = [sum(column) for column in zip(*map(_viqr_profile, chunks), strict=True)]
         return Tally(decoded={"viqr": Count(*columns)})
-    marked = [chunk for chunk in chunks if not chunk.isascii()]
-    foreign = sum(map(_is_foreign, chunks))
-    columns = [sum(column) for column in zip(*map(_profile, marked), strict=True)]
+    profiles = [_profile(chunk) for chunk in chunks if not chunk.isascii()]
+    columns = list(map(sum, zip(*profiles, strict=True)))
     if not columns:
-        return Tally(foreign=foreign)
-    raw, *decoded = (Count(*columns[index : index + 3]) for index in range(0, len(columns), 3))
-    return Tally(raw, dict(zip(_CANDIDATES, decoded, strict=True)), foreign)
+        return Tally()
+    known = plain_syllables()
+    foreign = sum(_is_foreign(chunk) for chunk in chunks if chunk.isascii() and chunk not in known)
+    decoded = {
+        encoding: Count(*columns[index : index + 3])
+        for index, encoding in _COLUMNS
+        if columns[index + 2]
+    }
+    return Tally(Count(*columns[:3]), decoded, foreign)
 
 
 def _is_foreign(chunk: str) -> bool:
-    """An ASCII word, not in capitals, that is no syllable."""
-    return (
-        len(chunk) > 1
-        and chunk.isascii()
-        and not chunk.isupper()
-        and chunk.lower() not in plain_syllables()
-    )
+    """A word of ASCII, not in capitals, that is no syllable."""
+    return len(chunk) > 1 and not chunk.isupper() and chunk.lower() not in plain_syllables()
 
 
 @functools.lru_cache(maxsize=1 << 14)

@@ -14,8 +14,9 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
+from typing import NamedTuple
 
 from mailgov.content.encodings import as_cp1252, to_unicode
 from mailgov.content.evidence import UNWEIGHED, Tally, chunks_of, is_suspect, tally
@@ -23,7 +24,7 @@ from mailgov.content.fonts import font_family
 from mailgov.content.runs import Run
 from mailgov_policies.facts import Encoding, Text
 
-__all__ = ["as_cp1252", "assess", "convert", "encoding_of", "font_family", "to_unicode"]
+__all__ = ["Reading", "as_cp1252", "assess", "convert", "encoding_of", "read", "to_unicode"]
 
 # Thresholds: measured on 21.5 million words of legislation and on strings of other languages.
 _MIN_WORDS = 3  # below, nothing is said: with 2 a Norwegian string was accused
@@ -43,6 +44,7 @@ _BEYOND_CP1252 = re.compile(
 class _Line:
     """A line of a paragraph, as far as its fonts were made for one encoding."""
 
+    number: int  # in the order of all lines
     place: str
     font: str
     hint: Encoding | None  # by the font
@@ -64,6 +66,7 @@ class _Line:
 def _lines(runs: Iterable[Run]) -> Iterator[_Line]:
     """Lines in order; a line ends with its paragraph, at a line end, and where the font family changes."""
     line: _Line | None = None
+    count = 0
     for index, run in enumerate(runs):
         hint = font_family(run.font).encoding
         for number, piece in enumerate(run.text.split("\n")):
@@ -73,7 +76,8 @@ def _lines(runs: Iterable[Run]) -> Iterator[_Line]:
                 continue
             if line:
                 yield line
-            line = _Line(run.place, run.font, hint, piece, [(index, piece)])
+            line = _Line(count, run.place, run.font, hint, piece, [(index, piece)])
+            count += 1
     if line:
         yield line
 
@@ -98,13 +102,12 @@ def _convicted(line: _Line) -> Encoding | None:
     proven = [
         encoding for encoding in line.tally.decoded if _proves(line.tally, encoding, _MIN_SHARE)
     ]
-    if line.hint in proven:
-        return line.hint
-    best = max(proven, key=lambda encoding: line.tally.of(encoding).score, default=None)
+    if not proven or line.hint in proven:
+        return line.hint if proven else None
+    best = max(proven, key=lambda encoding: line.tally.decoded[encoding].score)
     rivals = (encoding for encoding in _fitting(line) if encoding not in proven)
-    if any(line.tally.of(rival).score >= line.tally.of(best).score for rival in rivals):
-        return None
-    return best
+    score = line.tally.decoded[best].score
+    return None if any(line.tally.decoded[rival].score >= score for rival in rivals) else best
 
 
 def _proves(evidence: Tally, encoding: Encoding, share: float) -> bool:
@@ -114,9 +117,8 @@ def _proves(evidence: Tally, encoding: Encoding, share: float) -> bool:
     """
     decoded = evidence.of(encoding)
     return (
-        decoded.words >= _MIN_WORDS
-        and decoded.changed >= _MIN_WORDS
-        and decoded.share >= share
+        decoded.changed >= _MIN_WORDS
+        and decoded.valid >= share * decoded.words
         and decoded.share - evidence.raw.share >= _MIN_GAIN
         and decoded.valid >= evidence.foreign
     )
@@ -126,6 +128,19 @@ def _together(lines: Iterable[_Line], *, viqr: bool) -> Tally:
     """The tally of different words of lines: a quotation mark that makes a word of one letter is none."""
     chunks = set(chain.from_iterable(chunks_of(line.text) for line in lines if line.viqr == viqr))
     return tally(chunks, viqr=viqr)
+
+
+def _different_words(lines: Iterable[_Line], encoding: Encoding, enough: int) -> int:
+    """Different words that decoding makes Vietnamese; counting ends when there are enough."""
+    seen: set[str] = set()
+    words = 0
+    for line in lines:
+        fresh = set(chunks_of(line.text)) - seen
+        words += tally(fresh, viqr=encoding == "viqr").of(encoding).changed
+        if words >= enough:
+            break
+        seen |= fresh
+    return words
 
 
 def _judge_together(undecided: list[_Line], convicted: dict[Encoding, list[_Line]]) -> None:
@@ -138,7 +153,7 @@ def _judge_together(undecided: list[_Line], convicted: dict[Encoding, list[_Line
     proven = {
         encoding
         for encoding, lines in convicted.items()
-        if _together(lines, viqr=encoding == "viqr").of(encoding).changed >= _CERTAIN_WORDS
+        if _different_words(lines, encoding, _CERTAIN_WORDS) >= _CERTAIN_WORDS
     }
     groups, misfits = _grouped(undecided, proven)
     for encoding, group in groups.items():
@@ -188,6 +203,19 @@ def _fitting(line: _Line) -> list[Encoding]:
     ]
 
 
+class Reading(NamedTuple):
+    """What one file or field holds in private encodings, and all of it in Unicode."""
+
+    texts: tuple[Text, ...]
+    runs: tuple[Run, ...]
+
+
+def read(runs: Sequence[Run]) -> Reading:
+    """`assess` and `convert` in one, at little more than the cost of the first."""
+    suspects = _judged(runs)
+    return Reading(_facts(suspects, runs), _converted(suspects, runs))
+
+
 def assess(runs: Sequence[Run]) -> tuple[Text, ...]:
     """What one file or field holds in private encodings: one fact for each encoding, commonest first.
 
@@ -196,8 +224,26 @@ def assess(runs: Sequence[Run]) -> tuple[Text, ...]:
     Below eight words, or where fewer than nine of ten are valid, it is only possible (`certain` False);
     below three words nothing is said. Unicode, decomposed or not, is no finding.
     """
+    return _facts(_judged(runs), runs)
+
+
+def convert(runs: Sequence[Run]) -> tuple[Run, ...]:
+    """The runs in Unicode NFC: each line by its own encoding, capitals of capitals fonts restored.
+
+    Words too few to judge follow their font or, in a file that holds one private encoding and no
+    Unicode, the file. Places and fonts stay, and each run becomes one run.
+    """
+    return _converted(_judged(runs), runs)
+
+
+def _judged(runs: Sequence[Run]) -> list[_Line]:
+    """The lines that are suspect, with their verdicts."""
     suspects = [line for line in _lines(runs) if is_suspect(line.text)]
     _judge(suspects)
+    return suspects
+
+
+def _facts(suspects: list[_Line], runs: Sequence[Run]) -> tuple[Text, ...]:
     by_encoding: dict[Encoding, list[_Line]] = defaultdict(list)
     for line in suspects:
         if line.encoding:
@@ -210,7 +256,7 @@ def assess(runs: Sequence[Run]) -> tuple[Text, ...]:
 def _fact(encoding: Encoding, lines: list[_Line], runs: Sequence[Run]) -> Text | None:
     counts = [line.tally.of(encoding) for line in lines]
     words, valid, _ = map(sum, zip(*counts, strict=True))
-    distinct = _together(lines, viqr=encoding == "viqr").of(encoding).changed
+    distinct = _different_words(lines, encoding, _CERTAIN_DISTINCT)
     if distinct < _MIN_WORDS:
         return None
     share = valid / words
@@ -232,17 +278,12 @@ def _fact(encoding: Encoding, lines: list[_Line], runs: Sequence[Run]) -> Text |
     )
 
 
-def convert(runs: Sequence[Run]) -> tuple[Run, ...]:
-    """The runs in Unicode NFC: each line by its own encoding, capitals of capitals fonts restored.
-
-    Words too few to judge follow their font or, in a file that holds one private encoding and no
-    Unicode, the file. Places and fonts stay.
-    """
-    lines = list(_lines(runs))
-    _judge([line for line in lines if is_suspect(line.text)])
-    _follow(lines)
+def _converted(suspects: list[_Line], runs: Sequence[Run]) -> tuple[Run, ...]:
+    verdicts = {line.number: line.encoding for line in suspects if line.encoding}
+    if not verdicts:
+        return tuple(replace(run, text=unicodedata.normalize("NFC", run.text)) for run in runs)
     pieces: list[list[str]] = [[] for _ in runs]
-    for line in lines:
+    for line in _followed(verdicts, runs):
         for index, piece in line.pieces:
             family = font_family(runs[index].font)
             pieces[index].append(
@@ -253,34 +294,37 @@ def convert(runs: Sequence[Run]) -> tuple[Run, ...]:
                 )
             )
     return tuple(
-        Run("\n".join(texts), run.place, run.font) for run, texts in zip(runs, pieces, strict=True)
+        replace(run, text="\n".join(texts)) for run, texts in zip(runs, pieces, strict=True)
     )
 
 
-def _follow(lines: list[_Line]) -> None:
-    """Give undecided lines the encoding of their font, of the file, or of the line before.
+def _followed(verdicts: dict[int, Encoding], runs: Sequence[Run]) -> Iterator[_Line]:
+    """All lines; the undecided ones have the encoding of their font, of the file, or of the line before.
 
     A proven encoding holds for all that is set in its fonts and is not Vietnamese as it stands; that
     of the whole file for lines that could be read either way; that of the line before only where it
     makes the text more Vietnamese, as in damaged passages.
     """
-    proven = {line.encoding for line in lines if line.encoding}
-    unicode_too = any(_BEYOND_CP1252.search(line.text) for line in lines if line.encoding is None)
+    proven = set(verdicts.values())
+    unicode_too = any(
+        line.number not in verdicts and _BEYOND_CP1252.search(line.text) for line in _lines(runs)
+    )
     sole = next(iter(proven)) if len(proven) == 1 and not unicode_too else None
     before: Encoding | None = None
-    for line in lines:
+    for line in _lines(runs):
+        line.encoding = verdicts.get(line.number)
         before = line.encoding or before
         leader = (line.hint if line.hint in proven else sole) or before
-        if line.encoding or leader is None or line.viqr != (leader == "viqr"):
-            continue
-        line.weigh()
-        decoded, raw = line.tally.of(leader), line.tally.raw
-        if (
-            (leader == line.hint and decoded.valid >= raw.valid)
-            or (leader == sole and decoded.share >= _MIN_SHARE)
-            or decoded.score > raw.score
-        ):
-            line.encoding = leader
+        if line.encoding is None and leader and line.viqr == (leader == "viqr"):
+            line.weigh()
+            decoded, raw = line.tally.of(leader), line.tally.raw
+            if (
+                (leader == line.hint and decoded.valid >= raw.valid)
+                or (leader == sole and decoded.words and decoded.share >= _MIN_SHARE)
+                or decoded.score > raw.score
+            ):
+                line.encoding = leader
+        yield line
 
 
 def encoding_of(text: str, font: str = "") -> Encoding:

@@ -11,6 +11,7 @@ from mailgov.content.extract.plain import decode
 from mailgov.content.runs import Extracted, Unreadable
 
 _MAX_DEPTH = 512  # the parser looks through all open elements for each stray end tag
+_SLICE_LETTERS = 1 << 14
 _META_CHARSET = re.compile(
     rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?([A-Za-z0-9_.:-]{1,40})", re.IGNORECASE
 )
@@ -38,9 +39,14 @@ def read_html(data: bytes) -> Extracted:
     """
     text = _decode(data).replace("\0", " ")
     page = _Page()
+    parser = etree.HTMLParser(target=page, huge_tree=True)
+    for start in range(0, len(text), _SLICE_LETTERS):
+        parser.feed(text[start : start + _SLICE_LETTERS])
+        if (
+            page.depth > _MAX_DEPTH
+        ):  # checked between slices: raising inside does not stop the parser
+            raise Unreadable("HTML nested too deeply", "bomb")
     if text.strip():
-        parser = etree.HTMLParser(target=page, huge_tree=True)
-        parser.feed(text)
         parser.close()
     return page.collector.result()
 
@@ -71,6 +77,11 @@ class _Page:
         self._hidden: list[str] = []
         self._in_title = False
 
+    @property
+    def depth(self) -> int:
+        """How many elements are open."""
+        return len(self._fonts) - 1
+
     def start(self, name: str, attributes: dict[str, str]) -> None:
         if name == _SHOWN_IN_HEAD:
             self._in_title = True
@@ -81,8 +92,6 @@ class _Page:
         elif name not in _INLINE:
             self._end_paragraph()
         if name not in _VOID:
-            if len(self._fonts) > _MAX_DEPTH:
-                raise Unreadable("HTML nested too deeply", "bomb")
             self._fonts.append(_font_of(name, attributes) or self._fonts[-1])
 
     def end(self, name: str) -> None:
