@@ -1,23 +1,50 @@
 """A verdict in words: what was found, where, why, on which law, and how it is mended."""
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 from mailgov import texts
 from mailgov.texts import Language
 from mailgov_cli import words
-from mailgov_cli.checking import Judged
 from mailgov_cli.output import one_line
-from mailgov_policies import Action, Document, Finding
+from mailgov_policies import RULES_BY_KEY, Action, Document, Finding
+
+if TYPE_CHECKING:
+    from mailgov_cli.checking import Judged
 
 PROGRAMS = ("webmail", "thunderbird", "outlook", "phone")
 
 
-def explain(judged: Judged, language: Language) -> str:
+def rule_record(code: str, language: Language, *, for_people: bool) -> dict[str, Any]:
+    """What is known of a rule's code; empty when there is none.
+
+    For people the steps stand numbered under each program's name.
+    """
+    entry = texts.entry(language, f"rule.{code}")
+    if not entry:
+        return {}
+    record: dict[str, Any] = {
+        "code": code,
+        "id": RULES_BY_KEY[code].id if code in RULES_BY_KEY else "",
+        "name": entry["title"],
+        "reason": texts.words(language, f"rule.{code}.reason"),
+        "help": entry["help"],
+        "basis": entry["basis"],
+    }
+    if not for_people:
+        return {**record, "steps": {p: list(texts.rule_steps(language, code, p)) for p in PROGRAMS}}
+    for program in PROGRAMS:
+        steps = texts.rule_steps(language, code, program)
+        record[program] = [f"{number}. {step}" for number, step in enumerate(steps, start=1)]
+    return record
+
+
+def explain(judged: "Judged", language: Language) -> str:
     """All that a person wants to know of one message, as lines of text."""
     return "\n".join(_lines(judged, language)) + "\n"
 
 
-def _lines(judged: Judged, language: Language) -> Iterator[str]:
+def _lines(judged: "Judged", language: Language) -> Iterator[str]:
     verdict = judged.verdict
     name = judged.case.file if not judged.case.id else f"{judged.case.id} {judged.case.file}"
     action = action_word(verdict.action, language)

@@ -9,7 +9,9 @@ from mailgov import texts
 from mailgov.errors import MailgovError, NotFound
 from mailgov_cli import words
 from mailgov_cli.exits import Exit
+from mailgov_cli.explaining import rule_record
 from mailgov_cli.grammar import Noun
+from mailgov_cli.output import Format
 from mailgov_cli.runtime import Runtime, runtime
 
 app = Noun(single=True)
@@ -51,8 +53,9 @@ def help_(
 
 def _record(run: Runtime, code: str) -> Mapping[str, Any]:
     """What is known of a code: a rule's entry, or an error's."""
-    if rule := texts.entry(run.language, f"rule.{code}"):
-        return {"code": code, **rule}
+    for_people = run.shown_format is Format.TABLE
+    if rule := rule_record(code, run.language, for_people=for_people):
+        return rule
     if texts.entry(run.language, f"error.{code}") or words.find(
         run.language, "error", code, "text"
     ):

@@ -82,28 +82,16 @@ def explain(
     ruleset: RulesetFile = None,
 ) -> None:
     """One rule: what it says, on which law, how grave, and how its findings are mended."""
+    from mailgov_cli.explaining import rule_record
+
     run = runtime(ctx)
-    entry = texts.entry(run.language, f"rule.{code}")
-    if not entry:
+    for_people = run.shown_format is Format.TABLE
+    record = rule_record(code, run.language, for_people=for_people)
+    if not record:
         near = get_close_matches(code, [*RULES_BY_KEY, *DUTIES], n=3)
         raise NotFound("rule-unknown", key=code, near=", ".join(near) or "-")
-    rows = [row for row in read_ruleset(ruleset).rows if row.key == code]
-    levels = [_row_record(row, run) for row in rows]
-    record: dict[str, Any] = {
-        "code": code,
-        "id": RULES_BY_KEY[code].id if code in RULES_BY_KEY else "",
-        "name": entry["title"],
-        "reason": texts.words(run.language, f"rule.{code}.reason"),
-        "help": entry["help"],
-        "basis": entry["basis"],
-    }
-    if run.shown_format is Format.TABLE:
-        record["levels"] = [_level_in_words(row, run) for row in rows]
-        for program, steps in entry["steps"].items():
-            record[program] = [f"{number}. {step}" for number, step in enumerate(steps, start=1)]
-    else:
-        record["levels"] = levels
-        record["steps"] = dict(entry["steps"])
+    told = _level_in_words if for_people else _row_record
+    record["levels"] = [told(row, run) for row in read_ruleset(ruleset).of(code)]
     run.emit("policy.explain/1", [record], tuple(record), single=True)
 
 
