@@ -34,6 +34,7 @@ _MIN_GAIN = 0.25  # over the share of the undecoded words
 _CERTAIN_WORDS = 8
 _CERTAIN_DISTINCT = 4  # changed by decoding: a table of µm is one word many times, not a text
 _EVIDENCE_LETTERS = 120
+_RELATIVES: tuple[Encoding, ...] = ("tcvn3", "tcvn5712-vn1")
 
 _BEYOND_CP1252 = re.compile(
     "[\u0102\u0103\u0110\u0111\u0128\u0129\u0168\u0169\u01a0\u01a1\u01af\u01b0\u1ea0-\u1ef9]"
@@ -82,7 +83,7 @@ def _lines(runs: Iterable[Run]) -> Iterator[_Line]:
         yield line
 
 
-def _judge(lines: Iterable[_Line]) -> None:
+def _judge(lines: Sequence[_Line]) -> None:
     """Give suspect lines their verdicts, as far as they can have one."""
     convicted: dict[Encoding, list[_Line]] = defaultdict(list)
     undecided = []
@@ -95,6 +96,16 @@ def _judge(lines: Iterable[_Line]) -> None:
             undecided.append(line)
     if undecided:
         _judge_together(undecided, convicted)
+    _settle_relatives(lines)
+
+
+def _settle_relatives(lines: Sequence[_Line]) -> None:
+    """One of TCVN3 and VN1 for the whole file: they differ in toned capitals only, which are few."""
+    theirs = [line for line in lines if line.encoding in _RELATIVES]
+    if len({line.encoding for line in theirs}) > 1:
+        best = max(_RELATIVES, key=lambda e: sum(line.tally.of(e).score for line in theirs))
+        for line in theirs:
+            line.encoding = best
 
 
 def _convicted(line: _Line) -> Encoding | None:
