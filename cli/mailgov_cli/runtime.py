@@ -184,17 +184,15 @@ class Runtime:
         if not self.quiet and not self.as_json:
             print(words.say(self.language, "say", key, **fields), file=sys.stderr)  # noqa: T201
 
-    def ask(self, key: str, *, yes: bool) -> None:
-        """Go on only with consent: `--yes`, or y at the terminal.
+    def ask(self, key: str, /, **fields: Any) -> None:
+        """Go on only if the person at the terminal answers y.
 
         Raises ConsentMissing `consent-missing`.
         """
         from mailgov.errors import ConsentMissing
 
-        if yes:
-            return
         may_ask = not self.no_input and sys.stdin.isatty()
-        text = words.say(self.language, "say", key)
+        text = words.say(self.language, "say", key, **fields)
         if not may_ask or not typer.confirm(text, err=True):
             raise ConsentMissing("consent-missing")
 

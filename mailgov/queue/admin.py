@@ -72,6 +72,18 @@ def pick(session: Session, what: Pick, verb: str, now: datetime, *, after: int =
     return [Picked(*row) for row in session.connection().execute(query)]
 
 
+def count(session: Session, what: Pick, verb: str, now: datetime) -> int:
+    """How many recipients `verb` can be done to."""
+    query = (
+        select(func.count())
+        .select_from(RECIPIENT)
+        .join(MESSAGE, MESSAGE.c.id == RECIPIENT.c.message_id)
+        .join(VERDICT, VERDICT.c.id == RECIPIENT.c.verdict_id)
+        .where(*_fits(what), *_ready_for(verb, now))
+    )
+    return session.connection().execute(query).scalar_one()
+
+
 def _fits(what: Pick) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
     if what.queue_ids:

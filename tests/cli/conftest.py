@@ -62,6 +62,13 @@ class Result:
         return json.loads(self.stderr)["error"]
 
 
+class _Terminal(io.StringIO):
+    """What somebody types."""
+
+    def isatty(self) -> bool:
+        return True
+
+
 Run = Callable[..., Result]
 
 
@@ -89,10 +96,10 @@ def prepared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run a command line; `stdin` is what is piped in."""
+    """Run a command line; `stdin` is what is piped in, or typed `at_terminal`."""
 
-    def run_command(*args: str, stdin: str = "") -> Result:
-        monkeypatch.setattr("sys.stdin", io.StringIO(stdin))
+    def run_command(*args: str, stdin: str = "", at_terminal: bool = False) -> Result:
+        monkeypatch.setattr("sys.stdin", (_Terminal if at_terminal else io.StringIO)(stdin))
         capsys.readouterr()
         code = main(list(args))
         captured = capsys.readouterr()

@@ -358,3 +358,27 @@ def test_the_program_returns_its_code(capsys: pytest.CaptureFixture[str]) -> Non
 def test_the_shell_completes(words: str, at: int, offered: set[str]) -> None:
     env = {"_MAILGOV_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(at)}
     assert set(command_line(env=env).stdout.decode().split()) == offered
+
+
+def test_a_password_is_asked_for_at_a_terminal_and_never_shown(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[dict[str, object]] = []
+
+    def typed(text: str, **how: object) -> str:
+        asked.append({"text": text, **how})
+        return "Song dai 9 nhip cau!"
+
+    monkeypatch.setattr("mailgov_cli.runtime.typer.prompt", typed)
+    result = run("mailbox", "password", "annv@sonoivu.tinhmau.test", at_terminal=True)
+    assert result.exit == 0
+    assert asked == [
+        {"text": "Mật khẩu", "hide_input": True, "confirmation_prompt": True, "err": True}
+    ]
+    database = (folder / "data" / "mailgov.db").read_bytes()
+    assert "Song dai" not in result.stdout + result.stderr
+    assert b"Song dai" not in database
+    refused = run(
+        "mailbox", "password", "annv@sonoivu.tinhmau.test", "--no-input", at_terminal=True
+    )
+    assert refused.exit == 10

@@ -76,17 +76,6 @@ def test_help_shows_usage_then_examples_then_options(run: Run, path: str, langua
     assert result.stdout.index(examples) < result.stdout.index("--config")
 
 
-def test_texts_of_both_languages_have_the_same_entries() -> None:
-    def keys(table: Any, path: str = "") -> set[str]:
-        if not isinstance(table, dict):
-            return {path}
-        return {key for name, below in table.items() for key in keys(below, f"{path}/{name}")}
-
-    english = {key for key in keys(words.catalogue("en")) if not key.startswith("/help")}
-    vietnamese = {key for key in keys(words.catalogue("vi")) if not key.startswith("/help")}
-    assert english == vietnamese
-
-
 def test_every_vietnamese_help_belongs_to_a_command() -> None:
     known = {*COMMANDS, *NOUNS, "*"}
     assert set(words.catalogue("vi")["help"]) <= known

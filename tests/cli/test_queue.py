@@ -178,6 +178,23 @@ def test_bulk_and_final_acts_need_consent(
     assert states(database) == before
 
 
+@pytest.mark.parametrize(("answer", "exit_code", "state"), [("y", 0, "held"), ("n", 10, "queued")])
+def test_at_a_terminal_the_question_says_how_many(
+    run: Run,
+    waiting: NewMessage,
+    database: Database,
+    answer: str,
+    exit_code: int,
+    state: str,
+) -> None:
+    asked = ("queue", "hold", "--to", "example.vn", *WHY, "--lang", "en")
+    assert run(*asked, "--no-input", stdin="y\n", at_terminal=True).exit == 10
+    result = run(*asked, stdin=f"{answer}\n", at_terminal=True)
+    assert result.exit == exit_code
+    assert "Hold 1 recipients?" in result.stderr
+    assert states(database)["binh@example.vn"] == state
+
+
 @pytest.mark.usefixtures("folder")
 def test_neither_ids_nor_filter_is_a_mistake(run: Run) -> None:
     for verb in ("retry", "hold", "release", "remove"):

@@ -111,7 +111,8 @@ def retry(
     from mailgov.queue import admin
 
     run = runtime(ctx)
-    _intervene(run, "retry", admin.retry, _pick(run, ids, to, older, reply), reason, dry_run)
+    what = _pick(run, ids, to, older, reply)
+    _intervene(run, "retry", admin.retry, what, reason, dry_run=dry_run)
 
 
 @app.command(epilog='mailgov queue hold 0kq3zv7m8hd2v5s1x9ya --reason "chờ xác minh"')
@@ -130,9 +131,7 @@ def hold(
 
     run = runtime(ctx)
     what = _pick(run, ids, to, older, reply)
-    if not (ids or dry_run):
-        run.ask("sure-hold", yes=yes)
-    _intervene(run, "hold", admin.hold, what, reason, dry_run)
+    _intervene(run, "hold", admin.hold, what, reason, dry_run=dry_run, consent=yes or bool(ids))
 
 
 @app.command(epilog='mailgov queue release 0kq3zv7m8hd2v5s1x9ya --reason "thư mời họp"')
@@ -151,9 +150,9 @@ def release(
 
     run = runtime(ctx)
     what = _pick(run, ids, to, older, reply)
-    if not (ids or dry_run):
-        run.ask("sure-release", yes=yes)
-    _intervene(run, "release", admin.release, what, reason, dry_run)
+    _intervene(
+        run, "release", admin.release, what, reason, dry_run=dry_run, consent=yes or bool(ids)
+    )
 
 
 @app.command(epilog='mailgov queue remove 0kq3zv7m8hd2v5s1x9ya --reason "gửi nhầm" --yes')
@@ -172,14 +171,12 @@ def remove(
 
     run = runtime(ctx)
     what = _pick(run, ids, to, older, reply)
-    if not dry_run:
-        run.ask("sure-remove", yes=yes)
     files: list[str] = []
 
     def take_out(*args: Any) -> None:
         files.extend(admin.remove(*args))
 
-    _intervene(run, "remove", take_out, what, reason, dry_run)
+    _intervene(run, "remove", take_out, what, reason, dry_run=dry_run, consent=yes)
     spool = Spool(run.config.data.path / "spool")
     for name in [] if dry_run else files:
         spool.remove(name)
@@ -198,14 +195,28 @@ def _pick(run: Runtime, ids: list[str] | None, to: str, older: str, reply: str) 
 
 
 def _intervene(
-    run: Runtime, verb: str, act: Callable[..., None], what: "Pick", reason: str, dry_run: bool
+    run: Runtime,
+    verb: str,
+    act: Callable[..., None],
+    what: "Pick",
+    reason: str,
+    *,
+    dry_run: bool,
+    consent: bool = True,
 ) -> None:
-    """Do it in batches, each a transaction of its own; print whom it concerns."""
-    from mailgov.queue.admin import Intervention, Pick, pick
+    """Do it in batches, each a transaction of its own; print whom it concerns.
+
+    Without `consent` the person is asked first, and told how many recipients it concerns.
+    """
+    from mailgov.queue.admin import Intervention, Pick, count, pick
 
     if what == Pick():
         raise UsageMistake("queue-of-what")
     by = run.act(reason)
+    if not (dry_run or consent):
+        with run.database.read() as session:
+            concerned = count(session, what, verb, by.at)
+        run.ask(f"sure-{verb}", count=concerned)
     intervention = Intervention(by.actor, by.at, by.reason)
     rows: list[dict[str, str]] = []
     after = 0
