@@ -100,6 +100,7 @@ class DovecotChild:
         self._listen = ("", 0)
         self._process: asyncio.subprocess.Process | None = None
         self._supervisor: asyncio.Task[None] | None = None
+        self._logs: asyncio.Task[None] | None = None
         self._last_error = ""
 
     async def apply(self, change: Change) -> None:
@@ -210,6 +211,7 @@ class DovecotChild:
             write_whole, self._folder / "pid", f"{self._process.pid} {self._places.configuration}\n"
         )
         logs = asyncio.create_task(self._forward_log(self._process), name="dovecot log")
+        self._logs = logs
         greeting = asyncio.create_task(
             _greeted(*self._listen, tls=not is_loopback(self._listen[0])), name="dovecot greeting"
         )
@@ -243,15 +245,18 @@ class DovecotChild:
 
     async def _end(self) -> None:
         process = self._process
-        if process is None or process.returncode is not None:
+        if process is None:
             return
-        process.terminate()
-        try:
-            async with asyncio.timeout(STOP_SECONDS):
+        if process.returncode is None:
+            process.terminate()
+            try:
+                async with asyncio.timeout(STOP_SECONDS):
+                    await process.wait()
+            except TimeoutError:
+                process.kill()
                 await process.wait()
-        except TimeoutError:
-            process.kill()
-            await process.wait()
+        if self._logs is not None:
+            await asyncio.wait((self._logs,), timeout=STOP_SECONDS)
 
     async def _forward_log(self, process: asyncio.subprocess.Process) -> None:
         """What it writes becomes events of our log, until it ends."""
