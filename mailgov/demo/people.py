@@ -1,4 +1,4 @@
-"""The sample province and ministry: agencies, domains, keys, people, and a month of use.
+"""The sample province and ministry: agencies, domains, keys, people, and some weeks of use.
 
 Agencies, headcounts, mailboxes and users are those of the sample file of the directory; names of
 people are drawn from lists, always the same.
@@ -148,7 +148,7 @@ def settle(
     logins: list[dict[str, str]] = []
     for unit in sample_agencies():
         boxes = list(_people(session, act, unit, chance, taken, logins))
-        _month_of_use(session, boxes[: unit.used_last_month], unit, now, chance)
+        _use(session, boxes[: unit.used_last_month], unit, now, chance)
     for login in logins:
         set_password(session, act, login["address"], passwords[login["name"]])
     _rights(session, act, logins)
@@ -201,23 +201,32 @@ def _address(name: str, domain: str, taken: set[str]) -> str:
     return address
 
 
-def _month_of_use(
+def _use(
     session: Session, boxes: list[str], unit: SampleAgency, now: datetime, chance: random.Random
 ) -> None:
-    """Last month: those who use their mailbox open mail on most working days, some on fewer."""
-    month = Period.month_of(local_date(now)).previous
-    days = sorted(month.working_days)
+    """Since last month: those who use their mailbox open mail on most working days or on a few."""
+    today = local_date(now)
+    month = Period.month_of(today)
+    days = sorted(
+        day for part in (month.previous, month) for day in part.working_days if day < today
+    )
     session.connection().execute(
-        update(Mailbox).where(col(Mailbox.address).in_(boxes)).values(activated_at=month.start)
+        update(Mailbox)
+        .where(col(Mailbox.address).in_(boxes))
+        .values(activated_at=month.previous.start)
     )
     for box in boxes:
         regular = chance.random() < 0.85
         share = chance.uniform(0.6, 1.0) if regular else chance.uniform(0.1, 0.4)
-        for day in chance.sample(days, max(1, round(len(days) * share))):
-            at = datetime.combine(day, time(8, chance.randrange(60)), VIETNAM).astimezone(UTC)
-            ledger.record(
-                session, MessageOpened(at=at, mailbox=box, agency_code=unit.code, actor=box)
-            )
+        moments = (
+            datetime.combine(day, time(8, chance.randrange(60)), VIETNAM).astimezone(UTC)
+            for day in days
+            if chance.random() < share
+        )
+        opened = (
+            MessageOpened(at=at, mailbox=box, agency_code=unit.code, actor=box) for at in moments
+        )
+        ledger.record(session, *opened)
 
 
 def _rights(session: Session, act: Act, logins: list[dict[str, str]]) -> None:
