@@ -18,6 +18,9 @@ from mailgov.db.models import Credential, EventRow, Mailbox
 from mailgov.ledger.events import DirectoryChanged
 from mailgov.mailstore import layout
 
+# PostgreSQL numbers events when they are written and shows them when their transaction ends: one
+# with a lower number may show up after its successors, but not after so many.
+LATE_EVENTS = 1000
 # Signs that mean something in Dovecot's file or in the name of a master login.
 _UNFIT = re.compile(r"[:*%\"\\\s]")
 
@@ -44,43 +47,48 @@ class Change:
 
 
 class Users:
-    """Follows the directory. Both methods raise Unavailable `database-unavailable`."""
+    """Follows the directory. Every change of it leaves an event in the same transaction."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._version: tuple[object, ...] | None = None
-        self._known: dict[str, User] = {}
+        self._known: dict[str, User] | None = None
+        self._after = 0  # events up to this one need no further look
+        self._seen: frozenset[int] = frozenset()  # changes after it that were taken in
 
     async def refresh(self) -> Change | None:
-        """What changed since the last call; None when nothing did. The first call tells all."""
-        version = await self._database.query(directory_version)
-        if version == self._version:
-            return None
-        # The version is older than the users read after it: what comes between shows next time.
-        users = {user.address: user for user in await self._database.query(active_users)}
-        ended = frozenset(
-            address
-            for address, was in self._known.items()
-            if address not in users or users[address].password_hash != was.password_hash
-        )
-        self._version, self._known = version, users
-        return Change(tuple(users.values()), ended)
+        """What changed since the last call; None when nothing did. The first call tells all.
+
+        Raises Unavailable `database-unavailable`.
+        """
+        after = self._after
+        newest, changes = await self._database.query(lambda s: _changes(s, after))
+        change = None
+        if self._known is None or not changes <= self._seen:
+            # The users are read after the events: what comes between shows next time.
+            users = await self._database.query(active_users)
+            now = {user.address: user for user in users}
+            change = _change(self._known or {}, now)
+            self._known = now
+        self._after, self._seen = max(0, newest - LATE_EVENTS), changes
+        return change
 
 
-def directory_version(session: Session) -> tuple[object, ...]:
-    """A value that differs whenever somebody's right to read mail may differ."""
-    newest = (
-        select(EventRow.id)
-        .where(EventRow.kind == DirectoryChanged.kind)
-        .order_by(col(EventRow.at).desc(), col(EventRow.id).desc())
-        .limit(1)
+def _changes(session: Session, after: int) -> tuple[int, frozenset[int]]:
+    """The newest event, and the changes of the directory after one. Looks at the newest rows only."""
+    newest = session.exec(select(func.max(EventRow.id))).one() or 0
+    found = session.exec(
+        select(EventRow.id).where(col(EventRow.id) > after, EventRow.kind == DirectoryChanged.kind)
     )
-    credentials = select(
-        func.count(col(Credential.id)),
-        func.max(Credential.created_at),
-        func.max(Credential.revoked_at),
+    return newest, frozenset(id_ for id_ in found if id_ is not None)
+
+
+def _change(was: dict[str, User], now: dict[str, User]) -> Change:
+    ended = frozenset(
+        address
+        for address, user in was.items()
+        if address not in now or now[address].password_hash != user.password_hash
     )
-    return session.exec(newest).first(), *session.exec(credentials).one()
+    return Change(tuple(now.values()), ended)
 
 
 def active_users(session: Session) -> list[User]:

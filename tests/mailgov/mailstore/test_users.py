@@ -9,8 +9,8 @@ from sqlmodel import Session, col, select
 
 from mailgov import ledger
 from mailgov.db import Database
-from mailgov.db.models import Agency, Credential, Domain, Mailbox
-from mailgov.ledger.events import DirectoryChanged
+from mailgov.db.models import Agency, Credential, Domain, EventRow, Mailbox
+from mailgov.ledger.events import DirectoryChanged, MessageOpened
 from mailgov.mailstore.users import Change, User, Users, passwd_file, write_whole
 
 NOW = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
@@ -90,10 +90,35 @@ async def test_a_new_password_ends_sessions_opened_with_the_old(
         ).one()
         old.revoked_at = NOW
         session.add(Credential(mailbox_id=old.mailbox_id, hash="$argon2id$2"))
+        tell(session)
     change = await users.refresh()
     assert change is not None
     assert change.users[0].password_hash == "$argon2id$2"
     assert change.ended == {"an@vidu.gov.vn"}
+
+
+async def test_what_else_happens_is_not_asked_about(users: Users, database: Database) -> None:
+    await users.refresh()
+    with database.write() as session:
+        for _ in range(3):
+            ledger.record(session, MessageOpened(at=NOW))
+        # Without an event the directory did not change: nobody reads all users for nothing.
+        session.exec(select(Mailbox)).first().quota_mb = 1  # type: ignore[union-attr]
+    assert await users.refresh() is None
+    with database.write() as session:
+        tell(session)
+    assert await users.refresh() is not None
+    assert await users.refresh() is None
+
+
+async def test_an_event_that_shows_late_is_not_missed(users: Users, database: Database) -> None:
+    with database.write() as session:
+        session.add(EventRow(id=900, at=NOW, kind=MessageOpened.kind, data={}))
+    await users.refresh()
+    with database.write() as session:
+        session.add(EventRow(id=899, at=NOW, kind=DirectoryChanged.kind, data={}))
+    assert await users.refresh() is not None
+    assert await users.refresh() is None
 
 
 async def test_newcomers_end_nobodys_session(users: Users, database: Database) -> None:
