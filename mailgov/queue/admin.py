@@ -129,8 +129,8 @@ def hold(session: Session, picked: Sequence[Picked], by: Intervention) -> None:
 
 
 def release(session: Session, picked: Sequence[Picked], by: Intervention) -> None:
-    """Let held recipients go, now."""
-    _set(session, picked, state="queued", next_attempt_at=by.at)
+    """Let held recipients go, now; the days until we give up begin now too."""
+    _set(session, picked, state="queued", next_attempt_at=by.at, queued_at=by.at)
     ledger.record(session, *(_event(RecipientReleased, one, by) for one in picked))
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, bindparam, select, text, update
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, func, select, text, update
 from sqlmodel import Session
 
 from mailgov.addresses import Address
@@ -40,6 +40,10 @@ _DUE_DESTINATIONS = text(
 ).bindparams(bindparam("now", type_=Moment()))
 
 
+NEXT_DUE = select(func.min(RECIPIENT.c.next_attempt_at)).where(RECIPIENT.c.state == "queued")
+"""When the next recipient is due or the next lease ends; one index probe."""
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
     """What one deliverer can take on now."""
@@ -57,6 +61,9 @@ def take(session: Session, claim: Claim) -> list[QueueItem]:
     In the order of the turns: the last item's destination was served last.
     """
     connection = session.connection()
+    next_due = connection.execute(NEXT_DUE).scalar_one()
+    if next_due is None or next_due > claim.now:
+        return []  # without a look at each destination
     claimed: list[int] = []
     left = claim.messages
     for destination in _in_turn(connection, claim):

@@ -7,10 +7,11 @@ the attempt number under which it was claimed.
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, exists, func, select, tuple_, update
+from sqlalchemy import Connection, bindparam, exists, func, select, tuple_, update
 from sqlmodel import Session
 
 from mailgov import ledger
+from mailgov.db.types import Moment
 from mailgov.ledger import Event
 from mailgov.ledger.events import (
     MessageAccepted,
@@ -50,26 +51,38 @@ def settle(
     return counted
 
 
+# Built once: putting a statement together costs more than running it.
+_WRITE = (
+    update(RECIPIENT)
+    .where(
+        RECIPIENT.c.id == bindparam("recipient_id"),
+        RECIPIENT.c.attempts == bindparam("attempt"),
+        RECIPIENT.c.state == "queued",
+    )
+    .values(
+        state=bindparam("new_state"),
+        last_reply=bindparam("reply"),
+        lease_until=None,
+        next_attempt_at=bindparam("next_at"),
+        done_at=bindparam("ended_at"),
+        delay_notified_at=func.coalesce(
+            bindparam("told_at", type_=Moment()), RECIPIENT.c.delay_notified_at
+        ),
+    )
+)
+
+
 def _write(connection: Connection, result: Result, now: datetime, *, is_delay_told: bool) -> bool:
     values = {
-        "state": result.state,
-        "last_reply": result.reply,
-        "lease_until": None,
-        "next_attempt_at": result.next_attempt_at,
-        "done_at": None if result.state == "queued" else now,
+        "recipient_id": result.item.recipient_id,
+        "attempt": result.item.attempt,
+        "new_state": result.state,
+        "reply": result.reply,
+        "next_at": result.next_attempt_at,
+        "ended_at": None if result.state == "queued" else now,
+        "told_at": now if is_delay_told else None,
     }
-    if is_delay_told:
-        values["delay_notified_at"] = now
-    written = connection.execute(
-        update(RECIPIENT)
-        .where(
-            RECIPIENT.c.id == result.item.recipient_id,
-            RECIPIENT.c.attempts == result.item.attempt,
-            RECIPIENT.c.state == "queued",
-        )
-        .values(values)
-    )
-    return written.rowcount == 1
+    return connection.execute(_WRITE, values).rowcount == 1
 
 
 def _event(result: Result, notices: Iterable[Notice], now: datetime) -> Event:
@@ -134,33 +147,38 @@ def _accepted(notice: Notice) -> Event:
     )
 
 
+_IS_OPEN = exists().where(
+    RECIPIENT.c.message_id == MESSAGE.c.id, RECIPIENT.c.state.in_(OPEN_STATES)
+)
+_FINISH = (
+    update(MESSAGE)
+    .where(MESSAGE.c.id == bindparam("queue_id"), MESSAGE.c.done_at.is_(None), ~_IS_OPEN)
+    .values(done_at=bindparam("now"), content=None)
+    .returning(MESSAGE.c.spool_name)
+)
+
+
 def finish(session: Session, queue_ids: Iterable[str], now: datetime) -> list[str]:
     """Close messages whose recipients all have an end; the content goes. Names of spool files.
 
     A transaction of its own, after that of the results: of two deliverers who end the last two
     recipients at once, the later one sees both.
     """
-    is_open = exists().where(
-        RECIPIENT.c.message_id == MESSAGE.c.id, RECIPIENT.c.state.in_(OPEN_STATES)
-    )
-    closed = session.connection().execute(
-        update(MESSAGE)
-        .where(MESSAGE.c.id.in_(sorted(set(queue_ids))), MESSAGE.c.done_at.is_(None), ~is_open)
-        .values(done_at=now, content=None)
-        .returning(MESSAGE.c.spool_name)
-    )
-    return [name for name in closed.scalars() if name]
+    connection = session.connection()
+    names: list[str] = []
+    for queue_id in sorted(queue_ids):
+        closed = connection.execute(_FINISH, {"queue_id": queue_id, "now": now})
+        names += [name for name in closed.scalars() if name]
+    return names
 
 
 def unfinished(session: Session, before: datetime, count: int = 1000) -> list[str]:
     """Messages that a crash kept from being closed: no recipient is open, yet they are not done."""
-    is_open = exists().where(
-        RECIPIENT.c.message_id == MESSAGE.c.id, RECIPIENT.c.state.in_(OPEN_STATES)
+    query = (
+        select(MESSAGE.c.id)
+        .where(MESSAGE.c.done_at.is_(None), MESSAGE.c.accepted_at < before, ~_IS_OPEN)
+        .limit(count)
     )
-    query = select(MESSAGE.c.id).where(
-        MESSAGE.c.done_at.is_(None), MESSAGE.c.accepted_at < before, ~is_open
-    )
-    query = query.limit(count)
     return list(session.connection().execute(query).scalars())
 
 

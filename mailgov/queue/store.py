@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlmodel import Session
 
 from mailgov import faults
@@ -17,7 +17,7 @@ from mailgov.message import Body
 from mailgov.queue import claims, results
 from mailgov.queue.item import Notice, QueuedMessage, QueueItem, Result
 from mailgov.queue.spool import Spool, is_intact
-from mailgov.queue.tables import MESSAGE, RECIPIENT
+from mailgov.queue.tables import MESSAGE
 
 ORPHAN_AGE = timedelta(hours=24)
 """Files without a row are kept this long: their transaction may still be under way."""
@@ -89,9 +89,8 @@ class Queue:
 
     async def next_due(self) -> datetime | None:
         """When the next recipient is due or the next lease ends; None for an empty queue."""
-        query = select(func.min(RECIPIENT.c.next_attempt_at)).where(RECIPIENT.c.state == "queued")
         return await self._database.query(
-            lambda session: session.connection().execute(query).scalar_one()
+            lambda session: session.connection().execute(claims.NEXT_DUE).scalar_one()
         )
 
     async def load(self, message: QueuedMessage) -> Body | None:

@@ -1,6 +1,7 @@
 """Administrators at the queue, on both engines."""
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -8,7 +9,7 @@ from mailgov.db import Database
 from mailgov.queue import admin
 from mailgov.queue.admin import Intervention, Pick
 
-from .samples import NOON, accept, message
+from .samples import NOON, accept, bench, message
 
 BY = Intervention("cli:test", NOON, "chờ xác minh")
 
@@ -64,3 +65,17 @@ def test_batches_continue_behind_the_last(any_database: Database) -> None:
 def test_an_act_that_is_none(database: Database) -> None:
     with database.read() as session, pytest.raises(ValueError, match="no such act"):
         admin.pick(session, Pick(), "burn", NOON)
+
+
+async def test_what_was_held_for_long_is_not_given_up_on_release(
+    database: Database, tmp_path: Path
+) -> None:
+    made = bench(database, tmp_path)
+    new = message(held=True)
+    accept(database, new)
+    later = made.later(days=30)
+    with database.write() as session:
+        picked_now = admin.pick(session, Pick((new.queue_id,)), "release", later)
+        admin.release(session, picked_now, Intervention("cli:test", later))
+    (item,) = await made.queue.claim(1)
+    assert item.queued_at == later
