@@ -50,4 +50,4 @@ def extract(kind: str, data: bytes) -> Extracted:
     except Unreadable:
         raise
     except Exception as exc:  # what parsers raise on hostile bytes has no bounds
-        raise Unreadable(f"damaged {kind}: {type(exc).__name__}") from exc
+        raise Unreadable(f"damaged {kind}") from exc

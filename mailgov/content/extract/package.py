@@ -6,6 +6,7 @@ other than deflate, named twice, or larger in sum than any real document.
 
 import posixpath
 import zipfile
+import zlib
 from collections.abc import Iterator
 from io import BytesIO
 from typing import IO
@@ -55,15 +56,18 @@ class Package:
         try:
             with self._zip.open(member) as stream:
                 parse(self._chunks(stream), handler)
-        except (zipfile.BadZipFile, expat.ExpatError, EOFError) as exc:
+        except (zipfile.BadZipFile, zlib.error, expat.ExpatError, EOFError, ValueError) as exc:
             raise Unreadable(f"damaged part `{name}`") from exc
 
     def _chunks(self, stream: IO[bytes]) -> Iterator[bytes]:
-        while chunk := stream.read(1 << 16):
+        """The part in pieces that grow: older parsers begin a long tag anew with each piece."""
+        size = 1 << 16
+        while chunk := stream.read(size):
             self._budget_bytes -= len(chunk)
             if self._budget_bytes < 0:
                 raise Unreadable("unpacks to more than allowed", "bomb")
             yield chunk
+            size *= 2
 
 
 class ContentTypes(Handler):

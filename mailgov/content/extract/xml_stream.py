@@ -10,6 +10,7 @@ from xml.parsers import expat
 from mailgov.content.runs import Unreadable
 
 MAX_DEPTH = 512
+MAX_ELEMENTS = 4_000_000
 
 
 class Handler:
@@ -42,13 +43,14 @@ def parse(chunks: Iterable[bytes], handler: Handler) -> None:
     """Feed the document to the handler. Raises ExpatError, or Unreadable for what is never needed."""
     parser = expat.ParserCreate()
     parser.buffer_text = True
-    depth = 0
+    depth = elements = 0
 
     def start(name: str, attributes: dict[str, str]) -> None:
-        nonlocal depth
+        nonlocal depth, elements
         depth += 1
-        if depth > MAX_DEPTH:
-            raise Unreadable("XML nested too deeply", "bomb")
+        elements += 1
+        if depth > MAX_DEPTH or elements > MAX_ELEMENTS:
+            raise Unreadable("XML nested too deeply, or of too many elements", "bomb")
         handler.start(_local(name), attributes)
 
     def end(name: str) -> None:
