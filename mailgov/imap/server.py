@@ -12,12 +12,12 @@ from typing import Protocol
 
 from mailgov.addresses import Address
 from mailgov.config import Config
-from mailgov.errors import ConfigError, Unavailable
+from mailgov.errors import ConfigError
 from mailgov.imap.account import FolderError, SharedAccount
 from mailgov.imap.session import Bounds, Session
 from mailgov.imap.wire import LINE_BYTES
 from mailgov.logs import logger
-from mailgov.mailstore import layout, master
+from mailgov.mailstore import layout, master, reach
 from mailgov.mailstore.reach import is_loopback, split
 from mailgov.mailstore.users import Change
 
@@ -81,7 +81,7 @@ class ImapServer:
     async def start(self) -> str:
         """Listen; returns `host:port`.
 
-        Raises Unavailable `port-busy`, and where TLS is needed ConfigError `certificate-missing` or
+        Raises Unavailable `port-busy` or `port-unavailable`, and where TLS is needed ConfigError `certificate-missing` or
         `certificate-not-valid`.
         """
         self._secret = await asyncio.to_thread(master.secret, self._config.data.path)
@@ -92,12 +92,7 @@ class ImapServer:
                 self._connected, host, port, limit=LINE_BYTES, ssl=tls
             )
         except OSError as exc:
-            raise Unavailable(
-                "port-busy",
-                listener="imap",
-                address=self._config.mailstore.imap,
-                reason=exc.strerror,
-            ) from exc
+            raise reach.not_bound(exc, self._config.mailstore.imap) from exc
         port = self._server.sockets[0].getsockname()[1]
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 

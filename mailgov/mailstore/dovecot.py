@@ -29,7 +29,7 @@ from mailgov.errors import ConfigError, Unavailable
 from mailgov.logs import logger
 from mailgov.mailstore import master
 from mailgov.mailstore.layout import SPECIAL_FOLDERS
-from mailgov.mailstore.reach import is_loopback, split
+from mailgov.mailstore.reach import is_loopback, not_bound, split
 from mailgov.mailstore.users import Change, passwd_file, write_whole
 
 VERSION = "2.3."  # the configuration language changed in 2.4
@@ -134,8 +134,8 @@ class DovecotChild:
         """Start, and return `host:port` once it greets. `apply` must have been called before.
 
         Raises ConfigError `certificate-missing`, or `mailstore-path-not-valid` for a data folder that
-        Dovecot's files can't name; Unavailable `mailstore-engine-missing`, `port-busy` or
-        `mailstore-start-failed`.
+        Dovecot's files can't name; Unavailable `mailstore-engine-missing`, `port-busy`,
+        `port-unavailable` or `mailstore-start-failed`.
         """
         self._listen = await asyncio.to_thread(self._prepare)
         await self._launch()
@@ -314,7 +314,7 @@ def _end_leftover(folder: Path) -> None:
 
 
 def _free_address(listen: str) -> tuple[str, int]:
-    """The address to listen on, its port chosen when it was 0. Raises Unavailable `port-busy`."""
+    """The address to listen on, its port chosen when it was 0. Raises Unavailable."""
     host, port = split(listen)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
@@ -322,9 +322,7 @@ def _free_address(listen: str) -> tuple[str, int]:
         try:
             probe.bind((host, port))
         except OSError as exc:
-            raise Unavailable(
-                "port-busy", listener="imap", address=listen, reason=exc.strerror
-            ) from exc
+            raise not_bound(exc, listen) from exc
         return host, probe.getsockname()[1]
 
 

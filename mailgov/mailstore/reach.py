@@ -1,5 +1,6 @@
 """Where the IMAP listener of this installation is, also when its port was chosen at start."""
 
+import errno
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -43,6 +44,12 @@ def split(address: str) -> tuple[str, int]:
     """Host and port of `host:port`; the host without brackets."""
     host, _, port = address.rpartition(":")
     return host.strip("[]"), int(port)
+
+
+def not_bound(error: OSError, address: str) -> Unavailable:
+    """Why the listener can't be opened: `port-busy` or `port-unavailable`."""
+    code = "port-busy" if error.errno == errno.EADDRINUSE else "port-unavailable"
+    return Unavailable(code, listener="imap", address=address, reason=error.strerror or "")
 
 
 def _file(data: Path) -> Path:

@@ -11,7 +11,8 @@ import pytest
 
 from mailgov.errors import Conflict, NotFound, Unavailable
 from mailgov.mailstore import reach
-from mailgov_webmail.imap import ImapPool, MailboxClient, decoded
+from mailgov_webmail.imap import ImapPool, MailboxClient
+from mailgov_webmail.imap_answers import decoded
 from mailgov_webmail.mailbox import FLAGGED, FORWARDED, SEEN, Mailbox
 from tests.support.imap_engines import Engine, config_for
 
@@ -150,6 +151,15 @@ async def test_the_bytes_are_the_bytes(mailbox: MailboxClient, engine: Engine) -
     header = await mailbox.fetch_header("INBOX", valid, 1)
     assert header == data[: data.index(b"\r\n\r\n") + 4]
     assert SEEN not in (await mailbox.page("INBOX", 0, 1)).rows[0].flags
+
+
+async def test_flags_of_one_message(mailbox: MailboxClient, engine: Engine) -> None:
+    engine.deliver(mailbox.address, [letter("Một")])
+    valid = await mailbox.uidvalidity("INBOX")
+    await mailbox.set_flags("INBOX", [1], add=[SEEN, FORWARDED])
+    assert await mailbox.flags("INBOX", valid, 1) >= {SEEN, FORWARDED}
+    with pytest.raises(NotFound, match="message-missing"):
+        await mailbox.flags("INBOX", valid, 2)
 
 
 async def test_moving_copying_removing(mailbox: MailboxClient, engine: Engine) -> None:

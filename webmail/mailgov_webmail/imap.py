@@ -10,7 +10,7 @@ import asyncio
 import re
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,36 +18,40 @@ from typing import Any
 
 import aioimaplib
 from aioimaplib import aioimaplib as lib
-from imapclient import imap_utf7
 from imapclient.exceptions import ProtocolError
-from imapclient.response_parser import parse_fetch_response, parse_response
 
 from mailgov.config import Config
-from mailgov.content.fields import decode_words
 from mailgov.errors import Conflict, MailgovError, NotFound, Unavailable
 from mailgov.mailstore import master, reach
-from mailgov_webmail.mailbox import FLAGGED, SEEN, Filter, Folder, Listing, Quota, Role, Summary
+from mailgov_webmail.imap_answers import (
+    Unit,
+    fetched,
+    flags_of,
+    folder_name,
+    listed,
+    numbers,
+    parsed,
+    quoted,
+    role,
+    status,
+    summary,
+    uid_sets,
+    uids_of,
+)
+from mailgov_webmail.mailbox import Filter, Folder, Listing, Quota, Role, Summary
 
 COMMAND_SECONDS, SEARCH_SECONDS = 30.0, 60.0
 IDLE_SECONDS = 90.0  # how long an unused connection is kept for its owner's next click
 FRESH_SECONDS = 5.0  # a connection used so lately needs no NOOP to be trusted
 KNOWN_SECONDS = 3.0  # the mail store hears of a new mailbox a moment after the directory
 MOST_CONNECTIONS = 64
-_SET_BYTES = 4000  # UIDs of one command
 
 _LITERAL = re.compile(rb"\{(\d+)\}$")
 _TAGGED = re.compile(rb"[A-Z0-9]+ (?:OK|NO|BAD)\b")
 _CODE = re.compile(rb"\[(?P<name>[A-Z-]+)(?: (?P<rest>[^\]]*))?\]")
-_ROLES: Mapping[bytes, Role] = {
-    b"\\drafts": "drafts", b"\\sent": "sent", b"\\archive": "archive",
-    b"\\junk": "junk", b"\\trash": "trash",
-}  # fmt: skip
 _ORDER: Sequence[Role] = ("inbox", "drafts", "sent", "archive", "junk", "trash", "")
 _ROW = "(UID FLAGS INTERNALDATE RFC822.SIZE ENVELOPE BODYSTRUCTURE)"
 _FILTERS: Mapping[Filter, str] = {"unread": "UNSEEN", "flag": "FLAGGED"}
-
-Unit = list[bytes]
-"""One response: its line, and in turn each literal and the line that goes on after it."""
 
 
 class _Protocol(lib.IMAP4ClientProtocol):  # type: ignore[misc]  # the library has no types
@@ -232,14 +236,14 @@ class _Connection:
 
     async def log_in(self, user: str, password: str) -> bool:
         """Sign in; False when the server does not let this user in."""
-        answer = await self.command("LOGIN", _quoted(user), _quoted(password))
+        answer = await self.command("LOGIN", quoted(user), quoted(password))
         if answer.result == "OK":
             self._library.protocol.state = lib.AUTH
         return answer.result == "OK"
 
     async def select(self, folder: str) -> None:
         """Open a folder. Raises NotFound `folder-missing`."""
-        answer = await self.command("SELECT", _folder(folder))
+        answer = await self.command("SELECT", folder_name(folder))
         if answer.result != "OK":
             self.selected = ""
             self._library.protocol.state = lib.AUTH
@@ -247,7 +251,7 @@ class _Connection:
         self._library.protocol.state = lib.SELECTED
         self.selected = folder
         self.uidvalidity = int((answer.code(b"UIDVALIDITY") or [b"0"])[0])
-        self.exists = max(_numbers(answer.units, b"EXISTS"), default=0)
+        self.exists = max(numbers(answer.units, b"EXISTS"), default=0)
 
     async def alive(self) -> bool:
         """Whether the connection can still be used."""
@@ -378,15 +382,13 @@ class MailboxClient:
         async with self._connection() as connection:
             answer = await _must(connection.command("LIST", '""', '"*"'))
             found = []
-            for flags, name in _listed(answer.units):
+            for flags, name in listed(answer.units):
                 if b"\\noselect" in flags or b"\\nonexistent" in flags:
                     continue
-                status = await connection.command("STATUS", _folder(name), "(MESSAGES UNSEEN)")
-                counts = _status(status.units)
-                role = _role(name, flags)
-                found.append(
-                    Folder(name, role, counts.get(b"MESSAGES", 0), counts.get(b"UNSEEN", 0))
-                )
+                told = await connection.command("STATUS", folder_name(name), "(MESSAGES UNSEEN)")
+                counts = status(told.units)
+                total, unread = counts.get(b"MESSAGES", 0), counts.get(b"UNSEEN", 0)
+                found.append(Folder(name, role(name, flags), total, unread))
         return sorted(found, key=lambda f: (_ORDER.index(f.role), f.name.casefold()))
 
     async def page(self, folder: str, offset: int, limit: int, filter: Filter = "") -> Listing:  # noqa: A002 - the word of the address bar
@@ -407,7 +409,7 @@ class MailboxClient:
         Words in quotation marks belong together; every word or phrase must be there.
         """
         phrases = [phrase or word for phrase, word in re.findall(r'"([^"]+)"|([^\s"]+)', text)]
-        criteria = " ".join(f"TEXT {_quoted(phrase)}" for phrase in phrases) or "ALL"
+        criteria = " ".join(f"TEXT {quoted(phrase)}" for phrase in phrases) or "ALL"
         async with self._connection() as connection:
             await connection.select(folder)
             uids = await _search(connection, criteria)
@@ -426,7 +428,7 @@ class MailboxClient:
             if connection.uidvalidity == uidvalidity:
                 asked = part.replace("BODY[", "BODY.PEEK[")
                 answer = await _must(connection.command("UID FETCH", str(uid), f"(UID {asked})"))
-                for row in _fetched(answer.units):
+                for row in fetched(answer.units):
                     content = row.get(part.encode())
                     if row.get(b"UID") == uid and isinstance(content, bytes):
                         return content
@@ -437,9 +439,9 @@ class MailboxClient:
         async with self._opened(folder) as connection:
             if connection.uidvalidity == uidvalidity:
                 answer = await _must(connection.command("UID FETCH", str(uid), "(UID FLAGS)"))
-                for row in _fetched(answer.units):
+                for row in fetched(answer.units):
                     if row.get(b"UID") == uid:
-                        return frozenset(_canonical(flag) for flag in row.get(b"FLAGS", ()))
+                        return flags_of(row)
         raise NotFound("message-missing", folder=folder)
 
     async def uidvalidity(self, folder: str) -> int:
@@ -459,7 +461,7 @@ class MailboxClient:
         """Set and clear flags."""
         async with self._opened(folder) as connection:
             for sign, flags in (("+", add), ("-", remove)):
-                for uid_set in _sets(uids) if flags else ():
+                for uid_set in uid_sets(uids) if flags else ():
                     change = f"({' '.join(flags)})"
                     await _must(
                         connection.command("UID STORE", uid_set, f"{sign}FLAGS.SILENT", change)
@@ -476,10 +478,10 @@ class MailboxClient:
     async def _transfer(self, command: str, folder: str, uids: Sequence[int], to: str) -> list[int]:
         there: list[int] = []
         async with self._opened(folder) as connection:
-            for uid_set in _sets(uids):
-                answer = _taken(await connection.command(command, uid_set, _folder(to)), to)
+            for uid_set in uid_sets(uids):
+                answer = _taken(await connection.command(command, uid_set, folder_name(to)), to)
                 _, _, *new = answer.code(b"COPYUID") or [b"", b""]
-                there += [uid for part in new for uid in _uids_of(part)]
+                there += [uid for part in new for uid in uids_of(part)]
         return there
 
     async def append(self, folder: str, data: bytes, flags: Sequence[str]) -> None:
@@ -497,7 +499,7 @@ class MailboxClient:
 
         Raises Conflict `mailbox-full`.
         """
-        arguments = [_folder(folder), f"({' '.join(flags)})"]
+        arguments = [folder_name(folder), f"({' '.join(flags)})"]
         if received_at is not None:
             arguments.append(lib.time2internaldate(received_at.astimezone(UTC)))
         async with self._connection() as connection:
@@ -508,7 +510,7 @@ class MailboxClient:
     async def delete(self, folder: str, uids: Sequence[int]) -> None:
         """Remove messages for good."""
         async with self._opened(folder) as connection:
-            for uid_set in _sets(uids):
+            for uid_set in uid_sets(uids):
                 await _must(
                     connection.command("UID STORE", uid_set, "+FLAGS.SILENT", "(\\Deleted)")
                 )
@@ -519,7 +521,7 @@ class MailboxClient:
         async with self._connection() as connection:
             answer = await connection.command("GETQUOTAROOT", "INBOX")
         for unit in answer.units:
-            kind, *rest = _parsed(unit)
+            kind, *rest = parsed(unit)
             if kind == b"QUOTA" and rest and isinstance(rest[-1], tuple):
                 values = list(rest[-1])
                 if b"STORAGE" in values:
@@ -583,7 +585,7 @@ async def _search(connection: _Connection, criteria: str) -> list[int]:
 async def _listing(connection: _Connection, uids: list[int], offset: int, limit: int) -> Listing:
     """Part of what a search found, newest first."""
     wanted = uids[::-1][offset : offset + limit]
-    rows = [row for part in _sets(wanted) for row in await _rows(connection, "UID FETCH", part)]
+    rows = [row for part in uid_sets(wanted) for row in await _rows(connection, "UID FETCH", part)]
     rows.sort(key=lambda row: row.uid, reverse=True)
     return Listing(connection.selected, connection.uidvalidity, len(uids), tuple(rows))
 
@@ -591,164 +593,5 @@ async def _listing(connection: _Connection, uids: list[int], offset: int, limit:
 async def _rows(connection: _Connection, command: str, numbers: str) -> list[Summary]:
     answer = await _must(connection.command(command, numbers, _ROW))
     # What another session changed meanwhile is told in between, without the fields asked for.
-    rows = [_summary(row) for row in _fetched(answer.units) if b"ENVELOPE" in row and b"UID" in row]
+    rows = [summary(row) for row in fetched(answer.units) if b"ENVELOPE" in row and b"UID" in row]
     return sorted(rows, key=lambda row: row.uid, reverse=True)
-
-
-def _summary(row: Mapping[bytes, Any]) -> Summary:
-    envelope = row[b"ENVELOPE"]
-    senders = _people(envelope.from_)
-    name, address = senders[0] if senders else ("", "")
-    received = row.get(b"INTERNALDATE")
-    return Summary(
-        uid=row[b"UID"],
-        flags=frozenset(_canonical(flag) for flag in row.get(b"FLAGS", ())),
-        from_name=name,
-        from_address=address,
-        to=tuple(name or address for name, address in _people(envelope.to)),
-        subject=decoded(envelope.subject),
-        received_at=received.astimezone(UTC) if received else datetime.fromtimestamp(0, UTC),
-        size_bytes=row.get(b"RFC822.SIZE", 0),
-        has_files=_has_files(row.get(b"BODYSTRUCTURE", ())),
-    )
-
-
-def _canonical(flag: object) -> str:
-    text = _text(flag)
-    return {"\\seen": SEEN, "\\flagged": FLAGGED}.get(text.lower(), text)
-
-
-def _people(addresses: Iterable[Any] | None) -> list[tuple[str, str]]:
-    """Names and addresses; the marks of groups (RFC 3501, 7.4.2) are left out."""
-    return [
-        (decoded(a.name), _address(_text(a.mailbox), _text(a.host)))
-        for a in addresses or ()
-        if a.mailbox is not None and a.host is not None
-    ]
-
-
-def _address(local: str, domain: str) -> str:
-    """An address, as much of it as there is."""
-    if local == "MISSING_MAILBOX":  # the mail stores' word for it
-        return ""
-    return local if domain == "MISSING_DOMAIN" else f"{local}@{domain}"
-
-
-def _has_files(structure: Any) -> bool:
-    """Whether a BODYSTRUCTURE has a part that a person would call an attached file."""
-    if not isinstance(structure, tuple) or not structure:
-        return False
-    if isinstance(structure[0], list | tuple):
-        parts = structure[0] if isinstance(structure[0], list) else structure
-        return any(_has_files(part) for part in parts if isinstance(part, tuple))
-    kind = f"{_text(structure[0])}/{_text(structure[1])}".lower()
-    if kind in ("application/pkcs7-signature", "application/pgp-signature"):
-        return False
-    dispositions = [item[0] for item in structure[3:] if isinstance(item, tuple) and item]
-    if any(isinstance(d, bytes) and d.lower() == b"attachment" for d in dispositions):
-        return True
-    return not kind.startswith(("text/", "image/", "multipart/"))
-
-
-def decoded(value: bytes | None) -> str:
-    """A header value of an envelope in words (RFC 2047); raw 8-bit text is read as such."""
-    return decode_words(value or b"")
-
-
-def _text(value: object) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value or "")
-
-
-def _quoted(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    plain = re.sub(r"[\x00\r\n]", " ", escaped)
-    return f'"{plain}"'
-
-
-def _folder(name: str) -> str:
-    """A folder's name on the wire (RFC 3501, 5.1.3). Raises NotFound `folder-missing`.
-
-    No folder has control characters in its name, and Dovecot repeats them decoded in its refusal.
-    """
-    if any(ord(sign) < 0x20 or 0x7F <= ord(sign) < 0xA0 for sign in name):
-        raise NotFound("folder-missing", folder=name)
-    return _quoted(imap_utf7.encode(name).decode("ascii"))
-
-
-def _parsed(unit: Unit) -> tuple[Any, ...]:
-    """The atoms, strings and lists of a response, without its `* `."""
-    return tuple(parse_response(_records([unit[0][2:], *unit[1:]])))
-
-
-def _records(unit: Unit) -> list[Any]:
-    """Pair every line that announces a literal with the literal, as the parser wants it."""
-    pairs = [(unit[i], unit[i + 1]) for i in range(0, len(unit) - 1, 2)]
-    return [*pairs, unit[-1]]
-
-
-def _fetched(units: Iterable[Unit]) -> list[Mapping[bytes, Any]]:
-    """What FETCH responses say, one mapping for each message."""
-    records: list[Any] = []
-    for unit in units:
-        if found := re.match(rb"\* (\d+) FETCH (?=\()", unit[0], re.IGNORECASE):
-            records += _records([b"%b %b" % (found[1], unit[0][found.end() :]), *unit[1:]])
-    if not records:
-        return []
-    return list(parse_fetch_response(records, normalise_times=False, uid_is_key=False).values())
-
-
-def _listed(units: Iterable[Unit]) -> list[tuple[set[bytes], str]]:
-    """Attributes, in lower case, and names of LIST responses."""
-    found = []
-    for unit in units:
-        kind, *rest = _parsed(unit)
-        if kind == b"LIST" and len(rest) == 3:
-            name = rest[2] if isinstance(rest[2], bytes) else str(rest[2]).encode()
-            found.append(({flag.lower() for flag in rest[0]}, imap_utf7.decode(name)))
-    return found
-
-
-def _role(name: str, flags: set[bytes]) -> Role:
-    if name.upper() == "INBOX":
-        return "inbox"
-    return next((role for flag, role in _ROLES.items() if flag in flags), "")
-
-
-def _status(units: Iterable[Unit]) -> dict[bytes, int]:
-    for unit in units:
-        kind, *rest = _parsed(unit)
-        if kind == b"STATUS" and len(rest) == 2:
-            return dict(zip(rest[1][::2], rest[1][1::2], strict=True))
-    return {}
-
-
-def _numbers(units: Iterable[Unit], kind: bytes) -> list[int]:
-    """The numbers of responses such as `* 3 EXISTS`."""
-    found = (re.fullmatch(rb"\* (\d+) %b" % kind, unit[0]) for unit in units)
-    return [int(match[1]) for match in found if match]
-
-
-def _sets(uids: Iterable[int]) -> list[str]:
-    """UIDs as sets of ranges, each short enough for a command."""
-    ranges: list[list[int]] = []
-    for uid in sorted(set(uids)):
-        if ranges and uid == ranges[-1][1] + 1:
-            ranges[-1][1] = uid
-        else:
-            ranges.append([uid, uid])
-    words = [str(a) if a == b else f"{a}:{b}" for a, b in ranges]
-    sets: list[str] = []
-    for word in words:
-        if sets and len(sets[-1]) + len(word) < _SET_BYTES:
-            sets[-1] += f",{word}"
-        else:
-            sets.append(word)
-    return sets
-
-
-def _uids_of(uid_set: bytes) -> list[int]:
-    uids: list[int] = []
-    for part in uid_set.split(b","):
-        first, _, last = part.partition(b":")
-        uids += range(int(first), int(last or first) + 1)
-    return uids
