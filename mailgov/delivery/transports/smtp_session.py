@@ -5,6 +5,7 @@ goes out as it is, a body is never held whole, and the final dot waits for the f
 """
 
 import asyncio
+import socket
 import ssl
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -34,6 +35,7 @@ Tls = Literal["none", "opportunistic", "required"]
 
 # RFC 5321, 4.5.3.2, in seconds. Connecting is not in it; half a minute reaches whom it will.
 CONNECT_SECONDS = 30.0
+GREETING_SECONDS = 300.0
 COMMAND_SECONDS = 300.0
 DATA_SECONDS = 120.0
 BLOCK_SECONDS = 180.0
@@ -88,14 +90,13 @@ class SmtpSession:
     @classmethod
     async def _open(cls, server: Server, hostname: str, *, with_tls: bool) -> "SmtpSession":
         client = SMTP(
-            hostname=server.address,
-            port=server.port,
+            sock=await _connected(server),
             local_hostname=hostname,
             timeout=COMMAND_SECONDS,
             start_tls=False,
         )
         try:
-            await client.connect(timeout=CONNECT_SECONDS)
+            await client.connect(timeout=GREETING_SECONDS)
             await _greet(client)
             if with_tls:
                 await _start_tls(client, server)
@@ -264,6 +265,28 @@ class SmtpSession:
 
 class _TlsFailed(Exception):
     """STARTTLS was offered, or demanded, and did not come about."""
+
+
+async def _connected(server: Server) -> socket.socket:
+    """A socket to the server; the library would wait as long for it as for the greeting."""
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(server.address, server.port, type=socket.SOCK_STREAM)
+    trouble = OSError("no address")
+    for family, kind, protocol, _, target in found:  # a smarthost's name may have several
+        made = socket.socket(family, kind, protocol)
+        made.setblocking(False)
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await loop.sock_connect(made, target)
+        except OSError as exc:
+            made.close()
+            trouble = exc
+        except BaseException:
+            made.close()
+            raise
+        else:
+            return made
+    raise trouble
 
 
 async def _greet(client: SMTP) -> None:

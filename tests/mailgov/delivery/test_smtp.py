@@ -379,3 +379,17 @@ async def test_a_cancelled_attempt_leaves_no_half_message(
 
 def test_the_library_still_lets_us_wait_for_the_socket() -> None:
     assert asyncio.iscoroutinefunction(SMTPProtocol._drain_helper)
+
+
+async def test_every_address_of_a_smarthost_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = asyncio.get_running_loop()
+    ask = loop.getaddrinfo
+
+    async def two(host: str, port: int, **kind: int) -> list[tuple[object, ...]]:
+        (first, *_) = await ask("127.0.0.1", port, **kind)
+        return [(*first[:4], ("127.0.0.2", port)), first]
+
+    monkeypatch.setattr(loop, "getaddrinfo", two)
+    peer = Peer()
+    assert isinstance(await smarthost_answer(peer, "none"), Taken)
+    assert peer.connections == 1
