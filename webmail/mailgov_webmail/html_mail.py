@@ -268,9 +268,14 @@ def _with_host(found: re.Match[str]) -> str:
     """Name the host that a link really leads to, unless its words do."""
     href = _HREF.search(found[1])
     host = _host(html.unescape(href[1])) if href else ""
-    if not host or host in re.sub(r"<[^<>]*>", "", found[2]).lower():
+    if not host or _names(re.sub(r"<[^<>]*>", "", found[2]).lower(), host):
         return found[0]
     return f'<a data-host="{host}" {found[1]}>{found[2]}</a>'
+
+
+def _names(words: str, host: str) -> bool:
+    """Whether the words show the whole host, not as part of another one."""
+    return re.search(rf"(?<![\w.-]){re.escape(host)}(?![\w-]|\.\w)", words) is not None
 
 
 def _host(address: str) -> str:

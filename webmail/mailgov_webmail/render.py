@@ -43,8 +43,6 @@ class Templates:
             loader=PackageLoader("mailgov_webmail", "templates"),
             autoescape=True,
             undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
         )
 
     def render(self, template: str, visit: "Visit", **values: Any) -> str:
