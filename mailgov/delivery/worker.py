@@ -104,24 +104,25 @@ class Worker:
         self._queue.wake()
 
     async def _round(self) -> None:
-        """Start what is due and fits; then wait for more, or for room."""
+        """Start what is due and fits; else wait for more, or for room."""
         try:
-            started = await self.start_due()
-            seconds = 0.0 if started else await self._seconds_to_next()
+            seconds = await self._seconds_to_next()
+            if seconds <= 0 and await self.start_due():
+                return
         except Unavailable as exc:
             log.warning("queue.unavailable", why=str(exc))
             seconds = POLL_SECONDS
-        await self._tend()
-        if seconds > 0:
-            await self._queue.wait(seconds)
+        for transport in self._transports.values():
+            await transport.tend()
+        # What is due and was not begun waits for room: whoever makes room wakes the queue.
+        await self._queue.wait(seconds if seconds > 0 else POLL_SECONDS)
 
     async def _seconds_to_next(self) -> float:
+        """How long nothing is due, as far as it matters; 0 or less when something is."""
         due = await self._queue.next_due()
         if due is None:
             return POLL_SECONDS
-        seconds = (due - self._clock()).total_seconds()
-        # What is due already and was not claimed waits for room, not for time.
-        return min(seconds, POLL_SECONDS) if seconds > 0 else POLL_SECONDS
+        return min((due - self._clock()).total_seconds(), POLL_SECONDS)
 
     async def start_due(self) -> int:
         """Claim what is due and begin to deliver it. How many messages were begun."""
@@ -171,10 +172,6 @@ class Worker:
             await self.idle()
         for transport in self._transports.values():
             await transport.close()
-
-    async def _tend(self) -> None:
-        for transport in self._transports.values():
-            await transport.tend()
 
     async def _deliver(self, items: Sequence[QueueItem]) -> None:
         """Deliver one message to one destination, in parcels of bounded size."""

@@ -170,11 +170,8 @@ def _message(row: Row[Any]) -> QueuedMessage:
     return QueuedMessage(
         queue_id=row.message_id,
         mail_from=Address.parse(row.message_mail_from) if row.message_mail_from else None,
-        login=row.message_login,
         agency_code=row.message_agency_code,
         message_id=row.message_message_id,
-        header_from=row.message_header_from,
-        smtputf8=row.message_smtputf8,
         envid=row.message_envid,
         ret=row.message_ret,
         prefix=row.message_prefix,

@@ -55,11 +55,8 @@ class QueuedMessage:
 
     queue_id: str
     mail_from: Address | None  # None: null sender
-    login: str  # Address.key of the mailbox that submitted it
     agency_code: str
     message_id: str
-    header_from: str
-    smtputf8: bool
     envid: str
     ret: str
     prefix: bytes

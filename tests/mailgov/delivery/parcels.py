@@ -29,11 +29,8 @@ def parcel(
     message = QueuedMessage(
         queue_id=QUEUE_ID,
         mail_from=Address.parse(sender) if sender else None,
-        login=sender,
         agency_code="H99.02",
         message_id="<1@tinhmau.gov.vn>",
-        header_from=sender,
-        smtputf8=False,
         envid=envid,
         ret=ret,
         prefix=PREFIX,

@@ -41,7 +41,6 @@ def message(
     at: datetime = NOON,
     held: bool = False,
     notify: Iterable[str] = (),
-    smtputf8: bool = False,
     mailbox_id: int | None = None,
 ) -> NewMessage:
     """A judged message; recipients of tinhmau.gov.vn are ours."""
@@ -52,7 +51,6 @@ def message(
         mail_from=Address.parse(sender) if sender else None,
         recipients=tuple(Recipient(address, wishes) for address in addresses),
         login=Address.parse(sender) if sender else None,
-        smtputf8=smtputf8,
     )
     return NewMessage(
         queue_id=new_queue_id(at),
