@@ -35,10 +35,11 @@ _VIQR_HAT = re.compile(r"[aeoAEO]\^|[aA]\(|[oOuU]\+|dd|DD|Dd")
 # For a first look at text that is most likely Unicode: typographic signs divide words, too.
 _RAW_WORD = re.compile("[^\0\x07-\x0d\x20-\x40\x5b-\x60\x7b-\x7f\xa0“”‘’–—…•]+")
 _LETTERS = re.compile(r"[^\W\d_]{2,}")
+# A sign that stands for a letter when undecoded, as in Th«ng b¸o; typographic signs are none.
+_INNER_SIGN = re.compile(r"(?<=[^\W\d_])[^\0-\x7f\w\xa0‘’“”–—…•](?=[^\W\d_])")
 _CAPITALS = "".join(
     chr(code) for code in (*range(0x41, 0x1B0), *range(0x1EA0, 0x1EFA)) if chr(code).isupper()
 )
-# Not at a lower-case letter with a mark: TCVN3 has no toned capitals, so people typed HàNH CHíNH.
 _CASE_JUMP = re.compile(f"[a-z][{_CAPITALS}]")
 _CONSONANTS = re.compile("[B-DF-HJ-NP-TV-XZĐ]+")  # QĐ, NĐ, HĐND: abbreviations, no syllables
 
@@ -125,14 +126,15 @@ def _is_foreign(chunk: str) -> bool:
 @functools.lru_cache(maxsize=1 << 14)
 def _profile(chunk: str) -> tuple[int, ...]:
     """Words, valid and changed of one chunk: undecoded, then in each candidate."""
-    raw = (*_count(chunk), 0)
+    words, valid = _count(chunk)
+    raw = (words + len(_INNER_SIGN.findall(chunk)), valid, 0)
     profile = list(raw)
     for encoding in _CANDIDATES:
         decoded = decoders()[encoding](chunk)
         if decoded == chunk:
             profile += raw
         else:
-            words, valid = _count(decoded)
+            words, valid = _count(decoded, mixed_case=encoding == "tcvn3")
             profile += (words, valid, valid)
     return tuple(profile)
 
@@ -140,17 +142,22 @@ def _profile(chunk: str) -> tuple[int, ...]:
 @functools.lru_cache(maxsize=1 << 12)
 def _viqr_profile(chunk: str) -> tuple[int, int, int]:
     """Only words with a hat, horn or bar count as changed: ASCII is full of dots and question marks."""
-    words, valid = _count(decoders()["viqr"](chunk))
+    words, valid = _count(decoders()["viqr"](chunk), mixed_case=False)
     return words, valid, valid if _VIQR_HAT.search(chunk) else 0
 
 
-def _count(text: str) -> tuple[int, int]:
-    """Words with a letter outside ASCII, and how many of them are syllables."""
+def _count(text: str, *, mixed_case: bool = True) -> tuple[int, int]:
+    """Words with a letter outside ASCII, and how many of them are syllables.
+
+    `mixed_case`: as TCVN3 has no toned capitals, people typed HàNH CHíNH; but no m² becomes mỲ.
+    """
     words = valid = 0
     for word in _LETTERS.findall(text):
         if word.isascii():
             continue
-        if is_marked_syllable(word) and not _CASE_JUMP.search(word):
+        if is_marked_syllable(word) and (
+            word[1:].islower() or word.isupper() or (mixed_case and not _CASE_JUMP.search(word))
+        ):
             valid += 1
         elif _CONSONANTS.fullmatch(word):
             continue
