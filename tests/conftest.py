@@ -10,8 +10,9 @@ from sqlmodel import SQLModel
 
 import mailgov.db.models  # noqa: F401 - registers the tables
 from mailgov.db import Database
-from tests.support import postgres
-from tests.support.imap_engines import dovecot_engine, embedded_engine, engine  # noqa: F401 - fixtures
+
+from .support import postgres
+from .support.imap_engines import dovecot_engine, embedded_engine, engine  # noqa: F401 - fixtures
 
 CORPUS = Path(
     os.environ.get("MAILGOV_CORPUS", Path(__file__).resolve().parents[2] / "shared" / "corpus")

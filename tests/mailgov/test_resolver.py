@@ -8,7 +8,8 @@ import pytest
 from mailgov.config import Dns
 from mailgov.errors import ConfigError, Unavailable
 from mailgov.resolver import DnsResolver, Lookup, Mx
-from tests.support.dns import StubServer, serving
+
+from ..support.dns import StubServer, serving
 
 ZONE = {
     ("tinhmau.gov.vn", "MX"): ["20 Mail2.tinhmau.gov.vn.", "10 mail.tinhmau.gov.vn."],

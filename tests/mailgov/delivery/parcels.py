@@ -6,7 +6,8 @@ from mailgov.addresses import Address
 from mailgov.delivery.transports import LeaseLost, Parcel
 from mailgov.message import Body
 from mailgov.queue import MAILBOX, QueuedMessage, QueueItem
-from tests.mailgov.queue.samples import NOON, TEXT, body_of
+
+from ..queue.samples import NOON, TEXT, body_of
 
 QUEUE_ID = "01kd6zw7k0abcdefghxy"
 PREFIX = b"DKIM-Signature: v=1\r\nReceived: from here\r\n"

@@ -23,8 +23,9 @@ from mailgov.delivery.transports import Answer, Taken
 from mailgov.errors import DeliveryDeferred, DeliveryRefused
 from mailgov.queue import MAILBOX
 from mailgov.texts import LANGUAGES, entry
-from tests.mailgov.delivery.parcels import PREFIX, QUEUE_ID, parcel
-from tests.mailgov.queue.samples import NOON
+
+from ..queue.samples import NOON
+from .parcels import PREFIX, QUEUE_ID, parcel
 
 HEADER = HeaderBlock(
     PREFIX + b"From: an@tinhmau.gov.vn\r\n"

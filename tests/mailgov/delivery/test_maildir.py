@@ -15,8 +15,9 @@ from mailgov.delivery.transports.maildir import MaildirTransport
 from mailgov.errors import DeliveryDeferred, DeliveryError, DeliveryRefused
 from mailgov.mailstore import layout
 from mailgov.message import Body
-from tests.mailgov.delivery.parcels import PREFIX, QUEUE_ID, lost, ours, parcel
-from tests.mailgov.queue.samples import TEXT, body_of
+
+from ..queue.samples import TEXT, body_of
+from .parcels import PREFIX, QUEUE_ID, lost, ours, parcel
 
 BINH = Address("binh", "tinhmau.gov.vn")
 

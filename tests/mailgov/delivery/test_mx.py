@@ -7,7 +7,8 @@ import pytest
 from mailgov.delivery.mx import Hop, Router, is_own_address
 from mailgov.errors import DeliveryRefused, Unavailable
 from mailgov.resolver import IpAddress, Mx
-from tests.support.dns import FakeResolver
+
+from ...support.dns import FakeResolver
 
 OWN = ip_address("192.0.2.25")
 

@@ -10,8 +10,9 @@ from mailgov.delivery.outcome import Outcome, conclude
 from mailgov.delivery.status import advice_for, describe, status_of
 from mailgov.delivery.transports import Answer, Taken
 from mailgov.errors import DeliveryDeferred, DeliveryError, DeliveryRefused
-from tests.mailgov.delivery.parcels import parcel
-from tests.mailgov.queue.samples import NOON
+
+from ..queue.samples import NOON
+from .parcels import parcel
 
 IN_MAILBOX = Taken("250 ok", "mailbox")
 RELAYED = Taken("250 ok", "relay")

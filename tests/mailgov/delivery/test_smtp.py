@@ -14,10 +14,11 @@ from mailgov.config import Delivery
 from mailgov.delivery.transports import Answers, LeaseLost, Parcel, Taken, smtp_session
 from mailgov.delivery.transports.smtp import SmtpTransport
 from mailgov.errors import DeliveryDeferred, DeliveryError, DeliveryRefused
-from tests.mailgov.delivery.parcels import PREFIX, lost, ours, parcel
-from tests.mailgov.queue.samples import TEXT
-from tests.support.dns import FakeResolver
-from tests.support.smtp_peer import Peer, serving
+
+from ...support.dns import FakeResolver
+from ...support.smtp_peer import Peer, serving
+from ..queue.samples import TEXT
+from .parcels import PREFIX, lost, ours, parcel
 
 DNS = FakeResolver(addresses_of={"example.vn": ["127.0.0.1"], "tỉnh.vn": ["127.0.0.1"]})
 

@@ -11,10 +11,11 @@ from mailgov.config import Delivery
 from mailgov.delivery.transports import LeaseLost, Taken, Transport
 from mailgov.delivery.transports.maildir import MaildirTransport
 from mailgov.delivery.transports.smtp import SmtpTransport
-from tests.mailgov.delivery.parcels import PREFIX, lost, ours, parcel
-from tests.mailgov.queue.samples import TEXT
-from tests.support.dns import FakeResolver
-from tests.support.smtp_peer import Peer, serving
+
+from ...support.dns import FakeResolver
+from ...support.smtp_peer import Peer, serving
+from ..queue.samples import TEXT
+from .parcels import PREFIX, lost, ours, parcel
 
 
 @dataclass

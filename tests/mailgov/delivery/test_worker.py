@@ -28,9 +28,10 @@ from mailgov.queue import MAILBOX, listing
 from mailgov.queue.conserve import conserve
 from mailgov.queue.spool import MEMORY_BYTES
 from mailgov.queue.tables import MESSAGE
-from tests.mailgov.queue.samples import NOON, Bench, accept, add_mailbox, bench, message
-from tests.support.dns import FakeResolver
-from tests.support.smtp_peer import Peer, serving
+
+from ...support.dns import FakeResolver
+from ...support.smtp_peer import Peer, serving
+from ..queue.samples import NOON, Bench, accept, add_mailbox, bench, message
 
 AN = "an@tinhmau.gov.vn"
 LATER = DeliveryDeferred("peer-deferred", reply="451 4.7.1 later")

@@ -16,7 +16,8 @@ from mailgov.db import Database
 from mailgov.queue import QueueItem
 from mailgov.queue.conserve import conserve
 from mailgov.queue.item import Notice, Result
-from tests.mailgov.queue.samples import accept, bench, message
+
+from .samples import accept, bench, message
 
 DESTINATIONS = ["a.vn", "b.vn", "c.vn"]
 

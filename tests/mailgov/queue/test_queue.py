@@ -17,7 +17,8 @@ from mailgov.queue.conserve import conserve
 from mailgov.queue.item import Notice, Result
 from mailgov.queue.spool import MEMORY_BYTES
 from mailgov.queue.tables import MESSAGE, RECIPIENT, VERDICT
-from tests.mailgov.queue.samples import NOON, Bench, accept, bench, delivered, message
+
+from .samples import NOON, Bench, accept, bench, delivered, message
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from mailgov.config import Delivery
 from mailgov.queue.schedule import is_delay_notice_due, next_attempt
-from tests.mailgov.queue.samples import NOON
+
+from .samples import NOON
 
 SETTINGS = Delivery()
 

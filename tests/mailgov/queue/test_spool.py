@@ -17,7 +17,8 @@ from mailgov.errors import Conflict, Unavailable
 from mailgov.message import Body
 from mailgov.queue import Spool
 from mailgov.queue.spool import MEMORY_BYTES, is_intact
-from tests.mailgov.queue.samples import accept, bench, message
+
+from .samples import accept, bench, message
 
 ID = "01kd6zw7k0abcdefghxy"
 

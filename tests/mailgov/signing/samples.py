@@ -12,7 +12,8 @@ from mailgov.message import Body
 from mailgov.signing import keys
 from mailgov.signing.dns_records import dkim_value
 from mailgov.signing.keys import Algorithm, create_key
-from tests.mailgov.queue.samples import NOON, body_of
+
+from ..queue.samples import NOON, body_of
 
 THEN = datetime(2020, 1, 2, 3, 4, 5, tzinfo=UTC)
 """When our samples were signed: no verifier takes it for the future."""

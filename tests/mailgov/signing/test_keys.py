@@ -14,8 +14,9 @@ from mailgov.db.models import DkimKey
 from mailgov.errors import Conflict, InputError, NotFound
 from mailgov.ledger.events import DirectoryChanged
 from mailgov.signing import keys
-from tests.mailgov.queue.samples import NOON
-from tests.mailgov.signing.samples import DOMAIN, add_domain, add_key
+
+from ..queue.samples import NOON
+from .samples import DOMAIN, add_domain, add_key
 
 
 @pytest.fixture

@@ -4,14 +4,17 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from mailgov.db import Database
 from mailgov.errors import ConfigError, Unavailable
 from mailgov.message import Body
-from mailgov.signing import Signer
+from mailgov.signing import Signer, keys
 from mailgov.signing.sign import OVERSIGNED
 from mailgov.signing.verify import verify
-from tests.mailgov.signing.samples import (
+
+from ...support.dns import FakeResolver
+from .samples import (
     DOMAIN,
     MESSAGE,
     THEN,
@@ -23,7 +26,23 @@ from tests.mailgov.signing.samples import (
     header_of,
     signatures_in,
 )
-from tests.support.dns import FakeResolver
+
+
+@pytest.fixture(scope="module")
+def made_keys() -> list[keys.PrivateKey]:
+    """Two RSA keys: making them takes longer than all else here."""
+    return [rsa.generate_private_key(public_exponent=65537, key_size=2048) for _ in range(2)]
+
+
+@pytest.fixture(autouse=True)
+def no_new_rsa_keys(made_keys: list[keys.PrivateKey], monkeypatch: pytest.MonkeyPatch) -> None:
+    left = iter(made_keys)
+    new = keys._new_key
+
+    def made(algorithm: keys.Algorithm) -> keys.PrivateKey:
+        return next(left) if algorithm == "rsa2048" else new(algorithm)
+
+    monkeypatch.setattr(keys, "_new_key", made)
 
 
 @pytest.fixture

@@ -14,9 +14,10 @@ from mailgov.signing.canonical import RelaxedBody, body_hash, split_fields
 from mailgov.signing.keys import PrivateKey, public_key
 from mailgov.signing.sign import signature_field
 from mailgov.signing.verify import SignatureResult, summary, verify
-from tests.mailgov.queue.samples import body_of
-from tests.mailgov.signing.samples import MESSAGE, THEN, header_of
-from tests.support.dns import FakeResolver
+
+from ...support.dns import FakeResolver
+from ..queue.samples import body_of
+from .samples import MESSAGE, THEN, header_of
 
 NAME = "k._domainkey.example.vn"
 
