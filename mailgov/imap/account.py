@@ -45,8 +45,7 @@ class Status:
 class Account:
     """The mail of one person. Methods block on the disk and run in the mailbox's own thread."""
 
-    def __init__(self, home: Path, quota_bytes: int) -> None:
-        self.quota_bytes = quota_bytes
+    def __init__(self, home: Path) -> None:
         self._maildir = home / "Maildir"
         folders.make(self._maildir)
         self._index = open_index(home / "index.db")
@@ -200,20 +199,21 @@ class Account:
         used = self._index.execute("SELECT coalesce(sum(size), 0) FROM message").fetchone()[0]
         return int(used)
 
-    def require_room(self, size: int) -> None:
-        """Raise FolderError `OVERQUOTA` when so many bytes more are too many."""
-        if self.quota_bytes and self.used_bytes() + size > self.quota_bytes:
+    def require_room(self, size: int, quota_bytes: int) -> None:
+        """Raise FolderError `OVERQUOTA` when so many bytes more are too many; 0 is no limit."""
+        if quota_bytes and self.used_bytes() + size > quota_bytes:
             raise FolderError("OVERQUOTA", "the mailbox is full")
 
 
 class SharedAccount:
     """An account with its thread, and the sessions that want to hear of changes."""
 
-    def __init__(self, home: Path, quota_bytes: int) -> None:
+    def __init__(self, home: Path) -> None:
         self.sessions = 0
+        self.quota_bytes = 0  # as the directory said when the last session began; 0: no limit
         self.listeners: set[asyncio.Event] = set()
         self._thread = ThreadPoolExecutor(1, "mailbox")
-        self._opening = self._thread.submit(Account, home, quota_bytes)
+        self._opening = self._thread.submit(Account, home)
 
     async def run(self, work: Callable[[Account], T]) -> T:
         """Do something with the account in its thread.

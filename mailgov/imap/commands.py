@@ -254,7 +254,7 @@ async def get_quota(talk: Conversation, scanner: Scanner) -> str:
 
 
 async def _tell_quota(talk: Conversation) -> str:
-    used, granted = await talk.run(lambda account: (account.used_bytes(), account.quota_bytes))
+    used, granted = await talk.run(Account.used_bytes), talk.account.quota_bytes
     kib = b"STORAGE %d %d" % (-(-used // 1024), granted // 1024) if granted else b""
     await talk.respond(b'* QUOTA "" (%b)' % kib)
     return "quota told"
@@ -282,7 +282,7 @@ async def append(talk: Conversation, scanner: Scanner) -> str:
 
     def work(account: Account) -> tuple[int, int]:
         folder = account.target(name)
-        account.require_room(len(data))
+        account.require_room(len(data), talk.account.quota_bytes)
         return folder.uidvalidity, folder.append(data, flags, received)
 
     uidvalidity, uid = await talk.change(work)
@@ -431,7 +431,7 @@ async def copy(talk: Conversation, scanner: Scanner, *, by_uid: bool, move: bool
             raise FolderError("CANNOT", "the messages are there already")
         if not move:
             sizes = (view.folder.entries[uid].size for uid in uids if uid in view.folder.entries)
-            account.require_room(sum(sizes))
+            account.require_room(sum(sizes), talk.account.quota_bytes)
         return target.uidvalidity, target.receive(view.folder, uids, move=move)
 
     uidvalidity, pairs = await talk.change(work)

@@ -158,8 +158,9 @@ class ImapServer:
         async with self._opening:
             account = self._open.get(home)
             if account is None:
-                account = self._open[home] = SharedAccount(home, box.quota_mb << 20)
+                account = self._open[home] = SharedAccount(home)
             account.sessions += 1
+        account.quota_bytes = box.quota_mb << 20
         return holder.address, account
 
     async def _holder(self, user: str, password: str) -> Holder | None:

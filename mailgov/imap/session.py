@@ -92,8 +92,8 @@ class Session:
                     asyncio.timeout(IDLE_SECONDS) if self._talk else asyncio.timeout_at(deadline)
                 )
                 await self._one(limit)
-        except (EOFError, ConnectionError):
-            pass  # the client is gone
+        except (EOFError, OSError):
+            pass  # the client is gone, or its TLS is broken
         except Refused as exc:
             await self.bye(str(exc))
         finally:
@@ -104,7 +104,7 @@ class Session:
         """Tell the client that it is over; it may not be listening any more."""
         try:
             await self._send(f"* BYE {why}\r\n".encode())
-        except ConnectionError:
+        except OSError:
             return
 
     async def _send(self, data: bytes) -> None:
@@ -238,8 +238,7 @@ class Session:
             response = scanner.text[scanner.position :]
         else:
             await self._send(b"+ \r\n")
-            async with asyncio.timeout(LOGIN_SECONDS):
-                response = (await self._commands.line()).strip()
+            response = await self._sasl_response()
         if response == b"*":
             raise BadCommand("cancelled")
         try:
@@ -249,6 +248,13 @@ class Session:
         if asked not in (b"", user):
             return "NO [AUTHORIZATIONFAILED] sign in as yourself"
         return await self._sign_in(user, password)
+
+    async def _sasl_response(self) -> bytes:
+        try:
+            async with asyncio.timeout(LOGIN_SECONDS):
+                return (await self._commands.line()).strip()
+        except TimeoutError as exc:
+            raise Refused("you were silent for too long") from exc
 
     async def _sign_in(self, user: bytes, password: bytes) -> str:
         try:

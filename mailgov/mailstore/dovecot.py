@@ -124,11 +124,14 @@ class DovecotChild:
     async def _kick(self, address: str) -> None:
         """Close every session of a mailbox; that there was none is no trouble."""
         assert self._places is not None
-        process = await asyncio.create_subprocess_exec(
-            "doveadm", "-c", self._places.configuration, "kick", address,
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-        await process.wait()
+        try:
+            process = await asyncio.create_subprocess_exec(
+                "doveadm", "-c", self._places.configuration, "kick", address,
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            )  # fmt: skip
+            await process.wait()
+        except OSError as exc:
+            log.error("dovecot.kick-failed", mailbox=address, cause=str(exc))  # noqa: TRY400 - the cause says it all
 
     async def start(self) -> str:
         """Start, and return `host:port` once it greets. `apply` must have been called before.
@@ -155,8 +158,7 @@ class DovecotChild:
             self._supervisor.cancel()
             await asyncio.gather(self._supervisor, return_exceptions=True)
         await self._end()
-        if self._places is not None and self._places.run.parent != self._folder:
-            await asyncio.to_thread(shutil.rmtree, self._places.run, ignore_errors=True)
+        await asyncio.to_thread(_remove_run_folder, self._folder / "run")
 
     def _prepare(self) -> tuple[str, int]:
         """Everything on the disk that a start needs. Returns the address to listen on."""
@@ -188,11 +190,12 @@ class DovecotChild:
     def _run_folder(self) -> Path:
         """A new, empty folder for sockets: what a killed Dovecot left would confuse the next."""
         run = self._folder / "run"
+        _remove_run_folder(run)
         if len(os.fsencode(run)) + _SOCKET_NAME_BYTES > _SOCKET_PATH_BYTES:
-            run = Path(tempfile.mkdtemp(prefix="mailgov-"))
-            run.chmod(0o755)  # else Dovecot does it with a complaint
-            return run
-        shutil.rmtree(run, ignore_errors=True)
+            elsewhere = Path(tempfile.mkdtemp(prefix="mailgov-"))
+            elsewhere.chmod(0o755)
+            run.symlink_to(elsewhere)
+            return elsewhere
         run.mkdir(mode=0o755)
         return run
 
@@ -294,6 +297,13 @@ def _command(binary: str, places: Places) -> list[str]:
         # Without this bit access(2) asks for the user alone, and Dovecot takes folders as read-only.
         tie += ["--securebits=+no_setuid_fixup"]
     return [*tie, program, "-F", "-c", str(places.configuration)]
+
+
+def _remove_run_folder(run: Path) -> None:
+    """Remove the folder of sockets, which lies elsewhere when its path would be too long."""
+    shutil.rmtree(run.resolve(), ignore_errors=True)
+    if run.is_symlink():
+        run.unlink()
 
 
 def _end_leftover(folder: Path) -> None:

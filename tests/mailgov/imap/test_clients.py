@@ -1,5 +1,6 @@
 """Mail programs' own libraries against both engines."""
 
+import asyncio
 import imaplib
 import re
 from datetime import UTC, datetime
@@ -57,3 +58,5 @@ async def test_aioimaplib(engine: Engine) -> None:
     client.idle_done()
     await idle
     assert (await client.logout()).result == "OK"
+    client.protocol.transport.close()  # the library leaves that to the server
+    await asyncio.sleep(0)

@@ -19,14 +19,14 @@ def home(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def account(home: Path) -> Iterator[Account]:
-    account = Account(home, 0)
+    account = Account(home)
     yield account
     account.close()
 
 
 def reopened(account: Account, home: Path) -> Account:
     account.close()
-    account.__init__(home, 0)  # type: ignore[misc]  # as a new process would
+    account.__init__(home)  # type: ignore[misc]  # as a new process would
     return account
 
 
@@ -92,7 +92,7 @@ def test_a_lost_index_is_made_anew(account: Account, home: Path) -> None:
     before = inbox.uidvalidity
     account.close()
     (home / "index.db").unlink()
-    account.__init__(home, 0)  # type: ignore[misc]
+    account.__init__(home)  # type: ignore[misc]
     inbox = account.folder("INBOX")
     assert inbox.uidvalidity >= before
     assert [(e.flags, e.received) for e in inbox.entries.values()] == [({"\\Seen"}, 1_700_000_000)]
@@ -102,7 +102,7 @@ def test_a_damaged_index_is_put_aside(account: Account, home: Path) -> None:
     account.folder("INBOX").append(b"A", NO_FLAGS, 0)
     account.close()
     (home / "index.db").write_bytes(b"no database" * 1000)
-    account.__init__(home, 0)  # type: ignore[misc]
+    account.__init__(home)  # type: ignore[misc]
     assert subjects(account.folder("INBOX")) == {1: b"A"}
     assert list(home.glob("index.db.damaged-*"))
 
@@ -161,10 +161,9 @@ def test_a_crash_between_file_and_row_loses_nothing(
 def test_moving_needs_no_room_and_copying_does(account: Account) -> None:
     inbox, archive = account.folder("INBOX"), account.folder("Archive")
     inbox.append(b"x" * 600, NO_FLAGS, 0)
-    account.quota_bytes = 1000
     assert account.used_bytes() == 600
     with pytest.raises(FolderError, match="full"):
-        account.require_room(600)
+        account.require_room(600, 1000)
     assert archive.receive(inbox, [1], move=True) == [(1, 1)]
     assert not inbox.entries
     assert subjects(archive) == {1: b"x" * 600}
@@ -192,5 +191,5 @@ def test_a_folder_that_lost_its_directory_is_forgotten(account: Account, home: P
     account.close()
     for part in ("cur", "new", "tmp"):
         (home / "Maildir" / ".Tam" / part).rmdir()
-    account.__init__(home, 0)  # type: ignore[misc]
+    account.__init__(home)  # type: ignore[misc]
     assert "Tam" not in account.names()
