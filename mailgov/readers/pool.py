@@ -30,7 +30,7 @@ from mailgov_policies.facts import Content
 COMMAND = (sys.executable, "-I", "-m", "mailgov.readers.worker")
 RECYCLE_AFTER = 1000  # messages, so that leaks of parsers stay small
 WAITING = 1000  # messages that may wait for a reader
-_RETRY_SECONDS = (0.1, 0.5, 2.0, 5.0)  # between failed starts
+_RETRY_SECONDS = (0.1, 0.5, 2.0)  # between failed starts
 
 log = logger("readers")
 
@@ -58,6 +58,8 @@ class ReaderPool:
         self._reading: dict[bytes, asyncio.Task[Content]] = {}
         self._cache: OrderedDict[tuple[bytes, int], Content] = OrderedDict()
         self._open = False
+        self._serving = False  # whether one process has come up
+        self._started = asyncio.Event()  # it has, or there is no hope that one will
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -81,10 +83,12 @@ class ReaderPool:
         self._slots = [asyncio.create_task(self._keep_one()) for _ in range(count)]
         try:
             async with asyncio.timeout(START_SECONDS):
-                self._idle.put_nowait(await self._idle.get())
+                await self._started.wait()
         except TimeoutError:
+            pass
+        if not self._serving:
             await self.close()
-            raise Unavailable("readers-unavailable") from None
+            raise Unavailable("readers-unavailable")
 
     async def close(self) -> None:
         """End the processes; reads under way and later ones raise `readers-unavailable`."""
@@ -196,12 +200,16 @@ class ReaderPool:
             try:
                 await reader.start()
                 failures = 0
+                self._serving = True
+                self._started.set()
                 self._idle.put_nowait(reader)
                 await reader.gone()
             except NotStarted as exc:
                 log.warning("readers.not-started", why=str(exc))
                 await asyncio.sleep(_RETRY_SECONDS[min(failures, len(_RETRY_SECONDS) - 1)])
                 failures += 1
+                if failures == len(_RETRY_SECONDS):
+                    self._started.set()
             finally:
                 await reader.end()
 
