@@ -265,16 +265,17 @@ class Site:
     def signed_in(self, address: str = AN) -> "Browser":
         """Somebody who signed in a moment ago, without the cost of a password."""
         browser = self.browser()
-
-        async def start() -> str:
-            account = await self.services.directory.account(address)
-            assert account is not None
-            return await self.app.state.parts.sessions.start(account, agent="test", ip="")
-
-        token = asyncio.run(start())
+        token = asyncio.run(self.token(address))
         # The domain that the cookie jar gives to a host without dots.
         browser.client.cookies.set("mailgov-session", token, domain="localhost.local", path="/")
         return browser.go("/mail/inbox")
+
+    async def token(self, address: str = AN) -> str:
+        """What the cookie of a new sign-in holds."""
+        account = await self.services.directory.account(address)
+        assert account is not None
+        token: str = await self.app.state.parts.sessions.start(account, agent="test", ip="")
+        return token
 
     def close(self) -> None:
         self.clients.close()
