@@ -34,6 +34,7 @@ _VIQR_CHUNK = re.compile(r"[A-Za-z'`?~.^(+*\\-]{1,32}")
 _VIQR_HAT = re.compile(r"[aeoAEO]\^|[aA]\(|[oOuU]\+|dd|DD|Dd")
 # For a first look at text that is most likely Unicode: typographic signs divide words, too.
 _RAW_WORD = re.compile("[^\0\x07-\x0d\x20-\x40\x5b-\x60\x7b-\x7f\xa0“”‘’–—…•]+")
+_LETTER_OR_SIGN = re.compile("[^\0-\x7f\xa0‘’“”–—…•]")
 _LETTERS = re.compile(r"[^\W\d_]{2,}")
 # A sign that stands for a letter when undecoded, as in Th«ng b¸o; typographic signs are none.
 _INNER_SIGN = re.compile(r"(?<=[^\W\d_])[^\0-\x7f\w\xa0‘’“”–—…•](?=[^\W\d_])")
@@ -80,9 +81,14 @@ class Tally(NamedTuple):
 UNWEIGHED = Tally()
 
 
+def is_plain(text: str) -> bool:
+    """Whether it is ASCII but for typographic signs, so that only VIQR is a candidate."""
+    return text.isascii() or not _LETTER_OR_SIGN.search(text)
+
+
 def is_suspect(text: str) -> bool:
     """Whether a line has anything that is neither ASCII nor a Vietnamese word: a first, fast look."""
-    if text.isascii():
+    if is_plain(text):
         return _VIQR_HAT.search(text) is not None
     known = marked_syllables()
     odd = [word for word in text.lower().split() if not (word in known or word.isascii())]
@@ -93,14 +99,14 @@ def is_suspect(text: str) -> bool:
 
 
 def chunks_of(text: str) -> list[str]:
-    """Words and stretches between them that could be words in some encoding; all ASCII for VIQR."""
-    if text.isascii():
+    """Words and stretches between them that could be words in some encoding; of plain text those of VIQR."""
+    if is_plain(text):
         return _VIQR_CHUNK.findall(text)
     return _CHUNK.findall(unicodedata.normalize("NFC", cp1252_view(text)))
 
 
 def tally(chunks: Collection[str], *, viqr: bool) -> Tally:
-    """Count chunks, each as often as it is given. `viqr`: they come from a line in pure ASCII."""
+    """Count chunks, each as often as it is given. `viqr`: they come from plain text."""
     if viqr:
         columns = [sum(column) for column in zip(*map(_viqr_profile, chunks), strict=True)]
         return Tally(decoded={"viqr": Count(*columns)})

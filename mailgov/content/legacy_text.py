@@ -19,7 +19,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from mailgov.content.encodings import as_cp1252, to_unicode
-from mailgov.content.evidence import UNWEIGHED, Tally, chunks_of, is_suspect, tally
+from mailgov.content.evidence import UNWEIGHED, Tally, chunks_of, is_plain, is_suspect, tally
 from mailgov.content.fonts import font_family
 from mailgov.content.runs import Run
 from mailgov_policies.facts import Encoding, Text
@@ -57,7 +57,7 @@ class _Line:
     @property
     def viqr(self) -> bool:
         """Whether VIQR, and nothing else, is a candidate."""
-        return self.text.isascii()
+        return is_plain(self.text)
 
     def weigh(self) -> None:
         """Count its words."""

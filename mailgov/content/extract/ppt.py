@@ -87,28 +87,28 @@ class _Presentation:
     def read(self) -> Extracted:
         slides = {_SLIDES: 0, _NOTES: 0}
         texts = _TextGatherer(self._collector, self._fonts)
+        slide: int | None = None  # number of the object that holds the drawing
         for atom in self._atoms(self._document):
             if atom.kind == _FONT_ENTITY:
                 self._fonts.append(atom.data[:64].decode("utf-16-le", "replace").split("\0")[0])
             elif atom.in_list not in slides:
                 continue
             elif atom.kind == _SLIDE_PERSIST:
-                texts.finish()
+                self._read_drawing(slide, texts)
+                (slide,) = unpack_from("<I", atom.data)
                 slides[atom.in_list] += 1
                 name = "slide" if atom.in_list == _SLIDES else "notes"
                 texts.place = f"{name} {slides[atom.in_list]}"
-                (number,) = unpack_from("<I", atom.data)
-                self._read_slide(number, texts)
             else:
                 texts.take(atom)
-        texts.finish()
+        self._read_drawing(slide, texts)
         return self._collector.result()
 
-    def _read_slide(self, number: int, texts: "_TextGatherer") -> None:
-        """Text in the drawing of a slide; that of its outline is in the slide list."""
-        position = self._positions.get(number)
-        if position is not None:
-            for atom in self._atoms(position):
+    def _read_drawing(self, slide: int | None, texts: "_TextGatherer") -> None:
+        """Text in the drawing of a slide, after that of its outline in the slide list."""
+        texts.finish()
+        if slide in self._positions:
+            for atom in self._atoms(self._positions[slide]):
                 texts.take(atom)
             texts.finish()
 
