@@ -178,8 +178,7 @@ class DovecotChild:
         (data / "mail").mkdir(mode=0o700, exist_ok=True)
         _end_leftover(self._folder)
         places = Places(self._folder, self._run_folder(), user, group)
-        for folder in (places.folder, places.run):
-            shutil.chown(folder, user, group)
+        shutil.chown(places.run, user, group)
         secret = master.secret(data)
         write_whole(places.masters, f"{master.USER}:{master.hashed(secret)}\n")
         listen = _free_address(self._config.mailstore.imap)
