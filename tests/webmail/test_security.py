@@ -78,7 +78,11 @@ def test_posts_of_other_sites_are_refused_even_with_the_token(
     assert an.post("/language", {"language": "en"}, **headers).status == 403
 
 
-@pytest.mark.parametrize("token", ["", "x", "ăâ", "AAAA", masked("another session's token")])
+@pytest.mark.parametrize(
+    "token",
+    ["", "x", "ăâ", "AAAA", masked("another session's token")],
+    ids=["none", "short", "not-ascii", "unmasked", "of-another-session"],
+)
 def test_posts_without_the_token_are_refused(an: Browser, site: Site, token: str) -> None:
     site.mail.put(letter())
     an.go("/mail/inbox").submit("button.plain[name=star]", {"csrf": token})
