@@ -9,11 +9,15 @@ a sandboxed process (`mailgov.readers`).
 from mailgov.config import Limits
 from mailgov_policies.facts import Content
 
-READER_VERSION = 1  # Raise it whenever the same bytes could give other facts.
+READER_VERSION = 2  # Raise it whenever the same bytes could give other facts.
 
 
-def read_message(data: bytes, limits: Limits | None = None) -> Content:
-    """Everything that the bytes say. Equal bytes give equal facts.
+def read_message(
+    data: bytes, limits: Limits | None = None, trust_roots: tuple[bytes, ...] = ()
+) -> Content:
+    """Everything that the bytes say. Equal bytes and roots give equal facts.
+
+    `trust_roots` are certificates in DER that may vouch for signers.
 
     Never raises on bad input: what keeps the message from having one reading is named in
     `malformed`, what could not be opened in `unscannable` or in the state of the attachment. Only
@@ -22,4 +26,4 @@ def read_message(data: bytes, limits: Limits | None = None) -> Content:
     # Imported at first use: the parsers of all formats cost 0.2 s, and most processes never read.
     from mailgov.content.facts import read
 
-    return read(data, limits or Limits())
+    return read(data, limits or Limits(), trust_roots)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from mailgov.config import Limits
-from mailgov.content import active, documents
+from mailgov.content import active, documents, signatures
 from mailgov.content.archives import Bomb, Budget, Damaged
 from mailgov.content.extract import KINDS, Unreadable, extract
 from mailgov.content.file_kinds import family, find_kind, is_disguised, shown_name
@@ -21,7 +21,8 @@ from mailgov.content.texts import (
     read_property,
     read_subject,
 )
-from mailgov_policies.facts import Attachment, Document
+from mailgov.content.trust import Trust
+from mailgov_policies.facts import Attachment, Document, Signature
 
 # The text reader for each kind; other kinds have no text, or none that people read there.
 _TEXT_READERS = {
@@ -72,16 +73,22 @@ class Examiner:
     """Reads bodies and files of one message; what it finds adds up here."""
 
     limits: Limits
+    trust: Trust = field(default_factory=Trust)
     budget: Budget = field(default_factory=Budget)
     attachments: list[Attachment] = field(default_factory=list)
     said: list[Said] = field(default_factory=list)
     bodies: list[Said] = field(default_factory=list)  # of the message itself
     active: list[str] = field(default_factory=list)  # in its HTML
+    signatures: list[Signature] = field(default_factory=list)  # S/MIME
+    _attached: list[tuple[int, File, bytes]] = field(default_factory=list)  # not within others
 
     # The tree of a message
 
     def read_tree(self, part: Part, outer: str = "", depth: int = 0) -> None:
         """All leaves of a tree. `outer` is the file that the tree lies in, empty for the message."""
+        if part.media_type == "multipart/signed" and part.children:
+            found = signatures.on_entity(part, self.trust)
+            self._add_signatures(found, _numbered(outer, part.number).rstrip("/"))
         if part.media_type in _MESSAGE_TYPES and part.children:
             self._read_message_part(part, outer, depth)
         elif part.children:
@@ -141,7 +148,7 @@ class Examiner:
             found = _without_data(file, named.document)
         else:
             try:
-                found = self._examined(file, file.data, named, depth)
+                found = self._examined(place, file, file.data, named, depth)
             except MemoryError:
                 raise
             except Exception as exc:  # noqa: BLE001 - a fault of ours costs this file, no more
@@ -149,8 +156,10 @@ class Examiner:
                 found = _without_data(replace(file, why=why), named.document)
         self.attachments[place] = found
 
-    def _examined(self, file: File, data: bytes, named: Said, depth: int) -> Attachment:
+    def _examined(self, place: int, file: File, data: bytes, named: Said, depth: int) -> Attachment:
         name = file.names[0] if file.names else ""
+        if "/" not in file.part:
+            self._attached.append((place, file, data))
         kind = find_kind(data, name, file.declared_type)
         opened = open_file(kind, data, name, file.declared_type, self.budget)
         state, why = self._read_inside(file, opened, data, depth)
@@ -171,7 +180,39 @@ class Examiner:
             disguised=is_disguised(opened.kind, file.names, file.declared_type, data),
             document=documents.best_of((text.document, named.document)),
             has_text=has_text,
+            signatures=self._signed(file, opened, data),
         )
+
+    # Signatures
+
+    def _signed(self, file: File, opened: Opened, data: bytes) -> tuple[Signature, ...]:
+        """Signatures on a file; those of an S/MIME message are the message's."""
+        if opened.mime is not None:
+            self._add_signatures(signatures.opaque(data, self.trust), file.part)
+            return ()
+        if opened.kind in ("p7m", "p7s"):
+            is_part = file.declared_type in signatures.SIGNATURE_TYPES  # of what it came with
+            return () if is_part else signatures.around(data, self.trust)
+        return signatures.in_file(opened.kind, data, self.trust)
+
+    def _add_signatures(self, found: tuple[Signature, ...], part: str) -> None:
+        self.signatures += [replace(one, part=part) for one in found]
+
+    def match_signature_files(self) -> None:
+        """Check signatures that came as files of their own: `a.pdf.p7s` signs `a.pdf`."""
+        files = {file.name: (place, data) for place, file, data in self._attached}
+        for _, file, data in self._attached:
+            signed = files.get(file.name.rpartition(".")[0])
+            if signed is not None and file.name.endswith((".p7s", ".sig", ".p7m")):
+                self._add_to_file(*signed, data)
+
+    def _add_to_file(self, place: int, data: bytes, signature: bytes) -> None:
+        attachment = self.attachments[place]
+        if signatures.is_detached(signature):
+            found = signatures.beside(signature, data, self.trust)
+            self.attachments[place] = replace(
+                attachment, signatures=(*attachment.signatures, *found)
+            )
 
     def _read_inside(
         self, file: File, opened: Opened, data: bytes, depth: int

@@ -1,6 +1,7 @@
 """From the bytes of a message to its facts: the steps, and what keeps them from raising."""
 
 from collections.abc import Iterator
+from datetime import datetime
 
 from mailgov.config import Limits
 from mailgov.content import READER_VERSION, documents
@@ -11,6 +12,7 @@ from mailgov.content.header import header_defects, read_header
 from mailgov.content.parts import Tree, read_parts
 from mailgov.content.prescan import header_end, prescan
 from mailgov.content.texts import Said, read_display_name, read_subject
+from mailgov.content.trust import Trust
 from mailgov_policies.facts import Content, Document, Header
 
 _HEADER_BREACHES = frozenset(
@@ -19,13 +21,13 @@ _HEADER_BREACHES = frozenset(
 )
 
 
-def read(data: bytes, limits: Limits) -> Content:
+def read(data: bytes, limits: Limits, trust_roots: tuple[bytes, ...]) -> Content:
     """Everything that the bytes say: see `mailgov.content.read_message`."""
     broken = prescan(data, limits)
     if broken:
         return _unparsed(data, broken)
     try:
-        return _read(data, limits)
+        return _read(data, limits, trust_roots)
     except MemoryError:
         raise
     except Exception as exc:  # noqa: BLE001 - a fault of ours must not make mail look clean
@@ -52,12 +54,14 @@ def _header_alone(data: bytes) -> Header:
         return Header()
 
 
-def _read(data: bytes, limits: Limits) -> Content:
+def _read(data: bytes, limits: Limits, trust_roots: tuple[bytes, ...]) -> Content:
     tree = read_parts(data, limits)
     fields = tree.root.fields
-    examiner = Examiner(limits)
-    examiner.read_tree(tree.root)
     header = read_header(fields)
+    sent_at = datetime.fromisoformat(header.date) if header.date else None
+    examiner = Examiner(limits, Trust(trust_roots, sent_at))
+    examiner.read_tree(tree.root)
+    examiner.match_signature_files()
     raw_subject = fields.text("subject")
     subject = read_subject(raw_subject)
     said = [subject, *_names(header), *all_said(examiner)]
@@ -70,6 +74,7 @@ def _read(data: bytes, limits: Limits) -> Content:
         marks=tuple(mark for one in said for mark in one.marks),
         attachments=tuple(examiner.attachments),
         active=tuple(dict.fromkeys(examiner.active)),
+        signatures=tuple(examiner.signatures),
         malformed=_malformed(tree, fields),
         reader=READER_VERSION,
     )

@@ -31,7 +31,7 @@ class Part:
     fields: Fields
     type: Value
     disposition: Value
-    raw: bytes = b""  # content as transported; empty for containers
+    raw: bytes = b""  # content as transported; empty for containers, unless they sign it
     children: tuple["Part", ...] = ()
 
     @property
@@ -152,7 +152,8 @@ def _part(
     if type_.value.startswith("multipart/"):
         children = _children(body, type_, number, depth, count)
         if children:
-            return Part(number, fields, type_, disposition, children=children)
+            signed = body if type_.value == "multipart/signed" else b""
+            return Part(number, fields, type_, disposition, signed, children)
         return leaf
     if leaf.media_type in ("message/rfc822", "message/global"):
         if depth >= count.limits.mime_depth:
@@ -184,7 +185,7 @@ def _ambiguities(fields: Fields, type_: Value, disposition: Value) -> list[str]:
 def _children(
     body: bytes, type_: Value, number: str, depth: int, count: _Count
 ) -> tuple[Part, ...]:
-    boundary = type_.parameters.get("boundary", "").encode("utf-8", "surrogateescape").rstrip()
+    boundary = _boundary(type_)
     if not boundary or len(boundary) > MAX_BOUNDARY_BYTES:
         count.defects.append("multipart without boundary")
         return ()
@@ -207,6 +208,10 @@ def _children(
     if not children and b"\n--" in body:
         count.defects.append("multipart whose boundary does not occur")
     return tuple(children)
+
+
+def _boundary(type_: Value) -> bytes:
+    return type_.parameters.get("boundary", "").encode("utf-8", "surrogateescape").rstrip()
 
 
 def _pieces(body: bytes, boundary: bytes) -> Iterator[bytes]:
@@ -237,6 +242,11 @@ def _next(body: bytes, delimiter: bytes, position: int) -> int:
 
 def _without_line_end(piece: bytes) -> bytes:
     return piece.removesuffix(b"\n").removesuffix(b"\r")
+
+
+def signed_entity(part: Part) -> bytes:
+    """What a multipart/signed signs: its first part with its header, to the byte (RFC 1847, 2.1)."""
+    return next(_pieces(part.raw, _boundary(part.type)), b"")
 
 
 def uuencoded_files(data: bytes) -> Iterator[tuple[str, bytes]]:

@@ -12,6 +12,7 @@ from mailgov_policies.facts import (
     Mark,
     Person,
     RecipientFacts,
+    Signature,
     Text,
 )
 from mailgov_policies.rule import Rule, Settings
@@ -44,6 +45,7 @@ __all__ = [
     "Ruleset",
     "RulesetError",
     "Settings",
+    "Signature",
     "Text",
     "Verdict",
     "View",

@@ -22,6 +22,15 @@ Encoding = Literal[
 ]
 MarkKind = Literal["secrecy", "urgency", "circulation"]
 AuthResult = Literal["pass", "fail", "softfail", "neutral", "none", "temperror", "permerror"]
+SignatureState = Literal[
+    "valid",  # unchanged, by a signer we trust, with a certificate in force when it signed
+    "invalid",  # the content or the signature is not what was signed, or can't be made out
+    "unknown-signer",  # unchanged, but no trusted root vouches for the certificate
+    "expired",  # unchanged and known, but the certificate was not in force at the time
+    "covers-not-whole-file",  # parts of what is shown were never signed
+    "altered-after-signing",  # changed later in a way that the signature does not permit
+    "unknown",  # of a form or strength that can't be checked
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +119,27 @@ class Document:
 
 
 @dataclass(frozen=True, slots=True)
+class Signature:
+    """A digital signature on a file or on a message, and what checking it said."""
+
+    state: SignatureState
+    form: Literal["pdf", "cms", "smime", "xml", "office"]
+    why: str = ""  # for states other than valid
+    holder: Literal["person", "agency", ""] = ""  # whose certificate it is; empty: it does not say
+    signer: str = ""  # name in the certificate
+    organisation: str = ""  # organisation in the certificate
+    addresses: tuple[str, ...] = ()  # e-mail addresses in the certificate
+    signed_at: str = ""  # RFC 3339 in the time of Vietnam; empty when it names no time
+    stamped: bool = False  # a time-stamping authority we trust says when; else the signer's clock
+    part: str = ""  # of a message: the MIME part that is signed; empty: all of it
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether what is shown is what was signed, whoever signed it."""
+        return self.state in ("valid", "unknown-signer", "expired")
+
+
+@dataclass(frozen=True, slots=True)
 class Attachment:
     """A file in the message, or in an archive in it: what it is by its bytes."""
 
@@ -128,6 +158,7 @@ class Attachment:
     disguised: bool = False  # name or declared type say something else than the bytes
     document: Document | None = None  # the document found in it
     has_text: bool = True  # False: a scan without text layer
+    signatures: tuple[Signature, ...] = ()  # on the file, in the order of signing
 
     @property
     def extension(self) -> str:
@@ -147,6 +178,7 @@ class Content:
     marks: tuple[Mark, ...] = ()
     attachments: tuple[Attachment, ...] = ()
     active: tuple[str, ...] = ()  # active content in the HTML of the message itself
+    signatures: tuple[Signature, ...] = ()  # S/MIME, on the message or on one within it
     malformed: tuple[
         str, ...
     ] = ()  # what keeps it from having one reading: `two From fields`, `bare CR`
