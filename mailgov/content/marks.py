@@ -27,6 +27,7 @@ _SHEET_ROWS = 15
 _LISTING_LINES = 8
 _MAX_LINE = 120
 _MAX_COMPACT = 40
+_MAX_ALONE = 60  # letters of a line that may be a mark, spaced out and framed
 _MAX_MARKS = 50  # of one file
 
 _DECORATION = " \t*_-–—=~•·.,:;|/\\[](){}<>«»\"'“”‘’!#+^>`→"
@@ -107,7 +108,7 @@ def _is_capital(text: str) -> bool:
 def _mark_of(text: str) -> _Word | None:
     """The mark that the text is, whatever its case, spacing and decoration."""
     stripped = text.strip(_DECORATION)
-    compact = _compact(stripped) if len(stripped) <= 2 * _MAX_COMPACT else ""
+    compact = _compact(stripped) if len(stripped) <= _MAX_ALONE else ""
     if not 2 < len(compact) <= _MAX_COMPACT:
         return None
     return _words().get(compact) or _words().get(compact.upper())
@@ -152,7 +153,7 @@ def _alone(lines: Sequence[Line], place: str, part: str) -> Iterator[_Found]:
 
 def _word_on_line(text: str) -> _Word | None:
     """The mark of a line: alone, in a column of its own, behind a label, or behind the number."""
-    word = _mark_of(text) if len(text) <= 2 * _MAX_COMPACT else None
+    word = _mark_of(text) if len(text) <= _MAX_ALONE else None
     if word is not None:
         return word if _is_capital(text) or _is_circulation_title(word, text) else None
     if ":" in text and (match := _labels().match(text.strip(_DECORATION))):
