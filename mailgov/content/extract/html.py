@@ -109,7 +109,8 @@ class _Page:
         if self._in_title:
             self.collector.add(text, "title")
         elif not self._hidden:
-            self._blank = self._blank and text == " "
+            text = text.lstrip(" ") if self._blank else text
+            self._blank = self._blank and not text
             self.collector.add(text, f"paragraph {self._number}", self._fonts[-1])
 
     def close(self) -> None:

@@ -128,7 +128,7 @@ class _Body(Handler):
         font = self._styles.font("paragraph", style)
         self._fonts.append(font or self._cell_font or self._styles.font("paragraph", ""))
         self._paragraphs += 1
-        if not (self._tables or self._asides or self._slide):
+        if not (self._tables or self._asides or self._slide or self._hidden):
             self._number += 1
 
     def _start_space(self, name: str, attributes: dict[str, str]) -> None:

@@ -22,16 +22,15 @@ def docx(body: str, **parts: str) -> bytes:
     links = "".join(
         f'<Relationship Id="{name}" Type="http://x/{name}" Target="{name}.xml"/>' for name in parts
     )
-    return zipped(
-        {
-            "[Content_Types].xml": f'<Types><Default Extension="xml" ContentType="application/xml"/>'
-            f'<Override PartName="/word/document.xml" ContentType="{TYPES}.document.main+xml"/>'
-            f"{overrides}</Types>",
-            "word/document.xml": f"<w:document {W}><w:body>{body}</w:body></w:document>",
-            "word/_rels/document.xml.rels": f"<Relationships>{links}</Relationships>",
-        }
-        | {f"word/{name}.xml": content for name, content in parts.items()}
-    )
+    files: dict[str, bytes | str] = {
+        "[Content_Types].xml": '<Types><Default Extension="xml" ContentType="application/xml"/>'
+        f'<Override PartName="/word/document.xml" ContentType="{TYPES}.document.main+xml"/>'
+        f"{overrides}</Types>",
+        "word/document.xml": f"<w:document {W}><w:body>{body}</w:body></w:document>",
+        "word/_rels/document.xml.rels": f"<Relationships>{links}</Relationships>",
+    }
+    files |= {f"word/{name}.xml": content for name, content in parts.items()}
+    return zipped(files)
 
 
 def paragraph(text: str, font: str = "", style: str = "") -> str:
