@@ -1,13 +1,14 @@
 """Every reply of the relay: the only place with SMTP reply codes.
 
 A refusal reads `550 5.7.1 [code] <Vietnamese without marks>. <English>.`, and after a refusal by
-the policy the link to its help page. The code in brackets finds the words in `texts/`: under
+the policy the link to its help page; other rules that were broken too stand in brackets behind the
+first. The code in brackets finds the words in `texts/`: under
 `[reply.*]` for the protocol, under `[rule.*]` for the policy. Strangers never see the words of an
 exception, only a reference that the log explains.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mailgov.errors import MailgovError
@@ -18,6 +19,7 @@ from mailgov_policies.verdict import Action, Verdict
 MAX_LINE_OCTETS = 512  # RFC 5321, 4.5.3.1.5: reply line with code and CRLF
 _ENHANCED = re.compile(r"([245])\.\d{1,3}\.\d{1,3}")  # RFC 3463, 2
 _MAX_EVIDENCE = 100  # letters of what a client sent that we repeat
+_MAX_OTHER_CODES = 8  # rules named besides the gravest: with them the reply stays a few lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,23 +218,28 @@ def refusal(key: str, **fields: str) -> Reply:
     code, enhanced = _OWN[key]
     shown = {name: _shown(value) for name, value in fields.items()}
     sentences = [words(language, f"reply.{key}.text", **shown) for language in LANGUAGES]
-    return Reply(code, enhanced, _bilingual(key, sentences), key)
+    return Reply(code, enhanced, _bilingual(f"[{key}]", sentences), key)
 
 
-def rule_refusal(code: str, evidence: Mapping[str, str], help_base: str) -> Reply:
-    """A refusal by the policy, with the page that tells how to put it right."""
+def rule_refusal(
+    code: str, evidence: Mapping[str, str], help_base: str, others: Sequence[str] = ()
+) -> Reply:
+    """A refusal by the policy, with the page that tells how to put it right.
+
+    `others` are the codes of further rules that refuse it: who mends the message mends it once.
+    """
     shown = {name: _shown(value) for name, value in evidence.items()}
     sentences = [rule_sentence(language, code, shown) for language in LANGUAGES]
     number, enhanced = _BY_RULE.get(code, _REFUSED)
-    text = f"{_bilingual(code, sentences)} {help_base}/help/rules/{code}"
-    return Reply(number, enhanced, text, code)
+    told = _bilingual(" ".join([f"[{code}]", *_in_brackets(others)]), sentences)
+    return Reply(number, enhanced, f"{told} {help_base}/help/rules/{code}", code)
 
 
 def outcome_reply(outcome: Outcome, help_base: str) -> Reply:
     """What became of a message."""
     verdict = outcome.verdict
     if verdict.action >= Action.REJECT:
-        return rule_refusal(verdict.code, _evidence(verdict), help_base)
+        return rule_refusal(verdict.code, _evidence(verdict), help_base, _others(verdict))
     if verdict.action >= Action.DEFER:
         return refusal("not-judged", reference=outcome.queue_id, code=verdict.code)
     if verdict.action >= Action.HOLD:
@@ -253,8 +260,19 @@ def _evidence(verdict: Verdict) -> Mapping[str, str]:
     return next(gravest, {})
 
 
-def _bilingual(key: str, sentences: list[str]) -> str:
-    return " ".join([f"[{key}]", *(f"{sentence.rstrip('. ')}." for sentence in sentences)])
+def _others(verdict: Verdict) -> list[str]:
+    """Codes that refuse besides the gravest, each once, in order of the findings."""
+    refusing = (f.code for f in verdict.findings if f.action >= Action.REJECT)
+    return [code for code in dict.fromkeys(refusing) if code != verdict.code]
+
+
+def _in_brackets(codes: Sequence[str]) -> list[str]:
+    named = [f"[{code}]" for code in codes[:_MAX_OTHER_CODES]]
+    return [*named, f"[+{len(codes) - len(named)}]"] if len(codes) > len(named) else named
+
+
+def _bilingual(codes: str, sentences: list[str]) -> str:
+    return " ".join([codes, *(f"{sentence.rstrip('. ')}." for sentence in sentences)])
 
 
 def _shown(value: str) -> str:

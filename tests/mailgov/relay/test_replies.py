@@ -1,5 +1,7 @@
 """Replies: codes that agree, words in both languages, lines that fit."""
 
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -8,7 +10,7 @@ from mailgov.errors import MailgovError, Unavailable
 from mailgov.relay import replies
 from mailgov.relay.replies import MAX_LINE_OCTETS, Reply
 from mailgov.texts import entry, rule_sentence, without_marks
-from mailgov_policies.verdict import Action
+from mailgov_policies.verdict import Action, Finding, Verdict
 
 from ...support.relay import FakeOutcome, verdict
 
@@ -65,6 +67,24 @@ def test_a_refusal_by_the_policy_in_one_line() -> None:
         f"553 5.7.1 [sender-identity] {vietnamese}. {english}."
         " https://mail.vidu.gov.vn/help/rules/sender-identity\r\n"
     )
+
+
+def test_every_rule_that_refuses_is_named_the_gravest_in_words() -> None:
+    broken = [("disguised-file", Action.REJECT), ("executable", Action.REJECT),
+              ("executable", Action.REJECT), ("macro", Action.HOLD)]  # fmt: skip
+    found = tuple(Finding(code, action, "part 2", {}, 1) for code, action in broken)
+    told = Verdict(Action.REJECT, "disguised-file", found, (), "test")
+    wire = replies.outcome_reply(FakeOutcome("q7", told), HELP).encode().decode()
+    assert wire[4:].startswith("5.7.1 [disguised-file] [executable] ")
+    assert "macro" not in wire
+    assert wire.endswith(f"{HELP}/help/rules/disguised-file\r\n")
+
+
+def test_many_broken_rules_are_counted() -> None:
+    codes = [f"rule-of-an-agency-with-a-long-name-{number}" for number in range(20)]
+    wire = replies.rule_refusal("secret-mark", {}, HELP, codes).encode()
+    assert b"name-7] [+12] " in re.sub(rb"\r\n550[ -]5\.7\.1 ", b" ", wire)
+    assert all(len(line) + 2 <= MAX_LINE_OCTETS for line in wire.split(b"\r\n"))
 
 
 def test_what_the_client_wrote_is_repeated_without_controls_and_in_short() -> None:
