@@ -10,7 +10,7 @@ from mailgov.texts import LANGUAGES
 from mailgov_webmail.words import Words, catalogue
 from tests.support.directory import NOW
 
-USED = re.compile(r"""(?:\bt|words|visit\.words)\(\s*f?['"]([a-z][\w.{}-]*)['"](\s*~)?""")
+USED = re.compile(r"""(?:\bt|words|visit\.words|self)\(\s*f?['"]([a-z][\w.{}-]*)['"](\s*~)?""")
 KEYS_IN_CODE = re.compile(r"""['"]((?:compose|repair|hint|login|refused)\.[a-z0-9-]+)['"]""")
 # Parts of keys that are put together where they are used.
 PREFIXES = (

@@ -95,7 +95,8 @@ class Done:
 
     def sealed(self, key: str, now: datetime) -> str:
         """For an address: only this sign-in can have made it."""
-        text = json.dumps({**asdict(self), "at": int(now.timestamp())}, separators=(",", ":"))
+        fields = {name: value for name, value in asdict(self).items() if value}
+        text = json.dumps({**fields, "at": int(now.timestamp())}, separators=(",", ":"))
         return f"{urlsafe_b64encode(text.encode()).decode()}.{_seal(text, key)}"
 
     @classmethod

@@ -90,9 +90,9 @@ class Reading:
 
 
 def read(data: bytes, limits: Limits) -> Reading:
-    """Take a message apart. Raises InputError `message-unreadable` when it exceeds the limits."""
+    """Take a message apart. Raises InputError `message-too-complex` when it exceeds the limits."""
     if prescan(data, limits):
-        raise InputError("message-unreadable")
+        raise InputError("message-too-complex")
     root = read_parts(data, limits).root
     blocks = list(_blocks(root))
     body_html = _joined_html(blocks)

@@ -12,7 +12,7 @@ from importlib.resources import files
 from typing import Any
 
 from mailgov import texts
-from mailgov.errors import MailgovError
+from mailgov.errors import MailgovError, Unavailable
 from mailgov.texts import Language
 from mailgov_webmail import formats
 
@@ -49,8 +49,13 @@ class Words:
         return known.get(key, key).format_map(_Fields(shown))
 
     def error(self, error: MailgovError) -> str:
-        """What went wrong and how to mend it, as sentences."""
+        """What went wrong and how to mend it, as sentences.
+
+        What helps against troubles of our own is for those who run the servers, not for readers.
+        """
         sentence, mend = texts.tell(error, self.language)
+        if isinstance(error, Unavailable):
+            mend = self("trouble.wait")
         return " ".join(_as_sentence(part) for part in (sentence, mend) if part)
 
     def size(self, size_bytes: int) -> str:

@@ -115,7 +115,7 @@ async def save(desk: Desk) -> Response:
 async def attach(desk: Desk) -> Response:
     """Keep the chosen files with the draft."""
     await _saved(desk)
-    return see(f"{desk.path}?saved=1#files")
+    return see(f"{desk.path}?saved=1#files-title")
 
 
 async def check(desk: Desk) -> Response:

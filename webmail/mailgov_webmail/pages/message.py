@@ -4,7 +4,7 @@ import asyncio
 import io
 import re
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from urllib.parse import quote
 
@@ -58,6 +58,12 @@ class Found:
         """The address of its page."""
         return f"/mail/{slug(self.folder)}/{self.ref}"
 
+    def read_now(self) -> "Found":
+        """The same, its folder with one unread message less."""
+        folder = replace(self.folder, unread=max(0, self.folder.unread - 1))
+        folders = tuple(folder if one is self.folder else one for one in self.folders)
+        return replace(self, folder=folder, folders=folders)
+
 
 @dataclass(frozen=True, slots=True)
 class DocumentLine:
@@ -89,6 +95,7 @@ async def show(visit: Visit) -> Response:
     seen = standing(message, visit.services.config.site.hostname, visit.services.config.authserv_id)
     if SEEN not in flags and not _is_prefetch(visit):
         await mailbox.set_flags(found.folder.name, [found.ref.uid], add=[SEEN])
+        found = found.read_now()
     await _note_opened(visit, seen, message.header.message_id)
     plain = bool(visit.query("text")) or not body
     return await framed_page(
