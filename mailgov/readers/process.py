@@ -5,7 +5,8 @@ import contextlib
 import os
 import signal
 import socket
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -57,20 +58,12 @@ class ReaderProcess:
         ours.setblocking(False)
         self._socket = ours
         try:
-            self._process = await asyncio.create_subprocess_exec(
-                *self._command,
-                str(theirs.fileno()),
-                pass_fds=(theirs.fileno(),),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.DEVNULL,
-                cwd="/",
-                env={"LANG": "C.UTF-8"},
-                start_new_session=True,
-            )
+            await _to_the_end(self._spawn(theirs.fileno()))
         except OSError as exc:
             raise NotStarted(str(exc)) from exc
         finally:
             theirs.close()
+        assert self._process is not None
         settings = wire.frame(wire.STARTED, wire.SETTINGS.dump_json(self._settings))
         try:
             async with asyncio.timeout(START_SECONDS):
@@ -81,6 +74,18 @@ class ReaderProcess:
         if kind != wire.STARTED:
             raise NotStarted("it did not say that it has started")
         log.info("readers.started", pid=self._process.pid, measures=measures.decode())
+
+    async def _spawn(self, descriptor: int) -> None:
+        self._process = await asyncio.create_subprocess_exec(
+            *self._command,
+            str(descriptor),
+            pass_fds=(descriptor,),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            cwd="/",
+            env={"LANG": "C.UTF-8"},
+            start_new_session=True,
+        )
 
     async def read(self, descriptor: int, size_bytes: int) -> Content:
         """The facts of one body. Raises Breach, NotTaken."""
@@ -155,10 +160,24 @@ class ReaderProcess:
     async def end(self) -> None:
         """Kill it where it still runs, and release what we hold of it."""
         self.kill()
-        if self._process is not None:
-            await self._process.wait()
         if self._socket is not None:
             self._socket.close()
+        if self._process is not None:
+            await _to_the_end(self._process.wait())
+
+
+async def _to_the_end(work: Coroutine[Any, Any, Any]) -> None:
+    """Do short work even when cancelled meanwhile: no process may be left behind unknown."""
+    task = asyncio.ensure_future(work)
+    cancelled = False
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            cancelled = True
+    if cancelled:
+        raise asyncio.CancelledError
+    task.result()
 
 
 async def _checked(content: bytes) -> Content:

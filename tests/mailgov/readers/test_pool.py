@@ -4,6 +4,7 @@ import asyncio
 import ctypes
 import hashlib
 import sys
+from base64 import encodebytes
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -187,8 +188,8 @@ async def test_behind_the_sandbox_the_facts_are_the_same(corpus: Path) -> None:
 def _carrying(file: Path) -> bytes:
     return (
         f"From: a@b.vn\r\nContent-Type: application/octet-stream; name={file.name}\r\n"
-        "Content-Transfer-Encoding: binary\r\n\r\n"
-    ).encode() + file.read_bytes()
+        "Content-Transfer-Encoding: base64\r\n\r\n"
+    ).encode() + encodebytes(file.read_bytes())
 
 
 def test_facts_survive_the_wire() -> None:
