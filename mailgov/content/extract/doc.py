@@ -4,34 +4,31 @@ Text lies in pieces; character properties lie in pages of 512 bytes and name fon
 matter here because capitals fonts draw lower-case codes as capitals.
 """
 
-import functools
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
-from operator import itemgetter
 from struct import unpack_from
-from typing import Generic, TypeVar
 
+from mailgov.content.encodings import as_cp1252
 from mailgov.content.extract.collector import Collector
+from mailgov.content.extract.doc_properties import (
+    Character,
+    Ranges,
+    Styles,
+    character_properties,
+    font_names,
+    paragraph_style,
+)
 from mailgov.content.extract.ole import CompoundFile
-from mailgov.content.legacy_text import as_cp1252
 from mailgov.content.runs import Extracted, Unreadable
-
-T = TypeVar("T")
 
 _WORD_6 = 0xA5DC  # signature; later versions have 0xA5EC
 _FIRST_97_VERSION = 0x00C1
 _FAST_SAVED, _ENCRYPTED, _TABLE_1 = 0x0004, 0x0100, 0x0200
-_PAGE_BYTES = 512
 _COMPRESSED = 1 << 30  # of a piece's file position: one byte for each character
 
-# Sprms (MS-DOC, 2.6.1): property modifiers of two bytes with an operand.
-_SPRM_FONT, _SPRM_FONT_OTHER, _SPRM_STYLE, _SPRM_SYMBOL = 0x4A4F, 0x4A51, 0x4A30, 0x6A09
-_SPRM_DELETED = 0x0800
-_OPERAND_BYTES = (1, 1, 2, 4, 2, 2, 0, 3)  # by the upper three bits; 0: the operand says
-_SPRM_TABLE_DEFINITION, _SPRM_TABS = 0xD608, 0xC615
 
 _STORIES = ("paragraph", "footnote", "header or footer", "macro", "comment", "endnote", "text box",
             "header text box")  # fmt: skip
@@ -103,10 +100,10 @@ class _Word97:
     def __init__(self, document: bytes, table: bytes) -> None:
         self._document = document
         self._table = table
-        self._fonts = _font_names(self._part(15))
-        self._styles = _Styles(self._part(1))
-        self._characters = _Ranges(document, self._part(12), _character_properties)
-        self._paragraphs = _Ranges(document, self._part(13), _paragraph_style)
+        self._fonts = font_names(self._part(15))
+        self._styles = Styles(self._part(1))
+        self._characters = Ranges(document, self._part(12), character_properties)
+        self._paragraphs = Ranges(document, self._part(13), paragraph_style)
 
     def _part(self, index: int) -> bytes:
         """The bytes that a pair of the header (position, length) points to (FibRgFcLcb97)."""
@@ -123,7 +120,7 @@ class _Word97:
                     yield from self._with_fonts(story, piece, first, last, properties)
 
     def _with_fonts(
-        self, story: str, piece: "_Piece", first: int, last: int, properties: "_Character | None"
+        self, story: str, piece: "_Piece", first: int, last: int, properties: Character | None
     ) -> Iterator[_Segment]:
         """Text between two file positions, whose properties are known but for those of its style."""
         if properties and properties.symbol:
@@ -197,173 +194,6 @@ def _by_story(pieces: Iterator[_Piece], lengths: tuple[int, ...]) -> Iterator[tu
             stop = min(end, ends[story])
             yield _STORIES[story], piece.between(start, stop)
             start = stop
-
-
-def _modifiers(grpprl: bytes) -> Iterator[tuple[int, bytes]]:
-    """Sprms and their operands."""
-    position = 0
-    while position + 2 < len(grpprl):
-        (sprm,) = unpack_from("<H", grpprl, position)
-        position += 2
-        size = _OPERAND_BYTES[sprm >> 13]
-        if sprm == _SPRM_TABLE_DEFINITION:
-            size = 1 + int.from_bytes(grpprl[position : position + 2], "little")
-        elif sprm == _SPRM_TABS and grpprl[position] == 0xFF:
-            return  # a size that must be counted; fonts never follow it
-        elif not size:
-            size = 1 + grpprl[position]
-        yield sprm, grpprl[position : position + size]
-        position += size
-
-
-@dataclass(frozen=True, slots=True)
-class _Character:
-    """Properties of characters, as far as they matter here; None: as the style says."""
-
-    font: int | None = None
-    style: int | None = None
-    deleted: bool = False
-    symbol: str = ""  # stands for the placeholder in the text
-    symbol_font: int | None = None
-
-
-def _character_properties(page: bytes, offset: int) -> _Character | None:
-    """Of the exception at this offset of a page (Chpx); None: nothing differs from the style."""
-    return _parse_character(page[offset + 1 : offset + 1 + page[offset]]) if offset else None
-
-
-@functools.lru_cache(maxsize=4096)
-def _parse_character(grpprl: bytes) -> _Character:
-    font = other = style = symbol_font = None
-    deleted, symbol = False, ""
-    for sprm, operand in _modifiers(grpprl):
-        value = int.from_bytes(operand[:2], "little")
-        if sprm == _SPRM_FONT:
-            font = value
-        elif sprm == _SPRM_FONT_OTHER:
-            other = value
-        elif sprm == _SPRM_STYLE:
-            style = value
-        elif sprm == _SPRM_DELETED:
-            deleted = bool(value)
-        elif sprm == _SPRM_SYMBOL:
-            symbol_font, symbol = value, operand[2:4].decode("utf-16-le", "replace")
-    return _Character(other if font is None else font, style, deleted, symbol, symbol_font)
-
-
-def _paragraph_style(page: bytes, offset: int) -> int | None:
-    """Number of the style of the paragraph whose properties lie at this offset (PapxInFkp)."""
-    if not offset:
-        return None
-    start = offset + 1 if page[offset] else offset + 2
-    return int.from_bytes(page[start : start + 2], "little")
-
-
-class _Ranges(Generic[T]):
-    """Properties by file position, from formatted disk pages (MS-DOC, 2.9.32, 2.9.175)."""
-
-    def __init__(
-        self, document: bytes, table: bytes, read: Callable[[bytes, int], T | None]
-    ) -> None:
-        self._ranges: list[tuple[int, int, T | None]] = []
-        count = max(len(table) - 4, 0) // 8
-        numbers = unpack_from(f"<{count}I", table, 4 * (count + 1)) if count else ()
-        for number in dict.fromkeys(number & 0x3FFFFF for number in numbers):
-            page = document[number * _PAGE_BYTES : (number + 1) * _PAGE_BYTES]
-            if len(page) == _PAGE_BYTES:
-                self._add_page(page, read)
-        self._ranges.sort(key=itemgetter(0))
-        self._starts = [start for start, _, _ in self._ranges]
-
-    def _add_page(self, page: bytes, read: Callable[[bytes, int], T | None]) -> None:
-        count = page[-1]
-        entry_bytes = 1 if read is _character_properties else 13
-        offsets = 4 * (count + 1)
-        if offsets + count * entry_bytes >= _PAGE_BYTES:
-            raise Unreadable("damaged doc: properties overflow their page")
-        positions = unpack_from(f"<{count + 1}I", page, 0)
-        for index, (start, end) in enumerate(pairwise(positions)):
-            offset = 2 * page[offsets + index * entry_bytes]
-            self._ranges.append((start, end, read(page, offset)))
-
-    def between(self, first: int, last: int) -> Iterator[tuple[int, int, T | None]]:
-        """Ranges that fill the stretch without gaps."""
-        index = max(bisect_right(self._starts, first) - 1, 0)
-        while first < last and index < len(self._ranges):
-            start, end, properties = self._ranges[index]
-            index += 1
-            if start >= last:
-                break
-            if end <= first:
-                continue
-            if start > first:
-                yield first, start, None
-                first = start
-            stop = min(end, last)
-            yield first, stop, properties
-            first = stop
-        if first < last:
-            yield first, last, None
-
-
-def _font_names(data: bytes) -> list[str]:
-    """Names in the order of their numbers (SttbfFfn, 2.9.286; FFN, 2.9.92)."""
-    names: list[str] = []
-    position = 4
-    while position < len(data):
-        length = data[position]
-        name = data[position + 40 : position + 1 + length]
-        names.append(name.decode("utf-16-le", "replace").partition("\0")[0])
-        position += 1 + length
-    return names
-
-
-class _Styles:
-    """Fonts of styles (STSH, 2.9.271)."""
-
-    def __init__(self, data: bytes) -> None:
-        self._fonts: list[int | None] = []
-        self._bases: list[int] = []
-        self._default: int | None = None
-        if len(data) < 20:
-            return
-        header_bytes, count, base_bytes = unpack_from("<HHH", data, 0)
-        (self._default,) = unpack_from("<H", data, 14)
-        position = 2 + header_bytes
-        for _ in range(count):
-            if position + 2 > len(data):
-                break
-            (length,) = unpack_from("<H", data, position)
-            self._add(data[position + 2 : position + 2 + length], base_bytes)
-            position += 2 + length
-
-    def _add(self, style: bytes, base_bytes: int) -> None:
-        font, base = None, 0xFFF
-        if len(style) > base_bytes + 2:
-            kind_and_base, counts = unpack_from("<HH", style, 2)
-            kind, base = kind_and_base & 0xF, kind_and_base >> 4
-            (name_length,) = unpack_from("<H", style, base_bytes)
-            position = base_bytes + 2 + 2 * name_length + 2
-            wanted = {1: 1, 2: 0}.get(kind)  # paragraph styles: character part comes second
-            for index in range(counts & 0xF):
-                if position + 2 > len(style):
-                    break
-                (length,) = unpack_from("<H", style, position)
-                if index == wanted:
-                    font = _parse_character(style[position + 2 : position + 2 + length]).font
-                position += 2 + length + length % 2
-        self._fonts.append(font)
-        self._bases.append(base)
-
-    def font(self, style: int) -> int | None:
-        """Number of the font of a style, its own or inherited, else the default of the document."""
-        for _ in range(16):  # deeper chains are loops
-            if style >= len(self._fonts):
-                break
-            if self._fonts[style] is not None:
-                return self._fonts[style]
-            style = self._bases[style]
-        return self._default
 
 
 def _word6_text(document: bytes, *, fast_saved: bool) -> Iterator[_Segment]:

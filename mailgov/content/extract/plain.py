@@ -2,7 +2,7 @@
 
 import codecs
 
-from mailgov.content.legacy_text import as_cp1252
+from mailgov.content.encodings import as_cp1252
 from mailgov.content.runs import Extracted, Run
 
 _BOMS = (

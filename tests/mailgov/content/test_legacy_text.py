@@ -18,7 +18,8 @@ from mailgov.content.vietnamese import table_rows
 from mailgov_policies.facts import Encoding
 
 VECTORS = resources.files(__package__) / "vectors"
-NAMES = {"utf-8-as-cp1252": "utf8-as-cp1252", "nfd": "unicode-nfd"}  # of the table: ours
+ENCODINGS: dict[str, Encoding] = {name: name for name in get_args(Encoding)}
+ENCODINGS |= {"utf-8-as-cp1252": "utf8-as-cp1252", "nfd": "unicode-nfd"}  # of the table: ours
 HEADING = "Céng hßa x· héi chñ nghÜa ViÖt Nam"
 LETTER = """Kính gửi: Các sở, ban, ngành và Ủy ban nhân dân các xã, phường
 Thực hiện Quyết định số 12/QĐ-UBND ngày 05 tháng 3 năm 2026 của Ủy ban nhân dân tỉnh Mẫu về việc ban hành
@@ -35,7 +36,7 @@ def table_vectors() -> list[tuple[str, Encoding, str, bool]]:
         text, encoding, data, _, lossless = row.split("\t")
         raw = bytes.fromhex(data)
         read_as = raw.decode() if encoding == "nfd" else as_cp1252(raw)
-        found.append((text, NAMES.get(encoding, encoding), read_as, lossless == "yes"))
+        found.append((text, ENCODINGS[encoding], read_as, lossless == "yes"))
     return found
 
 
