@@ -10,7 +10,7 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -30,6 +30,13 @@ def _listen(text: str) -> str:
 
 
 Listen = Annotated[str, AfterValidator(_listen)]
+
+
+def _one_or_more(value: Any) -> Any:
+    return [value] if isinstance(value, str | Path) else value
+
+
+Paths = Annotated[list[Path], BeforeValidator(_one_or_more)]
 
 
 class _Section(BaseModel):
@@ -188,6 +195,16 @@ class Policy(_Section):
         "", description="our name in Authentication-Results; empty: site.hostname"
     )
     verify_inbound: bool = Field(True, description="check DKIM of inbound mail")
+    trust_roots: Paths = Field(
+        [],
+        description="a folder, or a list of PEM files: the only authorities that may vouch for signatures",
+    )
+    hold_role: Literal["security-officer", "it"] = Field(
+        "security-officer", description="role that decides on held mail; where nobody has it: it"
+    )
+    hold_hours: float = Field(
+        24, gt=0, description="hours to decide on held mail before it passes to the agency above"
+    )
 
 
 class Delivery(_Section):
@@ -396,13 +413,18 @@ def _anchored(config: Config, folder: Path) -> Config:
     for name in type(config).model_fields:
         section = getattr(config, name)
         paths = {
-            key: folder / value
+            key: _anchored_value(value, folder)
             for key in type(section).model_fields
             if isinstance(value := getattr(section, key), Path)
+            or (isinstance(value, list) and any(isinstance(one, Path) for one in value))
         }
         if paths:
             update[name] = section.model_copy(update=paths)
     return config.model_copy(update=update)
+
+
+def _anchored_value(value: Path | list[Path], folder: Path) -> Path | list[Path]:
+    return [folder / one for one in value] if isinstance(value, list) else folder / value
 
 
 def example() -> str:

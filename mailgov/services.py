@@ -16,6 +16,7 @@ from mailgov.readers import ReaderPool
 from mailgov.resolver import DnsResolver, Resolver
 from mailgov.rulesets import read_ruleset
 from mailgov.signing import Signer
+from mailgov.trust_roots import read_trust_roots
 from mailgov_policies import Ruleset
 
 
@@ -55,7 +56,9 @@ def build(config: Config, *, clock: Clock = utc_now, resolver: Resolver | None =
     directory = Directory(
         database, clock, config.limits, official_suffixes=config.site.official_suffixes
     )
-    readers = ReaderPool(config.readers)
+    readers = ReaderPool(
+        config.readers, config.limits, trust_roots=read_trust_roots(config.policy.trust_roots)
+    )
     spool = Spool(config.data.path / "spool")
     queue = Queue(database, spool, config.delivery, clock)
     signer = Signer(database, config.data.path / "keys", clock)

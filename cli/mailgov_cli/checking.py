@@ -19,6 +19,7 @@ from mailgov.addresses import is_within
 from mailgov.config import Config
 from mailgov.errors import InputError
 from mailgov.readers import ReaderPool
+from mailgov.trust_roots import read_trust_roots
 from mailgov_policies import (
     Authentication,
     Content,
@@ -130,17 +131,24 @@ def authentication_of(results: dict[str, str], dmarc_policy: str = "") -> Authen
 
 
 def judge_all(
-    cases: Iterable[Case], count: int, config: Config, ruleset: Ruleset, on: date
+    cases: Iterable[Case],
+    count: int,
+    config: Config,
+    ruleset: Ruleset,
+    on: date,
+    trust_roots: Sequence[Path],
 ) -> Iterator[Judged]:
-    """Every case, read by sandboxed readers and judged on that day. Raises Unavailable.
+    """Every case, read by sandboxed readers and judged on that day.
 
-    `count` is how many cases there are at most.
+    `count` is how many cases there are at most; `trust_roots` vouch for signatures. Raises
+    Unavailable, InputError `trust-roots-unreadable`.
     """
+    roots = read_trust_roots(trust_roots)
     readers = config.readers
     if count <= _FEW:
         readers = readers.model_copy(update={"processes": 1})
     with asyncio.Runner() as runner:
-        pool = ReaderPool(readers, config.limits)
+        pool = ReaderPool(readers, config.limits, trust_roots=roots)
         runner.run(pool.start())
         try:
             remaining = iter(cases)

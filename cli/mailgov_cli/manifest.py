@@ -114,6 +114,7 @@ class Manifest:
     """A manifest whose form is right. Messages are read when their turn comes."""
 
     rows: tuple[_Row, ...]
+    trust_roots: tuple[Path, ...] = ()  # files with certificates that may vouch for signatures
 
     @property
     def wanted(self) -> tuple[Wanted, ...]:
@@ -135,7 +136,7 @@ def read_manifest(path: Path) -> Manifest:
         raise InputError("manifest-not-valid", file=path, reason=exc) from exc
     if not isinstance(raw, dict) or raw.get("format") != FORMAT:
         raise InputError("manifest-not-valid", file=path, reason=f"`format` is not {FORMAT}")
-    return Manifest(tuple(_rows(raw, path)))
+    return Manifest(tuple(_rows(raw, path)), _trust_roots(raw, path))
 
 
 def _rows(raw: Mapping[str, Any], path: Path) -> Iterator[_Row]:
@@ -151,6 +152,12 @@ def _rows(raw: Mapping[str, Any], path: Path) -> Iterator[_Row]:
         raise InputError("manifest-not-valid", file=path, reason=reason) from exc
     except (TypeError, ValueError, AttributeError) as exc:
         raise InputError("manifest-not-valid", file=path, reason=f"{name}: {exc}") from exc
+
+
+def _trust_roots(raw: Mapping[str, Any], path: Path) -> tuple[Path, ...]:
+    """Signers that the environment trusts; their files stand beside the manifest."""
+    names = raw.get("environment", {}).get("trusted_signers", ())
+    return tuple(path.parent / str(name) for name in names)
 
 
 def _surroundings(raw: Mapping[str, Any]) -> Surroundings:

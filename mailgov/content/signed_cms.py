@@ -14,6 +14,8 @@ from itertools import islice
 from typing import Any, Literal, NamedTuple, TypeVar
 
 from asn1crypto import cms, x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from pyhanko.pdf_utils.misc import PdfError
 from pyhanko.sign.ades.report import AdESIndeterminate
 from pyhanko.sign.general import CMSExtractionError, extract_certificate_info
 from pyhanko.sign.validation.generic_cms import (
@@ -26,6 +28,7 @@ from pyhanko.sign.validation.generic_cms import (
 from pyhanko.sign.validation.settings import KeyUsageConstraints
 from pyhanko.sign.validation.status import SignatureStatus, TimestampSignatureStatus
 from pyhanko_certvalidator import ValidationContext
+from pyhanko_certvalidator.errors import ValidationError
 
 from mailgov.content.signers import signer_of
 from mailgov.content.trust import Trust
@@ -40,6 +43,8 @@ Form = Literal["pdf", "cms", "smime", "xml", "office"]
 _Result = TypeVar("_Result")
 
 DAMAGED = "damaged signature"
+# What parsers raise on bytes that are no signature. Anything else is trouble of ours.
+_DAMAGE = (ValueError, TypeError, LookupError, PdfError, ValidationError)
 _MAX_SIGNERS = 10
 _MAX_CERTIFICATES = 64
 _MAX_STAMPS = 3
@@ -93,8 +98,8 @@ def signatures_in_cms(
         return tuple(check(one, digest, trust, form) for one in _each_signer(signed))
     except MemoryError:
         raise
-    except Exception:  # noqa: BLE001 - what parsers raise on hostile bytes has no bounds
-        return (Signature("invalid", form, DAMAGED),)
+    except Exception as exc:  # noqa: BLE001 - what parsers raise on hostile bytes has no bounds
+        return (failed(exc, form),)
 
 
 def digest_of(data: bytes) -> Digest:
@@ -129,10 +134,19 @@ def check(
         return _checked(signed, digest, trust, form, claimed)
     except MemoryError:
         raise
-    except CMSExtractionError:
+    except Exception as exc:  # noqa: BLE001 - what parsers raise on hostile bytes has no bounds
+        return failed(exc, form)
+
+
+def failed(exc: Exception, form: Form) -> Signature:
+    """A check that broke off: what is damaged is not valid; what we can't do is not known."""
+    if isinstance(exc, CMSExtractionError):
         return Signature("unknown", form, "certificate missing")
-    except Exception:  # noqa: BLE001 - what parsers raise on hostile bytes has no bounds
+    if isinstance(exc, UnsupportedAlgorithm):
+        return Signature("unknown", form, "unknown algorithm")
+    if isinstance(exc, _DAMAGE):
         return Signature("invalid", form, DAMAGED)
+    return Signature("unknown", form, "check failed")
 
 
 def _checked(

@@ -18,7 +18,7 @@ from pyhanko.sign.fields import enumerate_sig_fields
 from pyhanko.sign.validation.pdf_embedded import EmbeddedPdfSignature
 from pyhanko.sign.validation.status import SignatureCoverageLevel
 
-from mailgov.content.signed_cms import DAMAGED, check, digest_of, read_signed_data
+from mailgov.content.signed_cms import DAMAGED, check, digest_of, failed, read_signed_data
 from mailgov.content.trust import Trust
 from mailgov_policies.facts import Signature
 
@@ -63,8 +63,8 @@ def _of_field(
         return embedded.signed_revision, signature
     except MemoryError:
         raise
-    except Exception:  # noqa: BLE001 - what parsers raise on hostile bytes has no bounds
-        return 0, Signature("invalid", "pdf", DAMAGED)
+    except Exception as exc:  # noqa: BLE001 - what parsers raise on hostile bytes has no bounds
+        return 0, failed(exc, "pdf")
 
 
 def _claimed(embedded: EmbeddedPdfSignature) -> datetime | None:

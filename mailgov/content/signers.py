@@ -28,6 +28,12 @@ _PERSONAL = ("given_name", "surname", "pseudonym", "title")
 _PERSONAL_NUMBER = re.compile(r"(?:CCCD|CMND|CMTND|CC|HC|DDCN|SDDCN)\s*:", re.IGNORECASE)
 _OFFICIAL_NUMBER = re.compile(r"(?:MST|MNS|MDV|MDD|BHXH)\s*:", re.IGNORECASE)
 _WORD = re.compile(r"[^\W_]+")
+_LINES = (
+    files("mailgov.content")
+    .joinpath("tables", "organisation-words.txt")
+    .read_text("utf-8")
+    .splitlines()
+)
 
 Holder = Literal["person", "agency", ""]
 
@@ -76,8 +82,7 @@ def _words(text: str) -> str:
 
 @cache
 def _beginnings() -> tuple[str, ...]:
-    text = files(__package__).joinpath("tables", "organisation-words.txt").read_text("utf-8")
-    return tuple(_words(line) for line in text.splitlines() if line and not line.startswith("#"))
+    return tuple(_words(line) for line in _LINES if line and not line.startswith("#"))
 
 
 def _texts(value: Any) -> Iterator[str]:

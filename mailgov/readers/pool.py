@@ -5,6 +5,7 @@ replaced; its facts then say `unscannable`. All other messages go on. Equal mess
 """
 
 import asyncio
+import hashlib
 import os
 import sys
 from collections import OrderedDict
@@ -32,6 +33,8 @@ RECYCLE_AFTER = 1000  # messages, so that leaks of parsers stay small
 WAITING = 1000  # messages that may wait for a reader
 _RETRY_SECONDS = (0.1, 0.5, 2.0)  # between failed starts
 
+_Key = tuple[bytes, int, bytes]  # facts depend on the bytes, the reader and the trust roots
+
 log = logger("readers")
 
 
@@ -46,17 +49,19 @@ class ReaderPool:
         settings: config.Readers,
         limits: config.Limits | None = None,
         *,
+        trust_roots: Sequence[bytes] = (),
         command: Sequence[str] = COMMAND,
         recycle_after: int = RECYCLE_AFTER,
     ) -> None:
         self._settings = settings
-        self._wire_settings = wire.Settings.of(settings, limits or config.Limits())
+        self._wire_settings = wire.Settings.of(settings, limits or config.Limits(), trust_roots)
         self._command = tuple(command)
         self._recycle_after = recycle_after
         self._idle: asyncio.LifoQueue[ReaderProcess] = asyncio.LifoQueue()
         self._slots: list[asyncio.Task[None]] = []
         self._reading: dict[bytes, asyncio.Task[Content]] = {}
-        self._cache: OrderedDict[tuple[bytes, int], Content] = OrderedDict()
+        self._reads_by = (READER_VERSION, hashlib.sha256(b"".join(trust_roots)).digest())
+        self._cache: OrderedDict[_Key, Content] = OrderedDict()
         self._open = False
         self._serving = False  # whether one process has come up
         self._started = asyncio.Event()  # it has, or there is no hope that one will
@@ -181,14 +186,14 @@ class ReaderPool:
         return content
 
     def _remembered(self, body: message.Body) -> Content | None:
-        key = (body.sha256, READER_VERSION)
+        key = (body.sha256, *self._reads_by)
         known = self._cache.get(key)
         if known is not None:
             self._cache.move_to_end(key)
         return known
 
     def _remember(self, body: message.Body, content: Content) -> None:
-        self._cache[body.sha256, READER_VERSION] = content
+        self._cache[body.sha256, *self._reads_by] = content
         while len(self._cache) > self._settings.cache_messages:
             self._cache.popitem(last=False)
 

@@ -4,6 +4,7 @@ Tables and codecs are loaded at first use; behind the sandbox no file can be ope
 """
 
 import codecs
+import importlib
 import io
 import zipfile
 from base64 import encodebytes
@@ -12,6 +13,12 @@ _CODECS = (
     *("ascii", "latin-1", "utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"),
     *("utf-32-le", "utf-32-be", "cp437", "cp1252", "raw_unicode_escape", "unicode_escape"),
     *("idna", "punycode", "cp1250", "cp1251", "cp1258", "gbk", "shift_jis", "mac-roman"),
+)
+# What libraries import at first use only.
+_MODULES = (
+    "cryptography.hazmat.backends.openssl.backend",
+    "pyhanko.pdf_utils.filters",
+    "pypdf.filters",
 )
 _WORD = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
 _CONTENT_TYPES = (
@@ -23,19 +30,25 @@ _DOCUMENT = (
     f'<w:document xmlns:w="{_WORD}"><w:body><w:p><w:r><w:rPr><w:rFonts w:ascii=".VnTimeH"/></w:rPr>'
     "<w:t>céng hoµ x· héi chñ nghÜa viÖt nam</w:t></w:r></w:p></w:body></w:document>"
 )
+_SIGNED: dict[str, str | bytes] = {
+    "a.pdf": "%PDF-1.7\n/ByteRange [0 0 0 0]\n",
+    "a.xml": '<?xml version="1.0"?><so><Signature xmlns="http://www.w3.org/2000/09/xmldsig#"/></so>',
+}
 _TEXT = "Số: 12/TB-UBND\r\nTHÔNG BÁO\r\nKÝnh göi c¸c ®¬n vÞ, ®Ò nghÞ nép b¸o c¸o tr\xadíc ngµy mïng n¨m\r\n"
 
 
 def load_codecs() -> None:
-    """Load every codec that a parser may ask for by name."""
+    """Load every codec and module that a parser may ask for by name."""
     for name in _CODECS:
         codecs.lookup(name)
+    for name in _MODULES:
+        importlib.import_module(name)
 
 
 def sample_message() -> bytes:
-    """A message with a private encoding, a notation, and a document in an archive."""
+    """A message with a private encoding, a notation, a document in an archive, and signatures."""
     document = _zip({"[Content_Types].xml": _CONTENT_TYPES, "word/document.xml": _DOCUMENT})
-    archive = _zip({"12_TB-UBND.docx": document, "mau.txt": b"x^"})
+    archive = _zip({"12_TB-UBND.docx": document, "mau.txt": b"x^", **_SIGNED})
     head = (
         "From: =?utf-8?q?V=C4=83n_th=C6=B0?= <a@example.gov.vn>\r\n"
         "To: b@xn--v-nam-8qa.example, c@thư.example\r\n"

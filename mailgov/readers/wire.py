@@ -6,6 +6,8 @@ content: `S` started (measures in force), `C` facts as JSON, `E` why there are n
 """
 
 import struct
+from base64 import b64decode, b64encode
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +17,7 @@ from mailgov.config import Limits, Readers
 from mailgov_policies.facts import Content
 
 MAX_RESULT_BYTES = 64 << 20
-MAX_SETTINGS_BYTES = 1 << 16
+MAX_SETTINGS_BYTES = 4 << 20
 
 FRAME = struct.Struct("!cI")
 REQUEST = struct.Struct("!Q")
@@ -31,11 +33,18 @@ class Settings:
     cpu_seconds: float
     memory_bytes: int
     limits: dict[str, Any]
+    trust_roots: tuple[str, ...] = ()  # DER in base64
 
     @classmethod
-    def of(cls, readers: Readers, limits: Limits) -> "Settings":
+    def of(cls, readers: Readers, limits: Limits, trust_roots: Iterable[bytes] = ()) -> "Settings":
         """From the configuration."""
-        return cls(readers.cpu_seconds, readers.memory_bytes, limits.model_dump())
+        roots = tuple(b64encode(root).decode() for root in trust_roots)
+        return cls(readers.cpu_seconds, readers.memory_bytes, limits.model_dump(), roots)
+
+    @property
+    def roots(self) -> tuple[bytes, ...]:
+        """The trust roots as DER."""
+        return tuple(map(b64decode, self.trust_roots))
 
 
 SETTINGS: TypeAdapter[Settings] = TypeAdapter(Settings)

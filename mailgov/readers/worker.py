@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from functools import partial
 
 from mailgov.config import Limits
 from mailgov.content import READER_VERSION, read_message
@@ -18,7 +19,7 @@ from mailgov.readers import sandbox, wire
 from mailgov.readers.warm_up import load_codecs, sample_message
 from mailgov_policies.facts import Content
 
-Reader = Callable[[bytes, Limits], Content]
+Reader = Callable[..., Content]  # data, limits, and `trust_roots` where there are any
 
 
 def main(arguments: list[str]) -> int:
@@ -34,6 +35,8 @@ def serve(connection: socket.socket, read: Reader) -> None:
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
     settings = _receive_settings(connection)
     limits = Limits.model_validate(settings.limits)
+    if settings.roots:
+        read = partial(read, trust_roots=settings.roots)
     _preload(read, limits)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     in_force = sandbox.enter(settings.memory_bytes)

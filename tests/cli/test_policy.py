@@ -35,8 +35,9 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 class _ReaderHere:
     """The pool without its processes: starting them for each test would take longer than all else."""
 
-    def __init__(self, settings: Readers, limits: Limits) -> None:
+    def __init__(self, settings: Readers, limits: Limits, *, trust_roots: tuple[bytes, ...]) -> None:
         self._limits = limits
+        self._trust_roots = trust_roots
 
     async def start(self) -> None:
         """Nothing to start."""
@@ -46,7 +47,7 @@ class _ReaderHere:
 
     async def read(self, body: Body) -> Content:
         """The facts, read in this process."""
-        return read_message(body.read(), self._limits)
+        return read_message(body.read(), self._limits, self._trust_roots)
 
 
 @pytest.fixture(autouse=True)

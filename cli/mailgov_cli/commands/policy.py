@@ -146,7 +146,8 @@ def check(
         raise typer.Exit(_check_manifest(run, rules, manifest, as_wanted=as_wanted))
     unreadable: list[MailgovError] = []
     cases = _cases(run, files or [], sender, to or [], direction, auth_results, unreadable)
-    judged = list(_judged(run, cases, len(files or []), rules))
+    roots = run.config.policy.trust_roots
+    judged = list(_judged(run, cases, len(files or []), rules, roots))
     _show(run, judged)
     for error in unreadable:
         exits.report(error, run.language, as_json=run.as_json)
@@ -190,7 +191,11 @@ def _cases(
 
 
 def _judged(
-    run: Runtime, cases: Iterator["Case"], count: int, rules: Ruleset
+    run: Runtime,
+    cases: Iterator["Case"],
+    count: int,
+    rules: Ruleset,
+    trust_roots: Sequence[Path],
 ) -> Iterator["Judged"]:
     from mailgov import logs
     from mailgov.config import Log
@@ -198,7 +203,7 @@ def _judged(
 
     # Data is on stdout; what readers log goes to stderr, and only when something is wrong.
     logs.set_up(Log(level="info" if run.verbose else "warning"), lasting=False)
-    return judge_all(cases, count, run.config, rules, local_date(utc_now()))
+    return judge_all(cases, count, run.config, rules, local_date(utc_now()), trust_roots)
 
 
 def _show(run: Runtime, judged: Sequence["Judged"]) -> None:
@@ -218,7 +223,8 @@ def _check_manifest(run: Runtime, rules: Ruleset, path: Path, *, as_wanted: bool
     from mailgov_cli.manifest import read_manifest
 
     manifest = read_manifest(path)
-    judged = list(_judged(run, manifest.cases(), len(manifest.rows), rules))
+    cases = manifest.cases()
+    judged = list(_judged(run, cases, len(manifest.rows), rules, manifest.trust_roots))
     pairs = list(zip(judged, manifest.wanted, strict=True))
     met = [wanted.is_met(one) for one, wanted in pairs]
     if run.as_json:
