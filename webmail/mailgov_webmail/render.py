@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ class StaticFile:
     tag: str
 
 
+@cache
 def static_files() -> dict[str, StaticFile]:
     """Every file of `static/` by name."""
     found = {}
@@ -34,16 +36,22 @@ def static_files() -> dict[str, StaticFile]:
     return found
 
 
+@cache
+def _environment() -> Environment:
+    """Templates, compiled once for the process."""
+    return Environment(
+        loader=PackageLoader("mailgov_webmail", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+    )
+
+
 class Templates:
     """Pages in both languages. A name missing in a page is an error, not a blank."""
 
     def __init__(self) -> None:
         self.static = static_files()
-        self._pages = Environment(
-            loader=PackageLoader("mailgov_webmail", "templates"),
-            autoescape=True,
-            undefined=StrictUndefined,
-        )
+        self._pages = _environment()
 
     def render(self, template: str, visit: "Visit", **values: Any) -> str:
         """The page of a visit; `t` speaks its language, `visit` knows who asks."""
