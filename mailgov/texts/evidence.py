@@ -146,6 +146,7 @@ def _patterns() -> tuple[tuple[re.Pattern[str], str], ...]:
 _IN_WORDS: Mapping[str, Callable[[Language, str], str]] = {
     "encoding": _encoding,
     "type": _type,
+    "found": _type,
     "size": _size,
     "limit": _size,
     "address": _somebody,

@@ -178,6 +178,7 @@ class Content:
     marks: tuple[Mark, ...] = ()
     attachments: tuple[Attachment, ...] = ()
     active: tuple[str, ...] = ()  # active content in the HTML of the message itself
+    unmarked_words: int = 0  # Vietnamese words of a text that is written without diacritics
     signatures: tuple[Signature, ...] = ()  # S/MIME, on the message or on one within it
     malformed: tuple[
         str, ...

@@ -9,7 +9,10 @@ from mailgov_policies.rules import (
     active_content,
     archive_bomb,
     authentication_failed,
+    bulk_limit,
     circulation_internal,
+    declared_conflict,
+    diacritics,
     disguised_file,
     display_name_spoof,
     document_type_permitted,
@@ -24,10 +27,13 @@ from mailgov_policies.rules import (
     macro,
     malformed,
     message_size,
+    notation_form,
     secret_mark,
     sender_identity,
     sender_official_domain,
+    subject_line,
     unscannable,
+    urgent_alert,
 )
 
 RULES: tuple[Rule, ...] = (
@@ -42,6 +48,7 @@ RULES: tuple[Rule, ...] = (
     freemail_inbound_document.RULE,
     freemail_outbound.RULE,
     circulation_internal.RULE,
+    bulk_limit.RULE,
     archive_bomb.RULE,
     disguised_file.RULE,
     executable.RULE,
@@ -53,6 +60,11 @@ RULES: tuple[Rule, ...] = (
     legacy_encoding_possible.RULE,
     file_format.RULE,
     document_type_permitted.RULE,
+    declared_conflict.RULE,
+    notation_form.RULE,
+    subject_line.RULE,
+    diacritics.RULE,
+    urgent_alert.RULE,
 )
 
 RULES_BY_KEY = {rule.key: rule for rule in RULES}

@@ -9,6 +9,7 @@ from mailgov.content.vietnamese import (
     is_vietnamese,
     marked_words,
     plain_syllables,
+    unmarked_words,
     with_old_tone_placement,
     without_marks,
 )
@@ -89,3 +90,28 @@ def test_vietnamese_or_not() -> None:
     assert is_vietnamese("Tờ trình gửi Société Générale về việc vay vốn của tỉnh")
     assert not is_vietnamese("Les élèves français étaient là")
     assert not is_vietnamese("no marks at all")
+
+
+_UNMARKED = (
+    "Kính gửi các anh chị, đề nghị các đơn vị gửi báo cáo tháng 11 trước ngày 25 để văn phòng "
+    "tổng hợp và trình lãnh đạo. Trân trọng cảm ơn."
+)
+
+
+def test_words_of_a_text_without_diacritics_are_counted() -> None:
+    assert unmarked_words(without_marks(_UNMARKED)) == 29
+    assert unmarked_words(_UNMARKED) == 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "All members are asked to come to the large hall on Monday and to bring the papers along.",
+        "Veuillez trouver ci-joint le rapport de la mission et le tableau des dépenses du mois.",
+        "Saya mau makan nasi goreng di rumah, kamu dan dia juga mau makan.",
+        "Wo men jin tian yao kai hui, qing da jia an shi can jia.",
+    ],
+)
+def test_other_languages_are_no_vietnamese_without_diacritics(text: str) -> None:
+    assert unmarked_words(text) == 0
