@@ -1,7 +1,9 @@
 """Everything built from the configuration, once. Faces and servers start here; nothing else wires."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import fcntl
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 from mailgov.authentication import InboundAuthentication
@@ -10,6 +12,7 @@ from mailgov.config import Config
 from mailgov.db import Database
 from mailgov.db.migrate import require_current
 from mailgov.directory import Directory
+from mailgov.errors import ConfigError, Conflict
 from mailgov.intake import Intake
 from mailgov.queue import Queue, Spool
 from mailgov.readers import ReaderPool
@@ -86,13 +89,43 @@ def build(config: Config, *, clock: Clock = utc_now, resolver: Resolver | None =
 async def running(services: Services) -> AsyncIterator[Services]:
     """The parts, started: schema checked, spool matched with the database, readers warm.
 
-    Raises Unavailable `schema-outdated`, and what the parts say when they can't start.
+    Raises ConfigError `data-missing`, Conflict `data-in-use`, Unavailable `schema-outdated`, and
+    what the parts say when they can't start.
     """
+    with _owned(services):
+        async with _started(services):
+            yield services
+
+
+@contextmanager
+def _owned(services: Services) -> Iterator[None]:
+    """On SQLite one process owns the data; a second one must not start beside it."""
+    if not services.database.is_sqlite:
+        yield
+        return
+    folder = services.config.data.path
+    if not folder.is_dir():
+        raise ConfigError("data-missing", folder=folder)
+    with (folder / "serve.lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.seek(0)
+            owner = lock.read().strip()
+            raise Conflict("data-in-use", folder=folder, pid=owner) from None
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
+        yield
+
+
+@asynccontextmanager
+async def _started(services: Services) -> AsyncIterator[None]:
     require_current(services.database)
     services.spool.prepare(services.database)
     await services.readers.start()
     try:
-        yield services
+        yield
     finally:
         await services.readers.close()
         services.database.close()

@@ -65,6 +65,14 @@ def test_a_folder_with_something_else_is_left_alone(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.odt"]
 
 
+def test_one_process_owns_the_data(platform: Platform) -> None:
+    done = command(
+        "demo", "--data", str(platform.folder), "--ports", "free", "--lang", "en", code=5
+    )
+    assert done.stderr.startswith("Error data-in-use")
+    assert str(platform.process.pid) in done.stderr
+
+
 def test_a_busy_port_is_one_clear_line(prepared: Path, tmp_path: Path) -> None:
     folder = copy_of(prepared, tmp_path / "demo")
     with socket.socket() as taken:
