@@ -23,7 +23,9 @@ from mailgov.config import Config
 from mailgov.content.header_block import HeaderBlock, split_header
 from mailgov.db import Database
 from mailgov.errors import Unavailable
-from mailgov.ledger import Event, record
+from mailgov.holding.refused_secrets import is_secret, stripped
+from mailgov.holding.telling import tell_held, tell_secret
+from mailgov.ledger import record
 from mailgov.ledger.events import MessageAccepted, MessageRefused
 from mailgov.logs import logger
 from mailgov.message import Body, Envelope, new_queue_id
@@ -124,7 +126,7 @@ class Intake:
                     prefix = await self._prefix(outcome, envelope, header, body, authenticated, now)
                     await self._store(outcome, envelope, body, prefix, now, channel, reason)
                 else:
-                    await self._refused(outcome, envelope, now, channel)
+                    await self._refused(outcome, envelope, given, now, channel)
         except TimeoutError:
             raise Unavailable("decision-late", queue_id=queue_id) from None
         finally:
@@ -215,13 +217,16 @@ class Intake:
             faults.point("A11")
             enqueue(session, new)
             record(session, event)
+            if not outcome.verdict.delivers:
+                subject = outcome.facts.content.header.subject
+                tell_held(session, self.config, new, event.codes, subject)
 
         await self.database.submit(work)
         faults.point("A12")
         self.queue.wake()
 
     async def _refused(
-        self, outcome: Outcome, envelope: Envelope, now: datetime, channel: Channel
+        self, outcome: Outcome, envelope: Envelope, body: Body, now: datetime, channel: Channel
     ) -> None:
         """A refusal leaves an event and nothing else: no copy of what may be a secret (rule B06)."""
         document = outcome.facts.content.document
@@ -242,7 +247,17 @@ class Intake:
             recipients=[recipient.address for recipient in outcome.facts.envelope.recipients],
             deferred=outcome.verdict.action is Action.DEFER,
         )
-        await self.database.submit(lambda session: record(session, event))
+
+        def work(session: Session) -> None:
+            if not is_secret(outcome.verdict):
+                record(session, event)
+                return
+            kept = stripped(session, event, outcome.verdict, body.sha256)
+            record(session, kept)
+            tell_secret(session, self.config, kept)
+
+        await self.database.submit(work)
+        self.queue.wake()
 
 
 def _read_header(body: Body, limit_bytes: int) -> HeaderBlock:
@@ -361,7 +376,7 @@ def _accepted(
     now: datetime,
     channel: Channel,
     reason: str,
-) -> Event:
+) -> MessageAccepted:
     document = new.document
     return MessageAccepted(
         at=now,

@@ -62,6 +62,8 @@ class MessageRefused(Event):
     mail_from: str = ""
     recipients: list[str] = field(default_factory=list)
     deferred: bool = False
+    marks: list[str] = field(default_factory=list)  # of a secret; then the event says no more
+    content_mac: str = ""  # of a secret: HMAC-SHA-256 of its SHA-256, hexadecimal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +154,42 @@ class RecipientRemoved(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HeldReminded(Event):
+    """Those who decide on held mail of an agency were told what waits."""
+
+    kind: ClassVar[str] = "held.reminded"
+
+    role: str = ""  # empty: nobody holds one, anywhere above
+    messages: int = 0
+    overdue: int = 0  # of these, past the first deadline
+    told: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageRejudged(Event):
+    """A held message was judged again by the ruleset in force now, before its release."""
+
+    kind: ClassVar[str] = "message.rejudged"
+
+    action: str
+    codes: list[str] = field(default_factory=list)  # of the findings that decided
+    ruleset: str = ""
+    overruled: bool = False  # released although it would be refused now
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HitWrong(Event):
+    """Somebody who decides on held mail reports that a rule struck wrongly."""
+
+    kind: ClassVar[str] = "hit.wrong"
+
+    code: str
+    codes: list[str] = field(default_factory=list)
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MessageCorrupt(Event):
     """The stored bytes are not those that were accepted: set aside, neither delivered nor bounced."""
 
@@ -228,6 +266,9 @@ KINDS: dict[str, type[Event]] = {
         RecipientHeld,
         RecipientReleased,
         RecipientRemoved,
+        HeldReminded,
+        MessageRejudged,
+        HitWrong,
         MessageCorrupt,
         MessageOpened,
         DraftWritten,

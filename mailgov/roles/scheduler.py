@@ -1,4 +1,4 @@
-"""Housekeeping by the clock: leftovers of the spool, sign-ins that ended."""
+"""Housekeeping by the clock: leftovers of the spool, sign-ins that ended, held mail that waits."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,6 +8,7 @@ from sqlalchemy import delete
 from sqlmodel import Session, col
 
 from mailgov.db.models import WebSession
+from mailgov.holding.telling import remind
 from mailgov.logs import logger
 from mailgov.services import Services
 
@@ -37,6 +38,9 @@ async def _tidy(services: Services) -> None:
     if swept:
         log.info("spool.swept", files=swept)
     await services.database.submit(lambda session: _forget_sessions(session, now))
+    config = services.config
+    if await services.database.submit(lambda session: remind(session, config, now)):
+        services.queue.wake()
 
 
 def _forget_sessions(session: Session, now: datetime) -> None:

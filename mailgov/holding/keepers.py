@@ -1,0 +1,105 @@
+"""Who decides on a held message now: a pure function of agency tree, roles and time.
+
+An agency's held mail belongs to whoever holds the role in it. When they let the deadline pass, it
+passes to the next agency above that has somebody, and so on to the top: nothing lapses silently.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from sqlmodel import Session, col, or_, select
+
+from mailgov.db.models import Agency, Mailbox, RoleGrant
+
+FALLBACK_ROLE = "it"
+"""Who keeps held mail in an agency where nobody holds the role that is meant to."""
+
+_MAX_LEVELS = 20  # of the agency tree
+
+
+@dataclass(frozen=True, slots=True)
+class Keeper:
+    """Somebody who may decide."""
+
+    address: str
+    mailbox_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A role of somebody over an agency; an empty code means the whole platform."""
+
+    role: str
+    agency_code: str
+    keeper: Keeper
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Those who decide together, in one agency."""
+
+    agency_code: str  # empty: for the whole platform
+    role: str
+    keepers: tuple[Keeper, ...]
+
+
+def desks(lineage: Sequence[str], grants: Iterable[Grant], role: str) -> tuple[Desk, ...]:
+    """Every desk on the way up, nearest first. `lineage`: the agency, its parent, … the root."""
+    given = list(grants)
+    found = (_desk(code, given, role) for code in (*dict.fromkeys(lineage), ""))
+    return tuple(desk for desk in found if desk is not None)
+
+
+def _desk(agency_code: str, grants: Sequence[Grant], role: str) -> Desk | None:
+    for name in (role, FALLBACK_ROLE):
+        here = (g.keeper for g in grants if (g.role, g.agency_code) == (name, agency_code))
+        if keepers := tuple(dict.fromkeys(here)):
+            return Desk(agency_code, name, keepers)
+    return None
+
+
+def owner(
+    on_the_way: Sequence[Desk], held_at: datetime, now: datetime, deadline: timedelta
+) -> Desk | None:
+    """The desk that decides now; the topmost one keeps what nobody decided. None: there is none."""
+    if not on_the_way:
+        return None
+    passed = max(0, (now - held_at) // deadline)
+    return on_the_way[min(passed, len(on_the_way) - 1)]
+
+
+def deadline_of(held_at: datetime, now: datetime, deadline: timedelta) -> datetime:
+    """When the present owner's time ends."""
+    return held_at + deadline * (max(0, (now - held_at) // deadline) + 1)
+
+
+def desks_for(session: Session, agency_code: str, role: str, on: date) -> tuple[Desk, ...]:
+    """The desks for mail of an agency, as the directory says on that day."""
+    lineage = _lineage(session, agency_code)
+    query = (
+        select(RoleGrant.role, Agency.code, Mailbox.address, Mailbox.id)
+        .join(Mailbox, col(Mailbox.id) == col(RoleGrant.mailbox_id))
+        .join(Agency, col(Agency.id) == col(RoleGrant.agency_id), isouter=True)
+        .where(
+            col(RoleGrant.role).in_((role, FALLBACK_ROLE)),
+            or_(col(RoleGrant.until).is_(None), col(RoleGrant.until) >= on),
+            or_(col(RoleGrant.agency_id).is_(None), col(Agency.code).in_(lineage)),
+            Mailbox.state == "active",
+        )
+        .order_by(col(Mailbox.address))
+    )
+    grants = [
+        Grant(name, code or "", Keeper(address, mailbox_id or 0))
+        for name, code, address, mailbox_id in session.exec(query)
+    ]
+    return desks(lineage, grants, role)
+
+
+def _lineage(session: Session, agency_code: str) -> list[str]:
+    codes: list[str] = []
+    agency = session.exec(select(Agency).where(Agency.code == agency_code)).first()
+    while agency is not None and len(codes) < _MAX_LEVELS:
+        codes.append(agency.code)
+        agency = session.get(Agency, agency.parent_id) if agency.parent_id else None
+    return codes

@@ -1,0 +1,71 @@
+"""Who decides on held mail: nearest first, the next one up when time has passed."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailgov.db import Database
+from mailgov.directory.provisioning import grant_role
+from mailgov.holding.keepers import Desk, Grant, Keeper, deadline_of, desks, desks_for, owner
+
+from ...support.directory import AN, OFFICE, act, fill_directory
+
+NOON = datetime(2026, 11, 23, 5, tzinfo=UTC)
+DAY = timedelta(hours=24)
+HOA, LAN, MAI, TU = (Keeper(f"{name}@tinhmau.test", at) for at, name in enumerate("hlmt", 1))
+LINEAGE = ("H99.02.01", "H99.02", "H99")
+GRANTS = (
+    Grant("security-officer", "H99.02", HOA),
+    Grant("it", "H99.02", LAN),
+    Grant("it", "H99", MAI),
+    Grant("auditor", "H99", LAN),
+    Grant("security-officer", "", TU),
+    Grant("security-officer", "H99.47", LAN),
+)
+
+
+def test_the_nearest_agency_with_somebody_comes_first_and_it_stands_in() -> None:
+    assert desks(LINEAGE, GRANTS, "security-officer") == (
+        Desk("H99.02", "security-officer", (HOA,)),
+        Desk("H99", "it", (MAI,)),
+        Desk("", "security-officer", (TU,)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("hours", "agency"),
+    [(0, "H99.02"), (23.9, "H99.02"), (24, "H99"), (47, "H99"), (48, ""), (24 * 300, "")],
+)
+def test_mail_passes_up_with_every_deadline_and_stays_at_the_top(hours: float, agency: str) -> None:
+    on_the_way = desks(LINEAGE, GRANTS, "security-officer")
+    desk = owner(on_the_way, NOON, NOON + timedelta(hours=hours), DAY)
+    assert desk is not None
+    assert desk.agency_code == agency
+
+
+def test_nobody_on_the_way_is_said() -> None:
+    assert owner(desks(LINEAGE, GRANTS[5:], "security-officer"), NOON, NOON, DAY) is None
+
+
+@given(st.integers(-100, 10**6), st.floats(0.1, 1000))
+def test_somebody_has_it_at_every_moment(minutes: int, deadline_hours: float) -> None:
+    now, span = NOON + timedelta(minutes=minutes), timedelta(hours=deadline_hours)
+    assert owner(desks(LINEAGE, GRANTS, "it"), NOON, now, span) is not None
+    assert deadline_of(NOON, now, span) > now
+
+
+def test_the_directory_says_who_holds_roles(database: Database) -> None:
+    with database.write() as session:
+        fill_directory(session)
+        grant_role(session, act(), mailbox=AN, role="security-officer", agency="H99.02")
+        grant_role(session, act(), mailbox=OFFICE, role="it", agency="H99")
+    with database.read() as session:
+        found = desks_for(session, "H99.02.01", "security-officer", date(2026, 11, 23))
+        elsewhere = desks_for(session, "H99.47", "security-officer", date(2026, 11, 23))
+    assert [(d.agency_code, d.role, [k.address for k in d.keepers]) for d in found] == [
+        ("H99.02", "security-officer", [AN]),
+        ("H99", "it", [OFFICE]),
+    ]
+    assert [d.agency_code for d in elsewhere] == ["H99"]
