@@ -35,7 +35,8 @@ def read_pdf(data: bytes) -> Extracted:
         try:
             document = pypdfium2.PdfDocument(data)
         except pypdfium2.PdfiumError as exc:
-            if exc.err_code == pdfium.FPDF_ERR_PASSWORD:
+            # The code may be left over from an earlier file, so the file itself must say so too.
+            if exc.err_code == pdfium.FPDF_ERR_PASSWORD and b"/Encrypt" in data:
                 raise Unreadable("encrypted", "encrypted") from exc
             raise Unreadable("damaged pdf") from exc
         try:
