@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from mailgov.config import Limits
 from mailgov.content import active, documents, signatures
 from mailgov.content.archives import Bomb, Budget, Damaged
+from mailgov.content.charsets import well_formed
 from mailgov.content.extract import KINDS, Unreadable, extract
 from mailgov.content.file_kinds import family, find_kind, is_disguised, shown_name
 from mailgov.content.opened import Opened, State
@@ -230,7 +231,7 @@ class Examiner:
             for member in opened.members:
                 self.budget.check_depth(depth + 1)
                 inner = File(
-                    f"{file.part}/{member.path}",
+                    well_formed(f"{file.part}/{member.path}"),
                     (member.path.rpartition("/")[2] or member.path,),
                     "",
                     member.data,

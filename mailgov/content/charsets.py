@@ -77,9 +77,18 @@ def decode(data: bytes, label: str = "") -> str:
     if codec is None or codec.name == "utf-8":
         return _utf8(data)
     try:
-        return codec.decode(data, "strict")[0]
+        return well_formed(codec.decode(data, "strict")[0])
     except UnicodeError:
-        return codec.decode(data, "replace")[0]
+        return well_formed(codec.decode(data, "replace")[0])
+
+
+def well_formed(text: str) -> str:
+    """The text without lone surrogates, which no file or wire can carry; pairs become letters."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
 
 
 def _utf8(data: bytes) -> str:

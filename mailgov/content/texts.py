@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from mailgov.content import documents, marks
-from mailgov.content.fonts import font_family
-from mailgov.content.legacy_text import assess, convert
+from mailgov.content import documents, legacy_text, marks
+from mailgov.content.charsets import well_formed
 from mailgov.content.lines import Line, lines_of
 from mailgov.content.runs import Run
 from mailgov_policies.facts import Document, Mark, Text
@@ -32,19 +31,19 @@ class Said:
 
 def read_file_text(runs: Sequence[Run], place: str, part: str, file: str = "") -> Said:
     """The text of a body or file. Places in `runs` are relative to it; `place` names it."""
+    reading = legacy_text.read([_well_formed(run) for run in runs])
     texts = tuple(
         replace(text, place=f"{place} {text.place}".strip(), part=part, file=file)
-        for text in assess(runs)
+        for text in reading.texts
     )
-    lines = lines_of(_in_unicode(runs, texts), marks.MAX_LINES)
+    lines = lines_of(reading.runs, marks.MAX_LINES)
     found = marks.in_lines(lines, place, part)
     return Said(texts, found, documents.in_document(lines, found, place), tuple(lines))
 
 
 def read_file_name(name: str, place: str, part: str) -> Said:
     """A file name; the folders of an archive are part of it."""
-    texts = _assessed(name, place, part, file=name)
-    unicode_name = _name_in_unicode(name, texts)
+    texts, unicode_name = _read_name(name, place, part, file=name)
     found = tuple(
         mark for step in unicode_name.split("/") for mark in marks.in_title(step, place, part)
     )
@@ -54,15 +53,14 @@ def read_file_name(name: str, place: str, part: str) -> Said:
 
 def read_subject(subject: str) -> Said:
     """The subject of the message itself."""
-    texts = _assessed(subject, "subject", "")
-    unicode_subject = _name_in_unicode(subject, texts)
+    texts, unicode_subject = _read_name(subject, "subject")
     found = marks.in_title(unicode_subject, "subject")
     return Said(texts, found, documents.in_subject(unicode_subject, found))
 
 
 def read_display_name(name: str, field: str) -> Said:
     """The name beside an address: only its encoding matters."""
-    return Said(_assessed(name, f"{field} name", ""))
+    return Said(_read_name(name, f"{field} name")[0])
 
 
 def read_property(value: str, place: str, part: str) -> Said:
@@ -70,20 +68,17 @@ def read_property(value: str, place: str, part: str) -> Said:
     return Said(marks=marks.in_title(value, place, part))
 
 
-def _assessed(text: str, place: str, part: str, file: str = "") -> tuple[Text, ...]:
-    if text.isascii() and "^" not in text:
-        return ()
-    return tuple(
-        replace(found, place=place, part=part, file=file) for found in assess((Run(text),))
-    )
+def _read_name(
+    name: str, place: str, part: str = "", file: str = ""
+) -> tuple[tuple[Text, ...], str]:
+    """Facts on the encoding of a name or subject, and the same in Unicode."""
+    if name.isascii() and "^" not in name:
+        return (), name
+    reading = legacy_text.read([Run(name)])
+    texts = tuple(replace(text, place=place, part=part, file=file) for text in reading.texts)
+    return texts, "".join(run.text for run in reading.runs)
 
 
-def _name_in_unicode(text: str, found: tuple[Text, ...]) -> str:
-    return "".join(run.text for run in _in_unicode((Run(text),), found))
-
-
-def _in_unicode(runs: Sequence[Run], found: tuple[Text, ...]) -> Sequence[Run]:
-    """The runs converted where anything says that they need it: proof, or a font."""
-    if found or any(run.font and font_family(run.font).encoding for run in runs):
-        return convert(runs)
-    return runs
+def _well_formed(run: Run) -> Run:
+    text = well_formed(run.text)
+    return run if text is run.text else replace(run, text=text)
