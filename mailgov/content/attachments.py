@@ -9,8 +9,9 @@ from mailgov.config import Limits
 from mailgov.content import active, documents, signatures
 from mailgov.content.archives import Bomb, Budget, Damaged
 from mailgov.content.charsets import well_formed
+from mailgov.content.disguises import is_disguised, shown_name
 from mailgov.content.extract import KINDS, Unreadable, extract
-from mailgov.content.file_kinds import family, find_kind, is_disguised, shown_name
+from mailgov.content.file_kinds import family, find_kind
 from mailgov.content.opened import Opened, State
 from mailgov.content.opening import open_file
 from mailgov.content.parts import Part, read_parts, uuencoded_files

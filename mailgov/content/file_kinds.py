@@ -170,11 +170,12 @@ _MESSAGE_FIELD = re.compile(
     r"^(?:received|mime-version|message-id|return-path|content-type|delivered-to)\s*:",
     re.IGNORECASE | re.MULTILINE,
 )
-_BIDI = re.compile("[\u202a-\u202e\u2066-\u2069\u200e\u200f]")
-_PADDED_EXTENSION = re.compile(r"\s{4,}\.\w+\s*$|\.\w{1,5}\s{3,}")
+DIRECTION_SIGNS = re.compile("[\u202a-\u202e\u2066-\u2069\u200e\u200f]")
 
 
-class _Kind(NamedTuple):
+class Kind(NamedTuple):
+    """What the table says of a kind."""
+
     family: str
     extensions: frozenset[str]
     types: frozenset[str]
@@ -187,9 +188,10 @@ def _table() -> dict[str, Any]:
 
 
 @cache
-def _kinds() -> dict[str, _Kind]:
+def kinds() -> dict[str, Kind]:
+    """Every kind by its id."""
     return {
-        row["id"]: _Kind(
+        row["id"]: Kind(
             row["family"], frozenset(row["extensions"]), frozenset(row.get("types", ()))
         )
         for row in _table()["kind"]
@@ -197,15 +199,15 @@ def _kinds() -> dict[str, _Kind]:
 
 
 @cache
-def _kinds_named(extension: str) -> frozenset[str]:
+def kinds_named(extension: str) -> frozenset[str]:
     """Kinds that may bear this extension; empty when we don't know it."""
-    named = {kind for kind, row in _kinds().items() if extension in row.extensions}
+    named = {kind for kind, row in kinds().items() if extension in row.extensions}
     return frozenset(named | set(_table()["tolerated"].get(extension, ())) if named else ())
 
 
 def family(kind: str) -> str:
     """document, text, image, media, message, archive, signature, program; empty for unknown."""
-    row = _kinds().get(kind)
+    row = kinds().get(kind)
     return row.family if row else ""
 
 
@@ -214,7 +216,7 @@ def extension(name: str) -> str:
 
     Windows drops dots and blanks at the end, so `a.exe. ` is `a.exe`.
     """
-    bare = _BIDI.sub("", name).rstrip(". \t\u00a0")
+    bare = DIRECTION_SIGNS.sub("", name).rstrip(". \t\u00a0")
     return bare.rpartition(".")[2].strip().lower() if "." in bare else ""
 
 
@@ -374,69 +376,6 @@ _TEXT_PROGRAMS = frozenset({"exe", "dll", "scr", "com", "pif", "cpl", "sys", "ms
 def _run_by_name(extension_: str) -> str:
     """The kind that systems make of text or unknown bytes under such a name; empty: nothing."""
     for kind in ("script", "shortcut", "disk-image"):
-        if extension_ in _kinds()[kind].extensions:
+        if extension_ in kinds()[kind].extensions:
             return kind
     return "exe" if extension_ in _TEXT_PROGRAMS else ""
-
-
-def is_disguised(kind: str, names: tuple[str, ...], declared: str, data: bytes) -> bool:
-    """Whether a name, the declared type or the make-up says something else than the bytes.
-
-    `names` are all names that programs may show. Kinds that people confuse every day (a PNG named
-    .jpg, RTF named .doc) are no disguise.
-    """
-    return (
-        any(_name_hides(kind, name) for name in names)
-        or len({_runs(extension(name)) for name in names}) > 1
-        or _type_hides(kind, declared, names)
-        or _has_second_reading(kind, data)
-    )
-
-
-def _name_hides(kind: str, name: str) -> bool:
-    if (_BIDI.search(name) or _PADDED_EXTENSION.search(name)) and (
-        _runs(extension(name)) or family(kind) == "program"
-    ):
-        return True
-    last = extension(name)
-    before = extension(name.rpartition(".")[0]) if last else ""
-    if _runs(last) and _kinds_named(before) and not _runs(before):
-        return True  # bao-cao.pdf.exe
-    named = _kinds_named(last)
-    if not named or kind in named or kind == "empty":
-        return False
-    families = {family(name) for name in named}
-    return not (family(kind) in families and family(kind) in ("image", "media"))
-
-
-def _runs(extension_: str) -> bool:
-    return any(family(kind) == "program" for kind in _kinds_named(extension_))
-
-
-def _type_hides(kind: str, declared: str, names: tuple[str, ...]) -> bool:
-    """Declared types are often wrong, so they only count where nothing else tells."""
-    main = declared.partition("/")[0]
-    if family(kind) == "program":
-        return main in ("image", "audio", "video") or any(
-            declared in row.types for row in _kinds().values() if row.family != "program"
-        )
-    if any(_kinds_named(extension(name)) for name in names):
-        return False
-    expected = {name for name, row in _kinds().items() if declared in row.types}
-    if main in ("image", "audio", "video"):
-        return family(kind) in ("document", "archive")
-    return bool(expected) and kind not in expected and kind not in ("unknown", "empty")
-
-
-def _has_second_reading(kind: str, data: bytes) -> bool:
-    """A picture or PDF that is an archive as well, seen from its end."""
-    if family(kind) not in ("image", "document", "text") or kind == "ole":
-        return False
-    if data.startswith((b"PK", b"\xd0\xcf\x11\xe0")):
-        return False
-    return zip_directory_at(data) >= 0
-
-
-def shown_name(name: str) -> str:
-    """The name as it may be shown: no direction signs, no controls, at most 255 letters."""
-    return "".join(c for c in _BIDI.sub("", name) if c.isprintable())[:255].strip()

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from mailgov.content import read_message
 from mailgov.content.archives import Budget
-from mailgov.content.file_kinds import extension, find_kind, is_disguised, shown_name
+from mailgov.content.disguises import is_disguised, shown_name
+from mailgov.content.file_kinds import extension, find_kind
 from mailgov.content.opening import open_file
 from mailgov_policies.facts import Attachment
 
