@@ -1,12 +1,15 @@
 """What every answer carries, and what no request gets past."""
 
+import asyncio
 import re
 
 import pytest
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.testclient import TestClient
 
 from mailgov.errors import Unavailable
-from mailgov_webmail.security import PAGE_POLICY, is_token, masked
+from mailgov_webmail.security import PAGE_POLICY, capped, is_token, masked
 from tests.support.webmail import OFFICE, Browser, Site, letter
 
 PAGES = ["/login", "/help", "/mail/inbox", "/compose", "/settings", "/search?q=a", "/nothing-here"]
@@ -195,3 +198,17 @@ def test_trouble_with_the_database_keeps_the_text(an: Browser, site: Site) -> No
     object.__setattr__(site.services.database, "query", query)
     an.submit("main form button")
     assert an.value("body") == "dài lắm, viết thêm"
+
+
+async def test_a_sender_that_falls_silent_is_let_go(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mailgov_webmail.security.RECEIVE_SECONDS", 0.01)
+
+    async def silence() -> dict[str, object]:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    scope = {"type": "http", "method": "POST", "path": "/login", "headers": []}
+    with pytest.raises(HTTPException, match="408"):
+        await capped(Request(scope, silence), 100).body()

@@ -3,6 +3,7 @@
 Controls of the webmail: content policy, Host allow-list, origin of posts, size of bodies.
 """
 
+import asyncio
 import re
 import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -12,6 +13,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -150,6 +152,9 @@ def is_token(shown: str, token: str) -> bool:
     return secrets.compare_digest(plain, token.encode())
 
 
+RECEIVE_SECONDS = 30.0  # without another piece of a body; slow lines may take longer in all
+
+
 class BodyTooLarge(InputError):
     """A request body beyond its cap."""
 
@@ -162,13 +167,20 @@ def refuse_large(request: Request, limit_bytes: int) -> None:
 
 
 def capped(request: Request, limit_bytes: int) -> Request:
-    """The same request, whose body raises BodyTooLarge beyond the limit, before it is parsed."""
+    """The same request, whose body raises BodyTooLarge beyond the limit, before it is parsed.
+
+    A sender that falls silent gets HTTPException 408.
+    """
     received = 0
     inner = request.receive
 
     async def receive() -> MutableMapping[str, Any]:
         nonlocal received
-        message = await inner()
+        try:
+            async with asyncio.timeout(RECEIVE_SECONDS):
+                message = await inner()
+        except TimeoutError:
+            raise HTTPException(408) from None
         received += len(message.get("body", b""))
         if received > limit_bytes:
             raise BodyTooLarge("upload-too-large", limit_bytes=limit_bytes)

@@ -94,10 +94,8 @@ def keeping(act: Act) -> Page:
         except MailgovError as error:
             if visit.wants_json():
                 raise
-            letter = Letter.from_form(visit.text)
-            draft = Draft(desk.draft_id, letter, _version(visit))
-            status = 503 if isinstance(error, Unavailable) else 422
-            return await _page(desk, await _with_files(desk, draft), trouble=error, status=status)
+            draft = await _as_posted(desk)
+            return await _page(desk, draft, trouble=error, status=_status(error))
 
     return page
 
@@ -142,6 +140,9 @@ async def fix(desk: Desk) -> Response:
 
 async def send(desk: Desk) -> Response:
     """Send, or say why not; the letter stays open until the gate has taken it."""
+    before = await desk.drafts.find(desk.draft_id)
+    if before is not None and before.state in ("sending", "sent"):
+        return see("/mail/sent")  # the button was pressed twice
     draft = await _saved(desk)
     problems = await desk.sender.problems(draft.letter)
     if await suspension(desk.visit):
@@ -164,7 +165,7 @@ async def _send_claimed(desk: Desk, draft: Draft) -> Response:
         result = await desk.sender.send(draft, unless_asked=not draft.letter.reason)
     except MailgovError as error:
         await desk.drafts.release(desk.draft_id)
-        return await _page(desk, draft, trouble=error, status=503)
+        return await _page(desk, draft, trouble=error, status=_status(error))
     except BaseException:
         await desk.drafts.release(desk.draft_id)
         raise
@@ -356,13 +357,20 @@ async def _changed_elsewhere(desk: Desk) -> Response:
     return await _page(desk, draft, notice="changed", status=409)
 
 
-async def _with_files(desk: Desk, draft: Draft) -> Draft:
-    """The draft with the files that are kept, where they can be looked up."""
+async def _as_posted(desk: Desk) -> Draft:
+    """The letter of the form, with the files that are kept, where they can be looked up."""
+    posted = Draft(desk.draft_id, Letter.from_form(desk.visit.text), _version(desk.visit))
     try:
         stored = await desk.drafts.find(desk.draft_id)
     except Unavailable:
-        return draft
-    return replace(stored, letter=draft.letter, version=draft.version) if stored else draft
+        return posted
+    if stored is None or stored.letter == posted.letter:
+        return stored or posted  # kept before the trouble came: the form goes on from there
+    return replace(stored, letter=posted.letter, version=posted.version)
+
+
+def _status(error: MailgovError) -> int:
+    return 503 if isinstance(error, Unavailable) else 422
 
 
 async def _recent(desk: Desk) -> tuple[str, ...]:
