@@ -57,7 +57,7 @@ def _lines(judged: "Judged", language: Language) -> Iterator[str]:
 
 
 def _finding(number: int, finding: Finding, language: Language) -> Iterator[str]:
-    title = texts.words(language, f"rule.{finding.code}.title")
+    title = texts.rule_title(language, finding.code)
     yield f"  {number}. {title} [{finding.code}]: {action_word(finding.action, language)}"
     place = texts.place(language, finding.where, finding.evidence.get("file", ""))
     yield f"     {_say(language, 'where')}: {one_line(place)}"
@@ -78,9 +78,10 @@ def sentence(finding: Finding, language: Language) -> str:
 
 def basis(finding: Finding, language: Language) -> str:
     """The law as the ruleset gives it; in other languages the translation of the default one."""
-    if language == "vi" and finding.basis:
+    known = texts.entry(language, f"rule.{finding.code}")
+    if (language == "vi" or not known) and finding.basis:
         return finding.basis
-    return texts.words(language, f"rule.{finding.code}.basis")
+    return str(known.get("basis", ""))
 
 
 def numbered(steps: Sequence[str]) -> str:

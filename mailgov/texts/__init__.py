@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from mailgov.errors import MailgovError
 from mailgov.texts.entries import LANGUAGES, Language, catalogue, entry, fill, words
-from mailgov.texts.evidence import evidence_in_words, place, ruleset_problems
+from mailgov.texts.evidence import evidence_in_words, harmless, place, ruleset_problems
 
 __all__ = [
     "LANGUAGES",
@@ -23,6 +23,7 @@ __all__ = [
     "place",
     "rule_sentence",
     "rule_steps",
+    "rule_title",
     "ruleset_problems",
     "tell",
     "without_marks",
@@ -35,6 +36,8 @@ def rule_sentence(language: Language, code: str, evidence: Mapping[str, str]) ->
 
     Evidence may come from strangers: control characters are dropped, long values cut.
     """
+    if not entry(language, f"rule.{code}") and language in evidence:
+        return harmless(evidence[language])  # a rule that a ruleset has added
     shown = evidence_in_words(language, evidence)
     case = f"rule.{code}.cases.{evidence.get('case', '')}"
     sentence = words(language, case, **shown)
@@ -43,9 +46,16 @@ def rule_sentence(language: Language, code: str, evidence: Mapping[str, str]) ->
     return sentence[:1].upper() + sentence[1:]
 
 
+def rule_title(language: Language, code: str) -> str:
+    """The name of a rule; one name for all that rulesets have added."""
+    known = entry(language, f"rule.{code}") or entry(language, "rule-of-agency")
+    return str(known["title"])
+
+
 def rule_steps(language: Language, code: str, program: str) -> tuple[str, ...]:
     """What to do, step by step, in `webmail`, `thunderbird`, `outlook` or on the `phone`."""
-    steps = entry(language, f"rule.{code}.steps").get(program, ())
+    known = entry(language, f"rule.{code}") or entry(language, "rule-of-agency")
+    steps = known.get("steps", {}).get(program, ())
     return tuple(steps) if isinstance(steps, list) else ()
 
 

@@ -21,7 +21,7 @@ def judge(facts: Facts, ruleset: Ruleset, on: date, rules: Sequence[Rule] = RULE
     findings: list[Finding] = []
     passed: list[str] = []
     views = concerned(facts.envelope)
-    for rule in rules:
+    for rule in (*rules, *ruleset.own):
         in_force = ruleset.in_force(rule, facts.envelope.direction, views, on)
         rows = [row for row in in_force if row.mode != "off" or rule.least > Action.PASS]
         found = [finding for row in rows for finding in _findings(rule, row, facts)]

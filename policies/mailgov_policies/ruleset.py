@@ -75,6 +75,7 @@ class Ruleset:
     version: str
     rows: tuple[Row, ...]
     over: str = ""  # label of the ruleset that this one was laid over
+    own: tuple[Rule, ...] = ()  # rules that rulesets add, as conditions over the facts
     _by_key: Mapping[str, tuple[Row, ...]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -92,6 +93,10 @@ class Ruleset:
     def of(self, key: str) -> tuple[Row, ...]:
         """Every row of a rule, the one that speaks last at the end."""
         return self._by_key.get(key, ())
+
+    def rule(self, key: str) -> Rule | None:
+        """The rule of that name among those that rulesets add."""
+        return next((rule for rule in self.own if rule.key == key), None)
 
     def row(self, key: str, direction: str, view: View, on: date) -> Row | None:
         """The row that speaks, or None."""

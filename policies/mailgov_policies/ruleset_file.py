@@ -17,6 +17,13 @@ from = 2026-12-01                    # first day in force
 until = 2027-06-30                   # last day in force
 basis = "Quyết định 12/2026/QĐ-UBND" # the law it rests on
 locked = true                        # rulesets laid over this one may tighten it, not relax it
+
+[[rule]]
+key = "anh-ngoai-gio"                # a name of its own: a rule that this file adds
+when = "content.attachments.exists(a, a.kind == 'jpg')" # condition over the facts: conditions.py
+vi = "Thư có tệp ảnh."               # why, in one sentence, in both languages
+en = "The message has a picture."
+action = "warn"
 """
 
 import re
@@ -31,6 +38,7 @@ from itertools import chain, repeat
 from types import MappingProxyType
 from typing import Any
 
+from mailgov_policies.conditions import ConditionError, own_rule
 from mailgov_policies.rule import DIRECTIONS, Rule, Setting, Settings
 from mailgov_policies.rules import RULES_BY_KEY
 from mailgov_policies.ruleset import DUTIES, MODES, Row, Ruleset
@@ -42,6 +50,7 @@ MAILBOX_KINDS = ("person", "office", "post", "shared")
 CONFIDENCES = ("sourced", "derived", "implementation", "general")
 
 _NOTHING = Ruleset("", "", ())
+_OWN_KEY = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)+")
 _AGENCY = re.compile(r"[A-Z][0-9]{2}(?:\.[A-Z0-9]{1,4})*")
 _HEAD = {"schema": int, "name": str, "version": str, "rule": list}
 _FIELDS: Mapping[str, type] = {
@@ -58,7 +67,11 @@ _FIELDS: Mapping[str, type] = {
     "basis": str,
     "confidence": str,
     "locked": bool,
+    "when": str,
+    "vi": str,
+    "en": str,
 }
+_OF_OWN_RULES = ("when", "vi", "en")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +116,10 @@ def load_ruleset(text: str, name: str, base: Ruleset) -> Ruleset:
     head = _head(raw, problems, head_lines(text))
     tables = raw["rule"] if isinstance(raw.get("rule"), list) else []
     rows: list[Row | None] = []
+    added: dict[str, Rule] = {rule.key: rule for rule in base.own}
     for index, lines in zip(range(len(tables)), chain(row_lines(text), repeat({})), strict=False):
         if isinstance(tables[index], dict):
-            reader = _RowReader(tables[index], index + 1, lines, base, name, problems)
+            reader = _RowReader(tables[index], index + 1, lines, base, added, name, problems)
             rows.append(reader.read())
         else:
             line = head_lines(text).get("rule", 0)
@@ -119,6 +133,7 @@ def load_ruleset(text: str, name: str, base: Ruleset) -> Ruleset:
         version=str(head.get("version", "1")),
         rows=(*base.rows, *(replace(row, ruleset=own) for row in rows if row is not None)),
         over=base.label if base.rows else "",
+        own=tuple(added.values()),
     )
 
 
@@ -157,6 +172,7 @@ class _RowReader:
         index: int,
         lines: Mapping[str, int],
         base: Ruleset,
+        own: dict[str, Rule],
         name: str,
         problems: list[Problem],
     ) -> None:
@@ -166,7 +182,8 @@ class _RowReader:
         below = base.of(self._key or "")
         self._below = below[-1] if below else None
         self._locks = tuple(row for row in below if row.locked)
-        self._rule = RULES_BY_KEY.get(self._key or "")
+        self._own = own
+        self._rule = RULES_BY_KEY.get(self._key or "") or own.get(self._key or "")
 
     def read(self) -> Row | None:
         """The row, or None when something is wrong with it."""
@@ -178,14 +195,35 @@ class _RowReader:
                 self._wrong("wrong-type", field, expected=_type_name(_FIELDS[field]))
         if not self._key:
             self._wrong("no-key", "key")
+        elif len(self._problems) == before and any(name in self._raw for name in _OF_OWN_RULES):
+            self._add_rule(self._key)
         elif self._rule is None and self._key not in DUTIES:
-            near = get_close_matches(self._key, [*RULES_BY_KEY, *DUTIES], n=1)
+            near = get_close_matches(self._key, [*RULES_BY_KEY, *DUTIES, *self._own], n=1)
             self._wrong("unknown-rule", "key", found=self._key, near=near[0] if near else "")
         if len(self._problems) > before:
             return None  # what follows would only repeat it
         row = self._row()
         self._check_locks(row)
         return row if len(self._problems) == before else None
+
+    def _add_rule(self, key: str) -> None:
+        """The rule that the row brings along."""
+        if key in (*RULES_BY_KEY, *DUTIES, *self._own):
+            self._wrong("key-taken", "key", found=key)
+        elif not _OWN_KEY.fullmatch(key):
+            self._wrong("key-not-valid", "key", found=key)
+        missing = [name for name in _OF_OWN_RULES if not self._raw.get(name, "").strip()]
+        for name in missing:
+            self._wrong("no-words" if name != "when" else "no-condition", name)
+        if missing:
+            return
+        words = {language: self._raw[language].strip() for language in ("vi", "en")}
+        try:
+            self._rule = own_rule(key, self._raw["when"], words)
+        except ConditionError as exc:
+            self._wrong("condition-not-valid", "when", reason=str(exc))
+        else:
+            self._own.setdefault(key, self._rule)
 
     def _row(self) -> Row:
         below = self._below

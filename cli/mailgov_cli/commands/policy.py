@@ -335,7 +335,7 @@ def _rows(rules: Ruleset, agency: str, on: date) -> Iterator[Row]:
     if not agency:
         yield from rules.rows
         return
-    for rule in RULES:
+    for rule in (*RULES, *rules.own):
         spoken = [rules.row(rule.key, direction, View(agency), on) for direction in rule.directions]
         yield from dict.fromkeys(row for row in spoken if row is not None)
     yield from (row for row in rules.rows if row.key in DUTIES)
@@ -345,9 +345,9 @@ def _row_record(row: Row, run: Runtime) -> dict[str, Any]:
     rule = RULES_BY_KEY.get(row.key)
     return {
         "code": row.key,
-        "name": texts.words(run.language, f"rule.{row.key}.title"),
+        "name": texts.rule_title(run.language, row.key),
         "mode": row.mode,
-        "action": row.action.label if rule else "",
+        "action": row.action.label if row.key not in DUTIES else "",
         "cases": {case: action.label for case, action in row.cases.items()},
         "directions": list(row.directions),
         "locked": row.locked,
