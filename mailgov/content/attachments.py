@@ -42,6 +42,7 @@ _ELSEWHERE = {
     "message/partial": "fragment of a message",
     "message/external-body": "content lies elsewhere",
 }
+_OWN_LAYERS = 3  # S/MIME within S/MIME that is still the message itself
 _BINARY_STARTS = (
     b"MZ",
     b"PK\x03\x04",
@@ -82,6 +83,7 @@ class Examiner:
     bodies: list[Said] = field(default_factory=list)  # of the message itself
     active: list[str] = field(default_factory=list)  # in its HTML
     signatures: list[Signature] = field(default_factory=list)  # S/MIME
+    _signed_layers: int = 0
     _attached: list[tuple[int, File, bytes]] = field(default_factory=list)  # not within others
 
     # The tree of a message
@@ -105,13 +107,14 @@ class Examiner:
         """A message within the message: a file of its own, and all that is in it."""
         number = _numbered(outer, part.number)
         file = File(number, part.names, part.media_type, None)
-        self.attachments.append(
-            Attachment(number, file.name, part.media_type, "message", len(part.raw))
-        )
+        place, before = len(self.attachments), len(self.said)
+        found = Attachment(number, file.name, part.media_type, "message", len(part.raw))
+        self.attachments.append(found)
         self.said.append(read_file_name(file.name, f"file name {number}", number))
         for inner in part.children:
             self._read_subject(inner, number)
-            self.read_tree(inner, outer or "", depth + 1)
+            self.read_tree(inner, outer, depth + 1)
+        self.attachments[place] = replace(found, document=self._document_since(before))
 
     def _read_subject(self, message: Part, number: str) -> None:
         """The subject of a message within the message."""
@@ -125,7 +128,7 @@ class Examiner:
         if content.startswith(_BINARY_STARTS) or b"\0" in content[:1024]:
             self.examine(File(number, part.names, part.media_type, content), depth)
             return
-        is_own = not outer and depth == 0
+        is_own = depth == 0
         place = "body" if is_own else f"part {number}"
         if part.media_type == "text/html":
             runs = _html_runs(part.text())
@@ -137,6 +140,10 @@ class Examiner:
         (self.bodies if is_own else self.said).append(said)
         for name, data in uuencoded_files(content):
             self.examine(File(f"{number}/{name}", (name,), "", data), depth + 1)
+
+    def _document_since(self, before: int) -> Document | None:
+        """The document that a message within the message carries."""
+        return documents.best_of(said.document for said in self.said[before:])
 
     # Files
 
@@ -164,7 +171,9 @@ class Examiner:
             self._attached.append((place, file, data))
         kind = find_kind(data, name, file.declared_type)
         opened = open_file(kind, data, name, file.declared_type, self.budget)
+        before = len(self.said)
         state, why = self._read_inside(file, opened, data, depth)
+        forwarded = self._document_since(before) if opened.kind == "message" else None
         text, state, why, has_text = self._read_text(file, opened, data, state, why)
         for value in opened.properties:
             self.said.append(read_property(value, f"part {file.part} properties", file.part))
@@ -180,7 +189,7 @@ class Examiner:
             macros=opened.macros,
             active=opened.active,
             disguised=is_disguised(opened.kind, file.names, file.declared_type, data),
-            document=documents.best_of((text.document, named.document)),
+            document=documents.best_of((text.document, named.document, forwarded)),
             has_text=has_text,
             signatures=self._signed(file, opened, data),
         )
@@ -226,7 +235,7 @@ class Examiner:
                 self._read_message_file(data, file.part, depth + 1)
             elif opened.mime is not None:
                 self.budget.check_depth(depth + 1)
-                self._read_message_file(opened.mime, file.part, depth + 1)
+                self._read_signed(opened.mime, file.part, depth)
             elif opened.is_archive:
                 self.budget.check_depth(depth + 1)
             for member in opened.members:
@@ -250,6 +259,12 @@ class Examiner:
         root = read_parts(data, self.limits).root
         self._read_subject(root, part)
         self.read_tree(root, part, depth)
+
+    def _read_signed(self, data: bytes, part: str, depth: int) -> None:
+        """What an S/MIME message signs is the message itself, once or within a second signature."""
+        self._signed_layers += 1
+        is_own = depth == 0 and self._signed_layers <= _OWN_LAYERS
+        self.read_tree(read_parts(data, self.limits).root, part, depth if is_own else depth + 1)
 
     def _read_text(
         self, file: File, opened: Opened, data: bytes, state: State, why: str

@@ -80,6 +80,17 @@ def test_a_forwarded_message_is_opened() -> None:
     assert [(m.value, m.place) for m in content.marks] == [("TỐI MẬT", "part 2 subject")]
 
 
+def test_a_forwarded_document_is_the_document_of_the_message_that_carries_it() -> None:
+    text = "SỞ XÂY DỰNG\r\nSố: 101/TB-SXD\r\nTHÔNG BÁO\r\n".encode()
+    inner = b"From: c@d.vn\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n" + text
+    content = read_message(_multipart(TEXT, b"Content-Type: message/rfc822\r\n\r\n" + inner))
+    assert content.found is not None
+    assert content.found.notation == "101/TB-SXD"
+    document = content.attachments[0].document
+    assert document is not None
+    assert document.is_agency_document
+
+
 def test_a_message_as_a_file_is_opened() -> None:
     data = making.message(files=[("thu.eml", b"Received: x\r\n" + _multipart(TEXT, PROGRAM))])
     assert _parts(data)["2/2"].kind == "exe"
