@@ -14,23 +14,26 @@ from datetime import datetime
 from email.utils import format_datetime
 from typing import Literal, Protocol
 
-from sqlmodel import Session
+from sqlmodel import Session, col, select
 
 from mailgov import faults
+from mailgov.addresses import Address
 from mailgov.authentication import NOT_CHECKED, Authenticated
 from mailgov.clock import Clock, local_date
 from mailgov.config import Config
 from mailgov.content.header_block import HeaderBlock, split_header
 from mailgov.db import Database
-from mailgov.errors import Unavailable
+from mailgov.db.models import MessageRow, RecipientRow
+from mailgov.errors import Conflict, NotFound, Unavailable
 from mailgov.holding.refused_secrets import is_secret, stripped
 from mailgov.holding.telling import tell_held, tell_secret
 from mailgov.ledger import record
 from mailgov.ledger.events import MessageAccepted, MessageRefused
 from mailgov.logs import logger
-from mailgov.message import Body, Envelope, new_queue_id
+from mailgov.message import Body, Client, Direction, Envelope, Recipient, new_queue_id
 from mailgov.message_trace import received_field
 from mailgov.queue import NewMessage, NewRecipient, Queue, Spool, enqueue
+from mailgov.queue.spool import is_intact
 from mailgov_policies import Action, Facts, Ruleset, Verdict, facts, judge
 
 Channel = Literal["smtp", "web"]
@@ -147,6 +150,20 @@ class Intake:
         content = await self.readers.read(body)
         return await self._judged(envelope, content, facts.Authentication())
 
+    async def rejudge(self, queue_id: str) -> Judgement:
+        """What the rules in force now say of a message that we hold. Nothing is changed.
+
+        Raises NotFound `queue-id-unknown`, Conflict `message-corrupt` or `message-gone`, Unavailable.
+        """
+        row, envelope = await self.database.query(lambda session: _stored(session, queue_id))
+        body = self.spool.open(row)
+        if not await asyncio.to_thread(is_intact, body):
+            raise Conflict("message-corrupt", queue_id=queue_id)
+        header = await asyncio.to_thread(_read_header, body, self.config.limits.header_bytes)
+        content = await self.readers.read(body)
+        authenticated = await self._authenticated(envelope, header, body, content)
+        return await self._judged(envelope, content, authenticated.results)
+
     async def _judged(
         self, envelope: Envelope, content: facts.Content, authentication: facts.Authentication
     ) -> Judgement:
@@ -258,6 +275,31 @@ class Intake:
 
         await self.database.submit(work)
         self.queue.wake()
+
+
+def _stored(session: Session, queue_id: str) -> tuple[MessageRow, Envelope]:
+    """A message that waits, and its envelope with those who have not got it yet."""
+    row = session.get(MessageRow, queue_id)
+    if row is None:
+        raise NotFound("queue-id-unknown", queue_id=queue_id)
+    if row.done_at is not None:
+        raise Conflict("message-gone", queue_id=queue_id)
+    waiting = select(RecipientRow).where(
+        RecipientRow.message_id == queue_id, col(RecipientRow.done_at).is_(None)
+    )
+    direction: dict[str, Direction] = {d: d for d in ("submission", "inbound", "internal")}
+    envelope = Envelope(
+        direction=direction[row.direction],
+        mail_from=Address.parse(row.mail_from) if row.mail_from else None,
+        recipients=tuple(
+            Recipient(Address.parse(one.address), original=one.original)
+            for one in session.exec(waiting.order_by(col(RecipientRow.id)))
+        ),
+        login=Address.parse(row.login) if row.login else None,
+        client=Client(ip=row.client_ip),
+        smtputf8=row.smtputf8,
+    )
+    return row, envelope
 
 
 def _read_header(body: Body, limit_bytes: int) -> HeaderBlock:

@@ -35,6 +35,7 @@ NOUNS = {
     "dkim": "keys",
     "dns": "keys",
     "queue": "mail",
+    "quarantine": "mail",
     "trace": "mail",
     "policy": "policy",
     "report": "policy",

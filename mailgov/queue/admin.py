@@ -58,8 +58,8 @@ class Intervention:
 def pick(session: Session, what: Pick, verb: str, now: datetime, *, after: int = 0) -> list[Picked]:
     """The next batch of recipients that `verb` can be done to, behind the recipient id `after`.
 
-    `verb` is retry, hold, release or remove. Release leaves out quarantined and corrupt messages:
-    the one needs security staff, the other is not the message that was accepted.
+    `verb` is retry, hold, release or remove. Release leaves out what the policy holds and
+    corrupt messages: the one is judged again before it goes, the other is not what was accepted.
     """
     query = (
         select(RECIPIENT.c.id, RECIPIENT.c.message_id, RECIPIENT.c.address, MESSAGE.c.agency_code)
@@ -108,7 +108,7 @@ def _ready_for(verb: str, now: datetime) -> list[ColumnElement[bool]]:
             return [
                 RECIPIENT.c.state == "held",
                 MESSAGE.c.state == "intact",
-                VERDICT.c.action != "quarantine",
+                VERDICT.c.action.not_in(("hold", "quarantine")),
             ]
         case "remove":
             return [RECIPIENT.c.state.in_(("queued", "held")), free]

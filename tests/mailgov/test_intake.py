@@ -15,7 +15,7 @@ from mailgov.authentication import Authenticated
 from mailgov.config import Config, Limits
 from mailgov.db import Database
 from mailgov.db.models import EventRow, MessageRow, RecipientRow, VerdictRow
-from mailgov.errors import Unavailable
+from mailgov.errors import Conflict, NotFound, Unavailable
 from mailgov.intake import Intake
 from mailgov.message import Body, Envelope, Recipient
 from mailgov.queue import Queue, Spool
@@ -194,6 +194,42 @@ async def test_a_refused_secret_leaves_an_event_and_no_copy(gate: Intake, tmp_pa
     messages, recipients, events = rows(gate.database)
     assert (messages, recipients, events) == ([], [], ["message.refused"])
     assert list((tmp_path / "spool/tmp").iterdir()) == []
+    with gate.database.read() as session:
+        event = session.exec(select(EventRow)).one()
+    assert event.data["marks"] == ["MẬT"]
+    assert len(event.data["content_mac"]) == 64
+    assert hashlib.sha256(LETTER).hexdigest() not in str(event.data)
+    assert (event.data["recipients"], event.data["header_message_id"]) == ([], "")
+
+
+async def test_a_held_message_is_judged_again_by_the_rules_in_force_now(gate: Intake) -> None:
+    reader = gate.readers
+    assert isinstance(reader, Reader)
+    locked = facts.Attachment("2", "a.zip", "application/zip", "zip", 9, state="encrypted")
+    reader.content = replace(reader.content, attachments=(locked,))
+    outcome = await gate.receive(envelope(), body())
+    assert outcome.verdict.action is Action.HOLD
+    first = outcome.facts.envelope
+    again = await gate.rejudge(outcome.queue_id)
+    assert again.verdict == outcome.verdict
+    assert again.facts.envelope == first
+    assert reader.read_bodies[0] == reader.read_bodies[1]
+    reader.content = replace(reader.content, attachments=())
+    assert (await gate.rejudge(outcome.queue_id)).verdict.action < Action.HOLD
+
+
+async def test_what_is_not_there_or_spoilt_is_not_judged_again(gate: Intake) -> None:
+    with pytest.raises(NotFound, match="queue-id-unknown"):
+        await gate.rejudge("0" * 20)
+    outcome = await gate.receive(envelope(), body())
+    with gate.database.write() as session:
+        session.get_one(MessageRow, outcome.queue_id).content = b"other"
+    with pytest.raises(Conflict, match="message-corrupt"):
+        await gate.rejudge(outcome.queue_id)
+    with gate.database.write() as session:
+        session.get_one(MessageRow, outcome.queue_id).done_at = NOW
+    with pytest.raises(Conflict, match="message-gone"):
+        await gate.rejudge(outcome.queue_id)
 
 
 async def test_without_a_key_nothing_leaves_the_province(gate: Intake) -> None:

@@ -145,7 +145,7 @@ def release(
     yes: Yes = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Let held mail go now; quarantined and corrupt messages stay."""
+    """Let go what an administrator held; what the policy holds (see quarantine) and corrupt mail stay."""
     from mailgov.queue import admin
 
     run = runtime(ctx)

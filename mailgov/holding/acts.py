@@ -1,0 +1,227 @@
+"""What is held by the policy, and what those who decide may do: release, remove, report as wrong.
+
+Nobody reads content here: headers, rules and recipients are enough to decide or to ask the sender.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from email.errors import HeaderParseError
+from email.header import decode_header, make_header
+from typing import Any
+
+from sqlalchemy import select
+from sqlmodel import Session, col
+from sqlmodel import select as select_model
+
+from mailgov import ledger
+from mailgov.clock import local_date
+from mailgov.config import Config
+from mailgov.content.header_block import split_header
+from mailgov.db.models import MessageRow, RecipientRow, VerdictRow
+from mailgov.errors import Conflict, NotFound
+from mailgov.holding.keepers import Desk, deadline_of, desks_for, owner
+from mailgov.holding.telling import deadline
+from mailgov.ledger.events import HitWrong, MessageRejudged
+from mailgov.message import Body
+from mailgov.queue import admin
+from mailgov.queue.admin import Intervention, Picked
+from mailgov.queue.tables import MESSAGE, RECIPIENT, VERDICT
+from mailgov_policies.verdict import Action, Verdict
+
+HOLDING = ("hold", "quarantine")
+"""Actions of verdicts by which mail is held."""
+
+SHOWN_FIELDS = ("from", "sender", "reply-to", "to", "cc", "subject", "date", "message-id")
+_MAX_FIELD_OCTETS = 1000
+_HEADER_OCTETS = 256 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A message that the policy holds."""
+
+    queue_id: str
+    action: str  # hold, quarantine
+    code: str  # of the gravest finding
+    mail_from: str  # empty: null sender
+    agency_code: str
+    accepted_at: datetime
+    recipients: tuple[str, ...]  # those still held
+    owner: str  # who decides now: `role agency`; empty: nobody holds the role
+    decide_by: datetime  # when it passes to the agency above
+
+
+def waiting(
+    session: Session,
+    config: Config,
+    now: datetime,
+    *,
+    since: datetime | None = None,
+    code: str = "",
+    limit: int,
+) -> list[Held]:
+    """What is held, oldest first; `code` keeps those that this rule decided."""
+    query = (
+        select(
+            MESSAGE.c.id,
+            VERDICT.c.action,
+            VERDICT.c.code,
+            MESSAGE.c.mail_from,
+            MESSAGE.c.agency_code,
+            MESSAGE.c.accepted_at,
+        )
+        .join(VERDICT, VERDICT.c.message_id == MESSAGE.c.id)
+        .where(MESSAGE.c.done_at.is_(None), VERDICT.c.action.in_(HOLDING), _HAS_HELD)
+        .order_by(MESSAGE.c.id)
+        .limit(limit)
+    )
+    if since is not None:
+        query = query.where(MESSAGE.c.accepted_at >= since)
+    if code:
+        query = query.where(VERDICT.c.code == code)
+    rows = session.connection().execute(query).all()
+    return [_held(session, config, now, row) for row in rows]
+
+
+_HAS_HELD = (
+    select(RECIPIENT.c.id)
+    .where(RECIPIENT.c.message_id == MESSAGE.c.id, RECIPIENT.c.state == "held")
+    .exists()
+)
+
+
+def _held(session: Session, config: Config, now: datetime, row: Any) -> Held:
+    queue_id, action, code, mail_from, agency_code, accepted_at = row
+    desk = owner_of(session, config, agency_code, accepted_at, now)
+    addresses = select_model(RecipientRow.address).where(
+        RecipientRow.message_id == queue_id, RecipientRow.state == "held"
+    )
+    return Held(
+        queue_id=queue_id,
+        action=action,
+        code=code,
+        mail_from=mail_from,
+        agency_code=agency_code,
+        accepted_at=accepted_at,
+        recipients=tuple(session.exec(addresses.order_by(col(RecipientRow.id)))),
+        owner=f"{desk.role} {desk.agency_code}".strip() if desk else "",
+        decide_by=deadline_of(accepted_at, now, deadline(config)),
+    )
+
+
+def owner_of(
+    session: Session, config: Config, agency_code: str, held_at: datetime, now: datetime
+) -> Desk | None:
+    """Who decides now on mail of an agency that was held then."""
+    on_the_way = desks_for(session, agency_code, config.policy.hold_role, local_date(now))
+    return owner(on_the_way, held_at, now, deadline(config))
+
+
+def headers(body: Body) -> list[tuple[str, str]]:
+    """The header fields that people know a message by, decoded, each in one bounded line. Blocks."""
+    with body.open() as stream:
+        block = split_header(stream.read(_HEADER_OCTETS))
+    return [
+        (name.decode("ascii", "replace"), _decoded(value))
+        for name, value in block.fields
+        if name.decode("ascii", "replace") in SHOWN_FIELDS
+    ]
+
+
+def _decoded(value: bytes) -> str:
+    text = value[:_MAX_FIELD_OCTETS].decode("utf-8", "replace").replace("\r\n", "").strip()
+    try:
+        text = str(make_header(decode_header(text)))
+    except (HeaderParseError, LookupError, UnicodeError, ValueError):
+        pass  # shown as it stands
+    return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
+
+
+def pick(session: Session, queue_id: str) -> list[Picked]:
+    """The held recipients of a message that the policy holds.
+
+    Raises NotFound `queue-id-unknown`; Conflict `not-held`, or `message-corrupt` when the bytes
+    are not those that were accepted.
+    """
+    found = session.exec(
+        select_model(MessageRow, VerdictRow)
+        .join(VerdictRow, col(VerdictRow.message_id) == col(MessageRow.id))
+        .where(MessageRow.id == queue_id)
+    ).first()
+    if found is None:
+        raise NotFound("queue-id-unknown", queue_id=queue_id)
+    message, verdict = found
+    if message.state != "intact":
+        raise Conflict("message-corrupt", queue_id=queue_id)
+    rows = session.exec(
+        select_model(RecipientRow)
+        .where(RecipientRow.message_id == queue_id, RecipientRow.state == "held")
+        .order_by(col(RecipientRow.id))
+    )
+    picked = [Picked(row.id or 0, queue_id, row.address, message.agency_code) for row in rows]
+    if not picked or verdict.action not in HOLDING:
+        raise Conflict("not-held", queue_id=queue_id)
+    return picked
+
+
+def permits(verdict: Verdict) -> bool:
+    """Whether the rules in force now leave the release to those who decide."""
+    return verdict.action < Action.DEFER
+
+
+def release(
+    session: Session,
+    picked: Sequence[Picked],
+    verdict: Verdict,
+    by: Intervention,
+) -> None:
+    """Let the recipients go; what the rules say now stays in the ledger beside it."""
+    deciding = (f.code for f in verdict.findings if f.action >= Action.HOLD)
+    event = MessageRejudged(
+        at=by.at,
+        message_id=picked[0].queue_id,
+        agency_code=picked[0].agency_code,
+        actor=by.actor,
+        action=verdict.action.label,
+        codes=list(dict.fromkeys(deciding)),
+        ruleset=verdict.ruleset,
+        overruled=not permits(verdict),
+        reason=by.reason,
+    )
+    ledger.record(session, event)
+    admin.release(session, picked, by)
+
+
+def remove(session: Session, picked: Sequence[Picked], by: Intervention) -> list[str]:
+    """Take the message out for good. Returns spool files to remove after the commit."""
+    return admin.remove(session, picked, by)
+
+
+def report_wrong(session: Session, queue_id: str, by: Intervention) -> dict[str, Any]:
+    """Note that a rule struck wrongly, whatever became of the message. What was noted.
+
+    Raises NotFound `queue-id-unknown`; Conflict `not-held` for mail that the policy never held.
+    """
+    found = session.exec(
+        select_model(MessageRow, VerdictRow)
+        .join(VerdictRow, col(VerdictRow.message_id) == col(MessageRow.id))
+        .where(MessageRow.id == queue_id)
+    ).first()
+    if found is None:
+        raise NotFound("queue-id-unknown", queue_id=queue_id)
+    message, verdict = found
+    if verdict.action not in HOLDING:
+        raise Conflict("not-held", queue_id=queue_id)
+    codes = [finding["code"] for finding in verdict.findings if finding.get("action") in HOLDING]
+    event = HitWrong(
+        at=by.at,
+        message_id=queue_id,
+        agency_code=message.agency_code,
+        actor=by.actor,
+        code=verdict.code,
+        codes=list(dict.fromkeys(codes)),
+        reason=by.reason,
+    )
+    ledger.record(session, event)
+    return {"queue_id": queue_id, "code": verdict.code}
