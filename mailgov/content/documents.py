@@ -12,7 +12,7 @@ from mailgov.content.declared import MAX_ABSTRACT, without_tag
 from mailgov.content.document_block import read_block
 from mailgov.content.lines import Line, normal
 from mailgov.content.notations import category_of, notation_in_name
-from mailgov.content.purpose_words import best_phrase
+from mailgov.content.purpose_words import abbreviated, best_phrase
 from mailgov_policies.facts import Document, Mark
 
 _BODY_LINES = 40  # of a message, in which words say what it is for
@@ -23,6 +23,7 @@ _SEPARATORS = re.compile(r"[_\-.+()\[\]]+|\s+")
 # How far each sign alone is believed; a header block adds its parts.
 _TITLE_ALONE, _BLOCK, _NUMBER, _HEADING, _AGENCY = 0.75, 0.6, 0.15, 0.1, 0.1
 _SUBJECT, _FILE_NAME, _WORDS = 0.72, 0.66, 0.45
+_ABBREVIATED = 0.7  # of that
 
 
 def in_document(lines: Sequence[Line], marks: Iterable[Mark], place: str) -> Document | None:
@@ -82,6 +83,10 @@ def _named(title: str, place: str, belief: float, marks: Iterable[Mark]) -> Docu
     type_id, category = notation.type, category_of(notation.type)
     if match is not None and not type_id:
         type_id, category = match.phrase.type, match.phrase.category
+    short = ""
+    if not category and not notation.symbol:
+        short, type_id = abbreviated(title)
+        category = category_of(type_id)
     if notation.normative:
         category = category or "for-information"
     elif notation.symbol and not type_id:
@@ -89,8 +94,10 @@ def _named(title: str, place: str, belief: float, marks: Iterable[Mark]) -> Docu
     if not category:
         return None
     words = [f"{notation.number}/{notation.symbol}"] if notation.symbol else []
-    words += [match.phrase.words] if match else []
-    sure = max(match.score if match else 0.0, float(bool(notation.symbol)))
+    words += [match.phrase.words if match else short] if match or short else []
+    sure = max(
+        match.score if match else 0.0, float(bool(notation.symbol)), _ABBREVIATED * bool(short)
+    )
     return Document(
         category=category,
         type=type_id,

@@ -11,6 +11,8 @@ from mailgov.content.vietnamese import with_old_tone_placement, without_marks
 
 _NEAR = 60  # letters from the start within which words count for more
 _MAX_TITLE_WORDS = 5
+_ABBREVIATED_WITHIN = 3  # words
+_WORD = re.compile(r"[^\W\d_]+")
 _GAPS = re.compile(r"[\s.\-_–]+")
 
 
@@ -102,6 +104,15 @@ def best_phrase(lowered: str) -> Match | None:
         if best is None or score > best.score:
             best = Match(phrase, score)
     return Match(best.phrase, best.score - 0.05) if best and bare else best
+
+
+def abbreviated(title: str) -> tuple[str, str]:
+    """The abbreviation among the first words of a title, and the type that it stands for."""
+    known: dict[str, str] = table()["abbreviations"]
+    for word in _WORD.findall(title)[:_ABBREVIATED_WITHIN]:
+        if word in known:
+            return word, known[word]
+    return "", ""
 
 
 def _find_word(text: str, words: str) -> int:
