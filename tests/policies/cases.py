@@ -20,6 +20,7 @@ from mailgov_policies import (
     Mark,
     Person,
     RecipientFacts,
+    Signature,
     Text,
 )
 
@@ -83,6 +84,7 @@ def _content(case: dict[str, Any]) -> Content:
         texts=tuple(_text(one) for one in case.get("texts", [])),
         marks=tuple(Mark(**one) for one in case.get("marks", [])),
         attachments=tuple(_attachment(one) for one in case.get("attached", [])),
+        signatures=tuple(_signature(one) for one in case.get("signatures", [])),
         **{name: _frozen(value) for name, value in named.items()},
     )
 
@@ -102,7 +104,13 @@ def _attachment(named: dict[str, Any]) -> Attachment:
         **{name: _frozen(value) for name, value in named.items()},
     }
     values["document"] = _document(named.get("document"))
+    values["signatures"] = tuple(_signature(one) for one in named.get("signatures", []))
     return Attachment(**values)
+
+
+def _signature(named: dict[str, Any]) -> Signature:
+    values = {"state": "valid", "form": "pdf", "signer": "Lê Văn Ký", **named}
+    return Signature(**{name: _frozen(value) for name, value in values.items()})
 
 
 def _frozen(value: Any) -> Any:
