@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-START_SECONDS = 90.0
+START_SECONDS = 180.0
 STOP_SECONDS = 40.0
 
 
@@ -106,8 +106,9 @@ def start(folder: Path, *args: str, environment: Mapping[str, str] | None = None
     line = _first_line(process.stdout, process)
     platform = Platform(folder, process, json.loads(line or "{}"), log, environment)
     if not line:
+        code = process.poll()
         platform.kill()
-        raise AssertionError(f"did not start:\n{log.read_text()}")
+        raise AssertionError(f"did not start (exit code {code}):\n{log.read_text()}")
     return platform
 
 
