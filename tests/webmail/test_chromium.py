@@ -318,7 +318,10 @@ def test_a_forged_page_of_another_site_changes_nothing(
     )
     for number in (0, 1):
         page.goto("http://evil.example/")
-        with page.expect_response(lambda answer: answer.request.method == "POST") as answered:
+        with (
+            page.expect_response(lambda answer: answer.request.method == "POST") as answered,
+            page.expect_navigation(),
+        ):
             page.evaluate(f"document.forms[{number}].submit()")
         assert answered.value.status == 403
     page.goto("/mail/inbox")
