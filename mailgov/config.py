@@ -191,6 +191,9 @@ class Policy(_Section):
     """The rules in force."""
 
     ruleset: Path | None = Field(None, description="TOML file over the default pack")
+    rulesets: Path | None = Field(
+        None, description="folder of agencies' own files over it, named by code: H99.02.toml"
+    )
     authserv_id: str = Field(
         "", description="our name in Authentication-Results; empty: site.hostname"
     )

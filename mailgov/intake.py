@@ -10,7 +10,7 @@ storage: only then may anyone say 250.
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from email.utils import format_datetime
 from typing import Literal, Protocol
 
@@ -34,7 +34,7 @@ from mailgov.message import Body, Client, Direction, Envelope, Recipient, new_qu
 from mailgov.message_trace import received_field
 from mailgov.queue import NewMessage, NewRecipient, Queue, Spool, enqueue
 from mailgov.queue.spool import is_intact
-from mailgov_policies import Action, Facts, Ruleset, Verdict, facts, judge
+from mailgov_policies import Action, Facts, Verdict, facts
 
 Channel = Literal["smtp", "web"]
 
@@ -71,6 +71,13 @@ class Signing(Protocol):
         """A DKIM-Signature field to prepend; None when the domain has no key."""
 
 
+class Judge(Protocol):
+    """What the gate asks of the rulesets."""
+
+    async def judge(self, facts: Facts, on: date) -> Verdict:
+        """The verdict by the rules of those concerned. Raises Unavailable."""
+
+
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """What is known of a message, and what the policy says of it."""
@@ -93,7 +100,7 @@ class Outcome(Judgement):
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """The gate, with everything it needs. `ruleset` is the one in force for this installation."""
+    """The gate, with everything it needs. `rules` are those of the agencies."""
 
     config: Config
     clock: Clock
@@ -101,7 +108,7 @@ class Intake:
     directory: DirectoryFacts
     readers: Reader
     authenticator: Authenticator
-    ruleset: Ruleset
+    rules: Judge
     signer: Signing
     spool: Spool
     queue: Queue
@@ -170,7 +177,7 @@ class Intake:
         known = await self.directory.envelope_facts(envelope, authentication)
         known = replace(known, max_content_bytes=self.config.limits.content_bytes)
         found = Facts(known, content)
-        verdict = judge(found, self.ruleset, local_date(self.clock()))
+        verdict = await self.rules.judge(found, local_date(self.clock()))
         return Judgement(found, verdict)
 
     async def _cleaned(self, envelope: Envelope, body: Body) -> tuple[Body, HeaderBlock]:

@@ -17,7 +17,7 @@ from mailgov.intake import Intake
 from mailgov.queue import Queue, Spool
 from mailgov.readers import ReaderPool
 from mailgov.resolver import DnsResolver, Resolver
-from mailgov.rulesets import read_ruleset
+from mailgov.rulesets import AgencyRulesets, read_ruleset
 from mailgov.signing import Signer
 from mailgov.trust_roots import read_trust_roots
 from mailgov_policies import Ruleset
@@ -66,6 +66,8 @@ def build(config: Config, *, clock: Clock = utc_now, resolver: Resolver | None =
     queue = Queue(database, spool, config.delivery, clock)
     signer = Signer(database, config.data.path / "keys", clock)
     ruleset = read_ruleset(config.policy.ruleset)
+    rules = AgencyRulesets(ruleset, config.policy.rulesets, database)
+    rules.check()
     intake = Intake(
         config=config,
         clock=clock,
@@ -75,7 +77,7 @@ def build(config: Config, *, clock: Clock = utc_now, resolver: Resolver | None =
         authenticator=InboundAuthentication(
             config.authserv_id, resolver, clock, enabled=config.policy.verify_inbound
         ),
-        ruleset=ruleset,
+        rules=rules,
         signer=signer,
         spool=spool,
         queue=queue,

@@ -1,6 +1,6 @@
 """Judging: facts and a ruleset in, a verdict out. Nothing here knows a socket, clock or database."""
 
-from mailgov_policies.engine import RULE_FAILED, judge
+from mailgov_policies.engine import RULE_FAILED, joint_verdict, judge
 from mailgov_policies.facts import (
     Attachment,
     Authentication,
@@ -50,6 +50,7 @@ __all__ = [
     "Verdict",
     "View",
     "default_ruleset",
+    "joint_verdict",
     "judge",
     "load_ruleset",
 ]

@@ -40,6 +40,20 @@ def combine(findings: Iterable[Finding], passed: tuple[str, ...], ruleset: str) 
     return Verdict(action, code, ordered, passed, ruleset)
 
 
+def joint_verdict(verdicts: Sequence[Verdict]) -> Verdict:
+    """One verdict of several rulesets, each asked for those it binds. The gravest outcome counts.
+
+    What one ruleset found and another did not has not passed. Never called without a verdict.
+    """
+    if len(verdicts) == 1:
+        return verdicts[0]
+    findings = gravest_of_each(finding for verdict in verdicts for finding in verdict.findings)
+    codes = {finding.code for finding in findings}
+    passed = dict.fromkeys(code for verdict in verdicts for code in verdict.passed)
+    labels = "; ".join(dict.fromkeys(verdict.ruleset for verdict in verdicts))
+    return combine(findings, tuple(code for code in passed if code not in codes), labels)
+
+
 def gravest_of_each(findings: Iterable[Finding]) -> list[Finding]:
     """The same sight judged by the rows of several agencies is one finding, the gravest."""
     kept: dict[tuple[object, ...], Finding] = {}

@@ -137,6 +137,11 @@ def load_ruleset(text: str, name: str, base: Ruleset) -> Ruleset:
     )
 
 
+def is_agency_code(text: str) -> bool:
+    """Whether the text has the form of an agency's code, such as H99.02."""
+    return _AGENCY.fullmatch(text) is not None
+
+
 def _parsed(text: str, name: str) -> Mapping[str, Any]:
     try:
         return tomllib.loads(text)

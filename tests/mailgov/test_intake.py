@@ -19,6 +19,7 @@ from mailgov.errors import Conflict, NotFound, Unavailable
 from mailgov.intake import Intake
 from mailgov.message import Body, Envelope, Recipient
 from mailgov.queue import Queue, Spool
+from mailgov.rulesets import AgencyRulesets
 from mailgov_policies import Action, default_ruleset, facts
 
 NOW = datetime(2026, 11, 21, 2, tzinfo=UTC)
@@ -97,7 +98,7 @@ def gate(database: Database, tmp_path: Path) -> Intake:
     queue = Queue(database, spool, config.delivery, lambda: NOW)
     return Intake(
         config=config, clock=lambda: NOW, database=database, directory=People(), readers=Reader(),
-        authenticator=Stranger(), ruleset=default_ruleset(), signer=Signing(), spool=spool, queue=queue,
+        authenticator=Stranger(), rules=AgencyRulesets(default_ruleset(), None, database), signer=Signing(), spool=spool, queue=queue,
     )  # fmt: skip
 
 
