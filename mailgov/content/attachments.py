@@ -18,9 +18,9 @@ from mailgov.content.parts import Part, read_parts, uuencoded_files
 from mailgov.content.runs import Run
 from mailgov.content.texts import (
     Said,
+    read_caption,
     read_file_name,
     read_file_text,
-    read_property,
     read_subject,
 )
 from mailgov.content.trust import Trust
@@ -175,8 +175,7 @@ class Examiner:
         state, why = self._read_inside(file, opened, data, depth)
         forwarded = self._document_since(before) if opened.kind == "message" else None
         text, state, why, has_text = self._read_text(file, opened, data, state, why)
-        for value in opened.properties:
-            self.said.append(read_property(value, f"part {file.part} properties", file.part))
+        self._read_captions(file.part, opened)
         return Attachment(
             part=file.part,
             name=file.name,
@@ -193,6 +192,12 @@ class Examiner:
             has_text=has_text,
             signatures=self._signed(file, opened, data),
         )
+
+    def _read_captions(self, part: str, opened: Opened) -> None:
+        for value in opened.properties:
+            self.said.append(read_caption(value, f"part {part} properties", part))
+        for value in opened.captions:
+            self.said.append(read_caption(value, f"part {part}", part))
 
     # Signatures
 

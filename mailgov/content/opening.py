@@ -77,6 +77,7 @@ def _with_state(opened: Opened, why: str) -> Opened:
         active=opened.active,
         members=opened.members,
         properties=opened.properties,
+        captions=opened.captions,
     )
 
 

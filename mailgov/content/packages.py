@@ -4,9 +4,11 @@ OOXML (ECMA-376): `[Content_Types].xml` names the main part, which must be there
 part 3): `mimetype` says what it is, `content.xml` or `META-INF/manifest.xml` prove it.
 """
 
+import html
 import re
 import zipfile
 from collections.abc import Iterator
+from itertools import islice
 from urllib.parse import unquote_to_bytes
 
 from mailgov.content import active
@@ -65,6 +67,13 @@ _ODF_PROPERTY = re.compile(
     rb"<(?:dc:title|dc:subject|dc:description|meta:keyword|meta:user-defined)\b[^>]*>([^<]{1,500})<"
 )
 _OFFICE_XML = re.compile(r"(?:word|xl|ppt)/[^/]+\.xml|xl/externalLinks/[^/]+\.(?:xml|bin)")
+_WATERMARK = re.compile(rb"<v:textpath\b[^>]{0,2000}?\bstring=\"([^\"]{1,100})\"")
+_PARAGRAPH_TEXT = re.compile(rb"<w:t(?: [^>]*)?>([^<]*)</w:t>")
+_CAPITALS = re.compile(rb"<w:(?:caps|smallCaps)(?:/>|\s*/>|\s+w:val=\"(?:1|true|on)\")")
+_MAX_CAPITALS = 2000  # runs in capitals that are looked at
+_NEAR = 20_000  # bytes within which a paragraph begins and ends
+_MAX_CAPTIONS = 200
+_MAX_CAPTION = 60  # letters
 _ACTIVE_RELATIONSHIPS = {
     b"attachedTemplate": "remote template",
     b"oleObject": "ole link",
@@ -113,11 +122,14 @@ def _open_ooxml(data: bytes, archive: zipfile.ZipFile, budget: Budget) -> Opened
     if any(entry.flag_bits & 1 for entry in names.values()):
         return Opened(kind, "encrypted", "password")
     found: list[str] = []
+    captions: list[str] = []
     for name, entry in names.items():
         if name.lower().endswith(".rels"):
             found += _remote_relationships(read_entry(archive, entry, budget))
         elif _OFFICE_XML.fullmatch(name) and entry.file_size <= _MAX_XML_BYTES:
-            found += _active_in_part(name, read_entry(archive, entry, budget))
+            part = read_entry(archive, entry, budget)
+            found += _active_in_part(name, part)
+            captions += _captions(part)
         elif "/activex/" in name.lower() and name.lower().endswith(".bin"):
             found.append("activex")
     return Opened(
@@ -126,6 +138,7 @@ def _open_ooxml(data: bytes, archive: zipfile.ZipFile, budget: Budget) -> Opened
         active=tuple(dict.fromkeys(found)),
         members=_embedded(data, budget),
         properties=_properties(archive, names, budget),
+        captions=tuple(captions[:_MAX_CAPTIONS]),
     )
 
 
@@ -176,6 +189,33 @@ def _active_in_part(name: str, part: bytes) -> Iterator[str]:
             yield "ole link"
     elif name.startswith("word/"):
         yield from active.in_wordml(part)
+
+
+def _captions(part: bytes) -> Iterator[str]:
+    """Words of a watermark, and short paragraphs whose letters the format shows as capitals."""
+    for match in _WATERMARK.finditer(part):
+        yield _unescaped(match[1])
+    last = -1
+    for match in islice(_CAPITALS.finditer(part), _MAX_CAPITALS):
+        start, end = _paragraph_around(part, match.start())
+        if start == last:
+            continue
+        last = start
+        text = _unescaped(b"".join(_PARAGRAPH_TEXT.findall(part, start, end)))
+        if len(text) <= _MAX_CAPTION:
+            yield text.upper()
+
+
+def _paragraph_around(part: bytes, position: int) -> tuple[int, int]:
+    """Where the paragraph begins and ends, looked for nearby."""
+    near = max(0, position - _NEAR)
+    start = max(part.rfind(b"<w:p>", near, position), part.rfind(b"<w:p ", near, position), near)
+    end = part.find(b"</w:p>", position, position + _NEAR)
+    return start, end if end >= 0 else position
+
+
+def _unescaped(text: bytes) -> str:
+    return html.unescape(text.decode("utf-8", "replace")).strip()
 
 
 def _xlsb_link(part: bytes) -> int:

@@ -1,13 +1,17 @@
 """What the text of one thing says: private encodings, marks, and the document it is."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from mailgov.content import documents, legacy_text, marks
 from mailgov.content.charsets import well_formed
+from mailgov.content.fonts import font_family
 from mailgov.content.lines import Line, lines_of
 from mailgov.content.runs import Run
 from mailgov_policies.facts import Document, Mark, Text
+
+_EXTENSION = re.compile(r"\.[A-Za-z0-9]{1,5}$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,7 @@ def read_file_text(runs: Sequence[Run], place: str, part: str, file: str = "") -
         replace(text, place=f"{place} {text.place}".strip(), part=part, file=file)
         for text in reading.texts
     )
-    lines = lines_of(reading.runs, marks.MAX_LINES)
+    lines = lines_of(map(_as_shown, reading.runs), marks.MAX_LINES)
     found = marks.in_lines(lines, place, part)
     return Said(texts, found, documents.in_document(lines, found, place), tuple(lines))
 
@@ -44,9 +48,8 @@ def read_file_text(runs: Sequence[Run], place: str, part: str, file: str = "") -
 def read_file_name(name: str, place: str, part: str) -> Said:
     """A file name; the folders of an archive are part of it."""
     texts, unicode_name = _read_name(name, place, part, file=name)
-    found = tuple(
-        mark for step in unicode_name.split("/") for mark in marks.in_title(step, place, part)
-    )
+    steps = _EXTENSION.sub("", unicode_name).split("/")
+    found = tuple(mark for step in steps for mark in marks.in_title(step, place, part))
     document = documents.in_file_name(unicode_name.rpartition("/")[2], place, found)
     return Said(texts, found, document)
 
@@ -63,8 +66,11 @@ def read_display_name(name: str, field: str) -> Said:
     return Said(_read_name(name, f"{field} name")[0])
 
 
-def read_property(value: str, place: str, part: str) -> Said:
-    """Title, keywords and the like of an office file: only marks, since old titles linger there."""
+def read_caption(value: str, place: str, part: str) -> Said:
+    """A property of an office file or words of a watermark: only marks count.
+
+    Properties are no evidence of an encoding: old titles linger there.
+    """
     return Said(marks=marks.in_title(value, place, part))
 
 
@@ -77,6 +83,13 @@ def _read_name(
     reading = legacy_text.read([Run(name)])
     texts = tuple(replace(text, place=place, part=part, file=file) for text in reading.texts)
     return texts, "".join(run.text for run in reading.runs)
+
+
+def _as_shown(run: Run) -> Run:
+    """Letters in a capitals font are seen as capitals, also where no encoding was proven."""
+    if run.font and font_family(run.font).capitals and not run.text.isupper():
+        return replace(run, text=run.text.upper())
+    return run
 
 
 def _well_formed(run: Run) -> Run:
