@@ -324,6 +324,7 @@ def test_a_forged_page_of_another_site_changes_nothing(
         ):
             page.evaluate(f"document.forms[{number}].submit()")
         assert answered.value.status == 403
+        page.wait_for_url(f"{address}/**")
     page.goto("/mail/inbox")
     assert page.url.endswith("/mail/inbox")
     context.close()
