@@ -65,16 +65,16 @@ def _made() -> Iterator[tuple[str, bytes]]:
             f'<!DOCTYPE w [{_ENTITIES}]><w:document xmlns:w="w"><w:t>{entities}</w:t></w:document>'
         )
         yield "entities.docx", _word(document.encode())
-    yield "elements.docx", _word(b"<a>" * 2_000_000)
+    yield "elements.docx", _word(b"<a>" * 1_000_000)
     yield "page.html", b"<div>" * 400_000
     yield "text.html", b"<a b='" * 300_000
     yield "groups.rtf", b"{\\rtf1" + b"{" * 1_000_000
     yield "objects.rtf", b"{\\rtf1" + b"{\\objdata 00" * 200_000
     yield "loop.pdf", _looping_pdf()
     yield "names.pdf", b"%PDF-1.7\n" + b"1 0 obj <</ObjStm stream\n" * 100_000
-    yield "words.txt", "ñ".encode() * 3_000_000
+    yield "words.txt", "ñ".encode() * 1_000_000
     yield "formulas.csv", b"=a" * 1_000_000
-    yield "mark.txt", ("M Ậ T " * 400_000).encode()
+    yield "mark.txt", ("M Ậ T " * 200_000).encode()
 
 
 def _zipped(files: dict[str, bytes]) -> bytes:
