@@ -20,7 +20,7 @@ QUIET = [
     "--no-sandbox", "--disable-gpu", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--no-first-run",
 ]  # fmt: skip
-SIZE = {"width": 1280, "height": 860}
+HEIGHT = 860
 
 
 def main() -> None:
@@ -77,7 +77,7 @@ def signed_in(
 ) -> Page:
     """A browser of its own, at the inbox."""
     context = browser.new_context(
-        viewport={**SIZE, "width": width},
+        viewport={"width": width, "height": HEIGHT},
         locale="vi-VN",
         color_scheme="dark" if dark else "light",
     )

@@ -26,7 +26,7 @@ from mailgov.config import Config, load_config
 from mailgov.db.migrate import migrate
 from mailgov.db.models import Instance
 from mailgov.demo.people import CAST, settle
-from mailgov.demo.samples import Person, Sample, samples
+from mailgov.demo.samples import Cast, Person, Sample, samples
 from mailgov.errors import InputError
 from mailgov.serve import ROLES, serve
 from mailgov.services import Services, build, open_database, running
@@ -144,11 +144,11 @@ class Demo:
         self, services: Services, listeners: dict[str, str], logins: list[Login]
     ) -> None:
         official, colleague = (Person(login["name"], login["address"]) for login in logins[:2])
-        office = f"vanthu@{official.address.partition('@')[2]}"
+        office = Person("Văn thư", f"vanthu@{official.address.partition('@')[2]}")
         passwords = {login["address"]: login["password"] for login in logins}
         tls = ssl.create_default_context(cafile=str(services.config.certificate))
         self.tell(self._say("sending"))
-        for sample in samples(official, colleague, office, services.clock()):
+        for sample in samples(Cast(official, colleague, office), services.clock()):
             reply = await asyncio.to_thread(_hand_over, sample, listeners, passwords, tls)
             mark = "✓" if reply.startswith("2") else "✗"
             self.tell(f"  {mark} {sample.title}\n      {reply}")
