@@ -431,6 +431,7 @@ def _accepted(
         at=now,
         message_id=outcome.queue_id,
         mailbox=outcome.facts.envelope.login,
+        judged=outcome.facts,
         agency_code=new.agency_code,
         actor=outcome.facts.envelope.login or outcome.facts.envelope.mail_from,
         direction=envelope.direction,

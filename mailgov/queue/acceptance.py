@@ -7,6 +7,7 @@ from sqlmodel import Session
 
 from mailgov.queue.item import NewMessage
 from mailgov.queue.tables import MESSAGE, RECIPIENT, VERDICT
+from mailgov_policies.stored import keep
 from mailgov_policies.verdict import Verdict
 
 
@@ -56,6 +57,7 @@ def _verdict_values(new: NewMessage) -> dict[str, Any]:
         "code": new.verdict.code,
         "findings": _findings(new.verdict),
         "ruleset": new.verdict.ruleset,
+        "facts": keep(new.judged) if new.judged else None,
         "judged_at": new.accepted_at,
     }
 

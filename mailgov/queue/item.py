@@ -42,6 +42,7 @@ class NewMessage:
     header_from: str
     recipients: tuple[NewRecipient, ...]
     accepted_at: datetime
+    judged: facts.Facts | None = None  # what the verdict rests on; None for our own notices
 
     @property
     def size_bytes(self) -> int:

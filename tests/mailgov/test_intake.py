@@ -20,7 +20,9 @@ from mailgov.intake import Intake
 from mailgov.message import Body, Envelope, Recipient
 from mailgov.queue import Queue, Spool
 from mailgov.rulesets import AgencyRulesets
+from mailgov.scanner import Scan
 from mailgov_policies import Action, default_ruleset, facts
+from mailgov_policies.stored import restore
 
 NOW = datetime(2026, 11, 21, 2, tzinfo=UTC)
 AN = "annv@sonoivu.tinhmau.gov.vn"
@@ -203,6 +205,52 @@ async def test_a_refused_secret_leaves_an_event_and_no_copy(gate: Intake, tmp_pa
     assert (event.data["recipients"], event.data["header_message_id"]) == ([], "")
 
 
+@dataclass
+class Scanner:
+    """A scanner that says what a test decides."""
+
+    found: Scan = field(default_factory=lambda: Scan("clean"))
+    trouble: Exception | None = None
+
+    async def scan(self, body: Body) -> Scan:
+        if self.trouble:
+            raise self.trouble
+        return self.found
+
+
+@pytest.mark.parametrize(
+    ("found", "action", "code"),
+    [
+        (Scan("clean"), Action.PASS, ""),
+        (Scan("infected", ("Win.Trojan.Mau-2",)), Action.REJECT, "malware"),
+        (Scan("not-scanned"), Action.HOLD, "malware"),
+    ],
+)
+async def test_what_the_scanner_finds_decides(
+    gate: Intake, found: Scan, action: Action, code: str
+) -> None:
+    scanned = replace(gate, scanner=Scanner(found))
+    outcome = await scanned.receive(envelope(), body())
+    assert (outcome.verdict.action, outcome.verdict.code) == (action, code)
+    assert (await scanned.check(envelope(), body())).verdict.action is action
+
+
+async def test_without_the_scanner_mail_waits_with_its_sender(gate: Intake) -> None:
+    down = replace(gate, scanner=Scanner(trouble=Unavailable("scanner-unavailable")))
+    with pytest.raises(Unavailable, match="scanner-unavailable"):
+        await down.receive(envelope(), body())
+    assert rows(gate.database) == ([], [], [])
+
+
+async def test_trouble_of_the_reader_does_not_leave_the_scanner_alone(gate: Intake) -> None:
+    reader = gate.readers
+    assert isinstance(reader, Reader)
+    reader.trouble = Unavailable("readers-unavailable")
+    both = replace(gate, scanner=Scanner(trouble=Unavailable("scanner-unavailable")))
+    with pytest.raises(Unavailable, match="readers-unavailable"):
+        await both.receive(envelope(), body())
+
+
 async def test_a_held_message_is_judged_again_by_the_rules_in_force_now(gate: Intake) -> None:
     reader = gate.readers
     assert isinstance(reader, Reader)
@@ -291,3 +339,18 @@ async def test_the_reason_of_the_writer_is_kept_with_the_event(gate: Intake) -> 
     event = await gate.database.query(find)
     assert event.data["reason"] == "đã gửi bản giấy"
     assert event.data["channel"] == "web"
+
+
+async def test_what_the_verdict_rests_on_is_kept_without_the_words_of_the_message(
+    gate: Intake,
+) -> None:
+    outcome = await gate.receive(envelope(), body())
+    with gate.database.read() as session:
+        row = session.exec(
+            select(VerdictRow).where(VerdictRow.message_id == outcome.queue_id)
+        ).one()
+    assert row.facts is not None
+    kept = restore(row.facts)
+    assert kept.envelope.recipients == outcome.facts.envelope.recipients
+    assert kept.content.size_bytes == outcome.facts.content.size_bytes
+    assert set(kept.content.header.subject) <= {"…"}

@@ -65,6 +65,9 @@ class VerdictRow(SQLModel, table=True):
     code: str = ""  # gravest finding
     findings: list[dict[str, Any]] = Field(sa_column=Column(JSON, nullable=False))
     ruleset: str = ""  # name and version
+    facts: dict[str, Any] | None = Field(  # without the words of the message; None: not judged
+        default=None, sa_column=Column(JSON(none_as_null=True), nullable=True)
+    )
     judged_at: datetime = Field(default_factory=utc_now, sa_type=Moment)
 
 

@@ -144,6 +144,7 @@ def upgrade() -> None:
         sa.Column("code", sa.String(), nullable=False),
         sa.Column("findings", sa.JSON(), nullable=False),
         sa.Column("ruleset", sa.String(), nullable=False),
+        sa.Column("facts", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("judged_at", mailgov.db.types.Moment(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
             ["message_id"],
