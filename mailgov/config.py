@@ -29,6 +29,10 @@ def _listen(text: str) -> str:
     return text
 
 
+def _scanner_address(text: str) -> str:
+    return text if not text or text.startswith("/") else _listen(text)
+
+
 Listen = Annotated[str, AfterValidator(_listen)]
 
 
@@ -187,6 +191,19 @@ class Readers(_Section):
     )
 
 
+class Scanner(_Section):
+    """The malware scanner: ClamAV's clamd. Its StreamMaxLength should be at least max_bytes."""
+
+    clamd: Annotated[str, AfterValidator(_scanner_address)] = Field(
+        "", description="socket of clamd, `/run/clamav/clamd.ctl` or `host:port`; empty: no scanner"
+    )
+    seconds: float = Field(60, gt=0, description="time to scan one message; then it is deferred")
+    max_bytes: int = Field(
+        35 * MiB, ge=64 * KiB, description="larger messages count as not scanned, and are held"
+    )
+    concurrency: int = Field(10, ge=1, le=1000, description="messages scanned at once")
+
+
 class Policy(_Section):
     """The rules in force."""
 
@@ -313,6 +330,7 @@ class Config(BaseSettings):
     relay: Relay = Relay()
     limits: Limits = Limits()
     readers: Readers = Readers()
+    scanner: Scanner = Scanner()
     policy: Policy = Policy()
     delivery: Delivery = Delivery()
     dns: Dns = Dns()

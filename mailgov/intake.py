@@ -34,6 +34,7 @@ from mailgov.message import Body, Client, Direction, Envelope, Recipient, new_qu
 from mailgov.message_trace import received_field
 from mailgov.queue import NewMessage, NewRecipient, Queue, Spool, enqueue
 from mailgov.queue.spool import is_intact
+from mailgov.scanner import NO_SCANNER, Scan
 from mailgov_policies import Action, Facts, Verdict, facts
 
 Channel = Literal["smtp", "web"]
@@ -55,6 +56,13 @@ class Reader(Protocol):
 
     async def read(self, body: Body) -> facts.Content:
         """What the bytes say; unscannable at worst. Raises Unavailable when no reader can serve."""
+
+
+class Scanning(Protocol):
+    """What the gate asks of the malware scanner."""
+
+    async def scan(self, body: Body) -> Scan:
+        """What it found. Raises Unavailable when it can't look."""
 
 
 class Authenticator(Protocol):
@@ -112,6 +120,7 @@ class Intake:
     signer: Signing
     spool: Spool
     queue: Queue
+    scanner: Scanning | None = None  # none is configured
 
     async def receive(
         self, envelope: Envelope, body: Body, *, channel: Channel = "smtp", reason: str = ""
@@ -127,9 +136,9 @@ class Intake:
         try:
             async with asyncio.timeout(self.config.limits.decision_seconds):
                 body, header = await self._cleaned(envelope, given)
-                content = await self.readers.read(body)
+                content, scan = await self._examined(body)
                 authenticated = await self._authenticated(envelope, header, body, content)
-                judgement = await self._judged(envelope, content, authenticated.results)
+                judgement = await self._judged(envelope, content, authenticated.results, scan)
                 faults.point("A6")
                 outcome = Outcome(judgement.facts, judgement.verdict, queue_id)
                 if outcome.accepted:
@@ -154,8 +163,8 @@ class Intake:
 
     async def check(self, envelope: Envelope, body: Body) -> Judgement:
         """What would become of a message, before it is sent. Raises Unavailable."""
-        content = await self.readers.read(body)
-        return await self._judged(envelope, content, facts.Authentication())
+        content, scan = await self._examined(body)
+        return await self._judged(envelope, content, facts.Authentication(), scan)
 
     async def rejudge(self, queue_id: str) -> Judgement:
         """What the rules in force now say of a message that we hold. Nothing is changed.
@@ -167,15 +176,35 @@ class Intake:
         if not await asyncio.to_thread(is_intact, body):
             raise Conflict("message-corrupt", queue_id=queue_id)
         header = await asyncio.to_thread(_read_header, body, self.config.limits.header_bytes)
-        content = await self.readers.read(body)
+        content, scan = await self._examined(body)
         authenticated = await self._authenticated(envelope, header, body, content)
-        return await self._judged(envelope, content, authenticated.results)
+        return await self._judged(envelope, content, authenticated.results, scan)
+
+    async def _examined(self, body: Body) -> tuple[facts.Content, Scan]:
+        """What reader and scanner say of the bytes; both look at once."""
+        if self.scanner is None:
+            return await self.readers.read(body), NO_SCANNER
+        scanning = asyncio.create_task(self.scanner.scan(body))
+        try:
+            return await self.readers.read(body), await scanning
+        finally:
+            scanning.cancel()
+            await asyncio.gather(scanning, return_exceptions=True)
 
     async def _judged(
-        self, envelope: Envelope, content: facts.Content, authentication: facts.Authentication
+        self,
+        envelope: Envelope,
+        content: facts.Content,
+        authentication: facts.Authentication,
+        scan: Scan,
     ) -> Judgement:
         known = await self.directory.envelope_facts(envelope, authentication)
-        known = replace(known, max_content_bytes=self.config.limits.content_bytes)
+        known = replace(
+            known,
+            max_content_bytes=self.config.limits.content_bytes,
+            scan=scan.result,
+            malware=scan.names,
+        )
         found = Facts(known, content)
         verdict = await self.rules.judge(found, local_date(self.clock()))
         return Judgement(found, verdict)
@@ -431,7 +460,6 @@ def _accepted(
         at=now,
         message_id=outcome.queue_id,
         mailbox=outcome.facts.envelope.login,
-        judged=outcome.facts,
         agency_code=new.agency_code,
         actor=outcome.facts.envelope.login or outcome.facts.envelope.mail_from,
         direction=envelope.direction,

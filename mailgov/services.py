@@ -18,6 +18,7 @@ from mailgov.queue import Queue, Spool
 from mailgov.readers import ReaderPool
 from mailgov.resolver import DnsResolver, Resolver
 from mailgov.rulesets import AgencyRulesets, read_ruleset
+from mailgov.scanner import ClamdScanner
 from mailgov.signing import Signer
 from mailgov.trust_roots import read_trust_roots
 from mailgov_policies import Ruleset
@@ -81,6 +82,7 @@ def build(config: Config, *, clock: Clock = utc_now, resolver: Resolver | None =
         signer=signer,
         spool=spool,
         queue=queue,
+        scanner=ClamdScanner(config.scanner) if config.scanner.clamd else None,
     )
     return Services(
         config, clock, database, directory, readers, ruleset, signer, spool, queue, resolver, intake

@@ -160,6 +160,7 @@ _OWN: dict[str, tuple[int, str]] = {
     "not-judged": (451, "4.7.1"),
     "trouble": (451, "4.3.0"),
     "trouble-dns": (451, "4.4.3"),
+    "trouble-scanner": (451, "4.7.1"),
     "trouble-busy": (454, "4.7.0"),
 }
 
@@ -179,6 +180,7 @@ _REFUSED = (550, "5.7.1")
 _TROUBLE = {
     "disk-full": "disk-full",
     "resolver-unavailable": "trouble-dns",
+    "scanner-unavailable": "trouble-scanner",
     "too-busy": "trouble-busy",
 }
 

@@ -237,6 +237,8 @@ class Envelope:
     client_ip: str = ""
     helo: str = ""
     max_content_bytes: int = 25 << 20
+    scan: Literal["", "clean", "infected", "not-scanned"] = ""  # empty: no scanner is configured
+    malware: tuple[str, ...] = ()  # names that the scanner gave
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,6 +120,7 @@ def test_outcomes(action: Action, code: str, wanted: str) -> None:
     [
         (Unavailable("disk-full"), "452 4.3.1 [disk-full]"),
         (Unavailable("resolver-unavailable"), "451 4.4.3 [trouble-dns]"),
+        (Unavailable("scanner-unavailable"), "451 4.7.1 [trouble-scanner]"),
         (Unavailable("too-busy"), "454 4.7.0 [trouble-busy]"),
         (Unavailable("signing-key-missing"), "451 4.3.0 [trouble]"),
         (MailgovError("anything"), "451 4.3.0 [trouble]"),
