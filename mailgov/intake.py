@@ -431,6 +431,7 @@ def _new_message(
         header_from=content.header.from_[0].address if content.header.from_ else "",
         recipients=tuple(_new_recipients(outcome, envelope, held=held)),
         accepted_at=now,
+        judged=outcome.facts,
     )
 
 
