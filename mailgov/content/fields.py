@@ -145,16 +145,14 @@ def decode_base64(data: bytes) -> bytes:
 
     Text behind padding is decoded as well: mail programs differ there, and nothing may hide.
     """
-    try:
-        return binascii.a2b_base64(data, strict_mode=True)
-    except binascii.Error:
-        kept = data.translate(None, _NOT_BASE64)
-    decoded = []
-    for piece in kept.split(b"="):
-        if len(piece) % 4 == 1:
-            piece = piece[:-1]
-        decoded.append(binascii.a2b_base64(piece + b"=" * (-len(piece) % 4)))
-    return b"".join(decoded)
+    kept = data.translate(None, _NOT_BASE64).rstrip(b"=")
+    return b"".join(map(_decode_piece, kept.split(b"="))) if b"=" in kept else _decode_piece(kept)
+
+
+def _decode_piece(piece: bytes) -> bytes:
+    if len(piece) % 4 == 1:  # six bits are no byte
+        piece = piece[:-1]
+    return binascii.a2b_base64(piece + b"=" * (-len(piece) % 4))
 
 
 @dataclass(frozen=True, slots=True)
