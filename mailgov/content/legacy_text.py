@@ -24,7 +24,16 @@ from mailgov.content.fonts import font_family
 from mailgov.content.runs import Run
 from mailgov_policies.facts import Encoding, Text
 
-__all__ = ["Reading", "as_cp1252", "assess", "convert", "encoding_of", "read", "to_unicode"]
+__all__ = [
+    "Reading",
+    "as_cp1252",
+    "assess",
+    "convert",
+    "encoding_of",
+    "read",
+    "stretches",
+    "to_unicode",
+]
 
 # Thresholds: measured on 21.5 million words of legislation and on strings of other languages.
 _MIN_WORDS = 3  # below, nothing is said: with 2 a Norwegian string was accused
@@ -245,6 +254,37 @@ def convert(runs: Sequence[Run]) -> tuple[Run, ...]:
     Unicode, the file. Places and fonts stay, and each run becomes one run.
     """
     return _converted(_judged(runs), runs)
+
+
+class Stretch(NamedTuple):
+    """What one line has of one run, and how it is to be read."""
+
+    line: int  # lines count from 0
+    run: int  # index
+    text: str
+    encoding: Encoding | None  # None: as it stands
+
+
+def stretches(runs: Sequence[Run], given: Encoding | None = None) -> tuple[Stretch, ...]:
+    """How `convert` reads each run, line by line.
+
+    With an encoding `given`, it holds for every line that is neither ASCII nor Vietnamese as it
+    stands, instead of what the words say.
+    """
+    lines: Iterable[_Line]
+    if given:
+        lines = list(_lines(runs))
+        for line in lines:
+            open_to_it = is_suspect(line.text) and not _BEYOND_CP1252.search(line.text)
+            line.encoding = given if open_to_it and line.viqr == (given == "viqr") else None
+    else:
+        verdicts = {line.number: line.encoding for line in _judged(runs) if line.encoding}
+        lines = _followed(verdicts, runs) if verdicts else _lines(runs)
+    return tuple(
+        Stretch(line.number, index, text, line.encoding)
+        for line in lines
+        for index, text in line.pieces
+    )
 
 
 def _judged(runs: Sequence[Run]) -> list[_Line]:

@@ -13,6 +13,8 @@ class Collector:
     same place.
     """
 
+    everything = False  # also what is not shown: the other reading of a drawing, moved text
+
     def __init__(self) -> None:
         self._runs: list[Run] = []
         self._first_of_place = 0  # index of its first run

@@ -23,12 +23,17 @@ def read_docx(data: bytes) -> Extracted:
     Places: `paragraph 14`, `table 2 row 3 cell 1`, `text box 1`, `header 1`, `footnote 2`. What is
     marked as deleted, and field instructions, are no text.
     """
-    package = Package(data)
+    collector = Collector()
+    walk_docx(Package(data), collector)
+    return collector.result()
+
+
+def walk_docx(package: Package, collector: Collector) -> None:
+    """Hand the text of every part to the collector. Raises Unreadable."""
     types = ContentTypes(package)
     main = types.ending(*_MAIN)
     if not main:
         raise Unreadable("no main document in the package")
-    collector = Collector()
     styles = _Styles()
     for part in Relationships(package, main[0]).by_type.get("styles", ()):
         package.walk(part, styles)
@@ -40,7 +45,6 @@ def read_docx(data: bytes) -> Extracted:
     for ending, label in (("diagramData+xml", "diagram"), ("drawingml.chart+xml", "chart")):
         for number, part in enumerate(types.ending(ending), start=1):
             package.walk(part, DrawingText(collector, f"{label} {number}"))
-    return collector.result()
 
 
 def _font_of(attributes: dict[str, str], inherited: str) -> str:
@@ -188,7 +192,7 @@ class _Story(Handler):
 
     def _add_symbol(self, attributes: dict[str, str]) -> None:
         code = int(attribute(attributes, "char") or "20", 16)
-        if 0x20 <= code < 0x10000 and not self._hidden:
+        if 0x20 <= code < 0x10000 and (not self._hidden or self._collector.everything):
             self._collector.add(chr(code), self._place(), attribute(attributes, "font"))
 
     def end(self, name: str) -> None:
@@ -215,7 +219,7 @@ class _Story(Handler):
             self._add(text)
 
     def _add(self, text: str) -> None:
-        if not self._hidden:
+        if not self._hidden or self._collector.everything:
             self._collector.add(text, self._place(), self._font)
 
     def _place(self) -> str:

@@ -37,5 +37,5 @@ class DrawingText(Handler):
             self._hidden -= 1
 
     def text(self, text: str) -> None:
-        if self._in_text and not self._hidden:
+        if self._in_text and (not self._hidden or self._collector.everything):
             self._collector.add(text, self._place, self._font)

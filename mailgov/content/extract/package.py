@@ -7,7 +7,7 @@ other than deflate, named twice, or larger in sum than any real document.
 import posixpath
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from io import BytesIO
 from typing import IO
 from xml.parsers import expat
@@ -46,6 +46,10 @@ class Package:
 
     def walk(self, name: str, handler: Handler) -> None:
         """Parse a part as XML. Raises Unreadable, also when the part is missing."""
+        self._read(name, lambda chunks: parse(chunks, handler))
+
+    def _read(self, name: str, use: Callable[[Iterator[bytes]], None]) -> None:
+        """Give the part in pieces to `use`, whose errors become Unreadable."""
         member = self._parts.get(name.lower())
         if member is None:
             raise Unreadable(f"part `{name}` is missing")
@@ -55,7 +59,7 @@ class Package:
             raise Unreadable(f"part `{name}` is packed by an unusual method")
         try:
             with self._zip.open(member) as stream:
-                parse(self._chunks(stream), handler)
+                use(self._chunks(stream))
         except (zipfile.BadZipFile, zlib.error, expat.ExpatError, EOFError, ValueError) as exc:
             raise Unreadable(f"damaged part `{name}`") from exc
 

@@ -21,7 +21,13 @@ def read_xlsx(data: bytes) -> Extracted:
 
     Places: `sheet "Nhân sự" B7`, `sheet "Nhân sự" shapes`, `sheet "Nhân sự" name`.
     """
-    package = Package(data)
+    collector = Collector()
+    walk_xlsx(Package(data), collector)
+    return collector.result()
+
+
+def walk_xlsx(package: Package, collector: Collector) -> None:
+    """Hand the text of every sheet to the collector. Raises Unreadable."""
     main = ContentTypes(package).ending(*_MAIN)
     if not main:
         raise Unreadable("no workbook in the package")
@@ -32,13 +38,11 @@ def read_xlsx(data: bytes) -> Extracted:
         package.walk(part, styles)
     for part in links.by_type.get("sharedStrings", ()):
         package.walk(part, strings)
-    collector = Collector()
     for name, link in workbook.sheets:
         collector.add(name, place_of(name, "name"))
         part = links.targets.pop(link, "")  # each sheet once
         if part in package:
             _read_sheet(package, part, _Sheet(collector, name, strings.strings, styles.fonts()))
-    return collector.result()
 
 
 def _read_sheet(package: Package, part: str, sheet: "_Sheet") -> None:
@@ -172,9 +176,9 @@ class _Sheet(_RichReader):
 
     def end(self, name: str) -> None:
         if name == "v":
-            self._end_value("".join(self._value or ()))
+            self._end_value(_whole(self._value or []))
         elif name in _HEADERS:
-            for text, font in header_pieces("".join(self._value or ())):
+            for text, font in header_pieces(_whole(self._value or [])):
                 self.collector.add(text, place_of(self.name, "header or footer"), font)
             self._value = None
             self.collector.end_line()
@@ -204,6 +208,11 @@ class _Sheet(_RichReader):
         place = place_of(self.name, name)
         for text, font in rich:
             self.collector.add(text, place, self._cell_font if font is None else font)
+
+
+def _whole(texts: list[str]) -> str:
+    """Texts as one; a single one stays the object it is, which may know where it stands."""
+    return texts[0] if len(texts) == 1 else "".join(texts)
 
 
 class _Comments(_RichReader):
