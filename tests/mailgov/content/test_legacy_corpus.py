@@ -39,9 +39,9 @@ def test_confusion(readings: dict[Path, Reading]) -> None:
         table["+".join(sorted(wanted)), "+".join(sorted(found))] += 1
         if found != wanted:
             wrong.append((path.name, found))
-    print("\nwanted               found                files")  # noqa: T201 - for the log of the tests
+    print("\nwanted               found                files")
     for (wanted_name, found_name), count in sorted(table.items()):
-        print(f"{wanted_name:20} {found_name:20} {count:5}")  # noqa: T201
+        print(f"{wanted_name:20} {found_name:20} {count:5}")
     assert wrong == []
 
 
@@ -59,7 +59,7 @@ def test_converted_text_equals_the_transcripts(corpus: Path, readings: dict[Path
             continue
         ours, theirs = words(Extracted(reading.runs).text), words(transcript.read_text("utf-8"))
         same, all_of_them = (ours & theirs).total(), theirs.total()
-        print(f"{path.name[:50]:50} {all_of_them:6} {same / all_of_them:.4f}")  # noqa: T201
+        print(f"{path.name[:50]:50} {all_of_them:6} {same / all_of_them:.4f}")
         assert same / all_of_them >= 0.985, path.name
         matched += same
         total += all_of_them
