@@ -238,6 +238,8 @@ def find_kind(data: bytes, name: str = "", declared: str = "") -> str:
 
 
 def _binary_kind(data: bytes) -> str:
+    if _is_whole_cms(data):  # what is signed within, a PDF or a ZIP, lies near start and end
+        return _cms_kind(data)
     if data.startswith((b"MZ", b"ZM")) and _is_dos_program(data):
         return "exe"
     for offset, magic, kind in _MAGIC:
@@ -254,7 +256,7 @@ def _binary_kind(data: bytes) -> str:
     if zip_directory_at(data) >= 0:
         return "zip"
     if data.startswith(b"\x30") and _is_cms(data):
-        return "p7m" if _CMS_ENVELOPED in data[:64] else "p7s"
+        return _cms_kind(data)
     return ""
 
 
@@ -264,6 +266,21 @@ _CMS_ENVELOPED = _CMS + b"\x03"
 
 def _is_cms(data: bytes) -> bool:
     return _CMS in data[:64]
+
+
+def _cms_kind(data: bytes) -> str:
+    return "p7m" if _CMS_ENVELOPED in data[:64] else "p7s"
+
+
+def _is_whole_cms(data: bytes) -> bool:
+    """Whether a CMS message ends where the file ends (X.690, 8.1.3)."""
+    if not data.startswith(b"\x30") or len(data) < 16 or not _is_cms(data):
+        return False
+    if data[1] == 0x80:
+        return data.endswith(b"\0\0")
+    count = data[1] & 0x7F if data[1] > 0x80 else 0
+    length = int.from_bytes(data[2 : 2 + count], "big") if count else data[1]
+    return 2 + count + length == len(data)
 
 
 # Short or printable magic numbers: letters of a text look the same.

@@ -39,16 +39,22 @@ def signatures_in_pdf(data: bytes, trust: Trust) -> tuple[Signature, ...]:
         raise
     except Exception:  # noqa: BLE001 - what parsers raise on hostile bytes has no bounds
         return tuple(_by_bytes_alone(data, trust))
+    has_tail = _has_tail(data)
     found = [
-        one
+        _of_field(reader, field, name, trust, has_tail=has_tail)
         for name, _, field in fields[:_MAX_SIGNATURES]
-        if (one := _of_field(reader, field, name, trust)) is not None
     ]
-    return tuple(signature for _, signature in sorted(found, key=lambda one: one[0]))
+    signed = sorted((one for one in found if one is not None), key=lambda one: one[0])
+    return tuple(signature for _, signature in signed)
 
 
 def _of_field(
-    reader: PdfFileReader, field: generic.DictionaryObject, name: str, trust: Trust
+    reader: PdfFileReader,
+    field: generic.DictionaryObject,
+    name: str,
+    trust: Trust,
+    *,
+    has_tail: bool,
 ) -> tuple[int, Signature] | None:
     """The signature in a field, with the number of the revision that it signs."""
     try:
@@ -59,7 +65,7 @@ def _of_field(
             embedded.signed_data, embedded.compute_digest, trust, "pdf", _claimed(embedded)
         )
         if signature.state != "invalid":
-            signature = _on_the_file(embedded, signature)
+            signature = _on_the_file(embedded, signature, has_tail=has_tail)
         return embedded.signed_revision, signature
     except MemoryError:
         raise
@@ -76,7 +82,14 @@ def _claimed(embedded: EmbeddedPdfSignature) -> datetime | None:
     return moment
 
 
-def _on_the_file(embedded: EmbeddedPdfSignature, signature: Signature) -> Signature:
+def _has_tail(data: bytes) -> bool:
+    """Whether something stands behind the end of the file, where lenient programs look (7.5.5)."""
+    return bool(data[data.rfind(b"%%EOF") + 5 :].strip(b"\0\t\n\f\r "))
+
+
+def _on_the_file(
+    embedded: EmbeddedPdfSignature, signature: Signature, *, has_tail: bool
+) -> Signature:
     """What it means for the file that the bytes which were signed are unchanged."""
     try:
         embedded.compute_integrity_info()  # type: ignore[no-untyped-call]  # not typed there
@@ -85,7 +98,10 @@ def _on_the_file(embedded: EmbeddedPdfSignature, signature: Signature) -> Signat
         raise
     except Exception:  # noqa: BLE001 - something was added, and what it is can't be made out
         return replace(signature, state="altered-after-signing", why="changes not readable")
-    if found["coverage"] < SignatureCoverageLevel.ENTIRE_REVISION:
+    coverage = found["coverage"]
+    if coverage < SignatureCoverageLevel.ENTIRE_REVISION or (
+        coverage == SignatureCoverageLevel.ENTIRE_REVISION and has_tail
+    ):
         return replace(signature, state="covers-not-whole-file", why="parts not signed")
     if not found["docmdp_ok"]:
         return replace(signature, state="altered-after-signing", why="changed later")
