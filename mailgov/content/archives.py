@@ -17,6 +17,7 @@ from typing import Protocol
 from mailgov.content.file_kinds import zip_directory_at
 
 _CENTRAL_ENTRY_BYTES = 46  # APPNOTE 4.3.12, without name
+_PARTS_FOR_A_FILE = 10  # an office file may have so many times the parts that an archive has files
 _CHUNK = 1 << 16
 
 
@@ -29,6 +30,7 @@ class ArchiveLimits:
     total_bytes: int = 200 << 20
     ratio: int = 100
     ratio_from_bytes: int = 1 << 20  # small files of zeros are no danger
+    package_ratio_from_bytes: int = 16 << 20  # sheets of like rows are honestly that small
 
 
 class Bomb(Exception):
@@ -59,9 +61,12 @@ class Budget:
         if self.unpacked_bytes > self.limits.total_bytes:
             raise Bomb(f"unpacks to more than {self.limits.total_bytes >> 20} MiB")
 
-    def check_ratio(self, unpacked: int, packed: int) -> None:
-        """Raises Bomb when so few bytes hold so many."""
-        if unpacked > self.limits.ratio_from_bytes and unpacked > packed * self.limits.ratio:
+    def check_ratio(self, unpacked: int, packed: int, *, in_package: bool = False) -> None:
+        """Raises Bomb when so few bytes hold so many. `in_package`: a part of an office file."""
+        harmless = (
+            self.limits.package_ratio_from_bytes if in_package else self.limits.ratio_from_bytes
+        )
+        if unpacked > harmless and unpacked > packed * self.limits.ratio:
             raise Bomb(f"unpacks to more than {self.limits.ratio} times its size")
 
     def check_depth(self, depth: int) -> None:
@@ -87,7 +92,7 @@ def open_zip(data: bytes, budget: Budget) -> zipfile.ZipFile:
     if at < 0:
         raise Damaged("zip without directory")
     directory_bytes = int.from_bytes(data[at + 12 : at + 16], "little")
-    if directory_bytes > budget.limits.files * (_CENTRAL_ENTRY_BYTES + 1024):
+    if directory_bytes > budget.limits.files * _PARTS_FOR_A_FILE * (_CENTRAL_ENTRY_BYTES + 100):
         raise Bomb(f"more than {budget.limits.files} files")
     try:
         return zipfile.ZipFile(io.BytesIO(data))
@@ -95,22 +100,25 @@ def open_zip(data: bytes, budget: Budget) -> zipfile.ZipFile:
         raise Damaged(f"damaged zip: {type(exc).__name__}") from exc
 
 
-def check_sizes(archive: zipfile.ZipFile, budget: Budget) -> None:
+def check_sizes(archive: zipfile.ZipFile, budget: Budget, *, in_package: bool = False) -> None:
     """Raises Bomb for what the directory itself admits."""
     entries = archive.infolist()
-    if len(entries) > budget.limits.files:
-        raise Bomb(f"more than {budget.limits.files} files")
+    most = budget.limits.files * (_PARTS_FOR_A_FILE if in_package else 1)
+    if len(entries) > most:
+        raise Bomb(f"more than {most} files")
     for entry in entries:
-        budget.check_ratio(entry.file_size, entry.compress_size)
+        budget.check_ratio(entry.file_size, entry.compress_size, in_package=in_package)
     if sum(entry.file_size for entry in entries) > budget.limits.total_bytes:
         raise Bomb(f"unpacks to more than {budget.limits.total_bytes >> 20} MiB")
 
 
-def read_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, budget: Budget) -> bytes:
+def read_entry(
+    archive: zipfile.ZipFile, entry: zipfile.ZipInfo, budget: Budget, *, in_package: bool = False
+) -> bytes:
     """One file out of a ZIP. Raises Bomb, Damaged."""
     try:
         with archive.open(entry) as stream:
-            return _drain(stream, budget, entry.compress_size)
+            return _drain(stream, budget, entry.compress_size, in_package=in_package)
     except (
         zipfile.BadZipFile,
         zlib.error,
@@ -158,13 +166,13 @@ class _Stream(Protocol):
     def read(self, size: int = -1, /) -> bytes: ...
 
 
-def _drain(stream: _Stream, budget: Budget, packed_bytes: int) -> bytes:
+def _drain(stream: _Stream, budget: Budget, packed_bytes: int, *, in_package: bool) -> bytes:
     chunks = []
     total = 0
     while chunk := stream.read(_CHUNK):
         total += len(chunk)
         budget.take_bytes(len(chunk))
-        budget.check_ratio(total, packed_bytes)
+        budget.check_ratio(total, packed_bytes, in_package=in_package)
         chunks.append(chunk)
     return b"".join(chunks)
 

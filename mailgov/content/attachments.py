@@ -138,8 +138,19 @@ class Examiner:
             runs = (Run(part.text()),)
         said = read_file_text(runs, place, "" if is_own else number)
         (self.bodies if is_own else self.said).append(said)
-        for name, data in uuencoded_files(content):
-            self.examine(File(f"{number}/{name}", (name,), "", data), depth + 1)
+        self._read_uuencoded(content, number, part.media_type, depth)
+
+    def _read_uuencoded(self, content: bytes, number: str, media_type: str, depth: int) -> None:
+        """Files written into the text itself, as old programs do."""
+        try:
+            for name, data in uuencoded_files(content):
+                self.budget.take_file()
+                inner = well_formed(f"{number}/{name}")
+                self.examine(File(inner, (name,), "", data), depth + 1)
+        except Bomb as exc:
+            self.attachments.append(
+                Attachment(number, "", media_type, "text", len(content), state="bomb", why=str(exc))
+            )
 
     def _document_since(self, before: int) -> Document | None:
         """The document that a message within the message carries."""

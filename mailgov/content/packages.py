@@ -8,6 +8,7 @@ import html
 import re
 import zipfile
 from collections.abc import Iterator
+from functools import partial
 from itertools import islice
 from urllib.parse import unquote_to_bytes
 
@@ -84,6 +85,9 @@ _ACTIVE_RELATIONSHIPS = {
 _PROGRAM_FILES = ("META-INF/MANIFEST.MF", "AndroidManifest.xml", "AppxManifest.xml", "classes.dex")
 
 
+_read_part = partial(read_entry, in_package=True)
+
+
 def open_package(data: bytes, budget: Budget) -> Opened:
     """A ZIP container looked into. Never raises: state and reason tell."""
     try:
@@ -112,10 +116,10 @@ def _content_types(names: list[str]) -> str:
 
 
 def _open_ooxml(data: bytes, archive: zipfile.ZipFile, budget: Budget) -> Opened:
-    check_sizes(archive, budget)
+    check_sizes(archive, budget, in_package=True)
     names = {entry.filename: entry for entry in archive.infolist()}
     parts = {f"/{name}".lower(): name for name in names}
-    types = read_entry(archive, names[_content_types(list(names))], budget)
+    types = _read_part(archive, names[_content_types(list(names))], budget)
     kind = _main_kind(types, parts)
     if not kind:
         return Opened("zip", members=zip_members(data, budget), is_archive=True)
@@ -125,9 +129,9 @@ def _open_ooxml(data: bytes, archive: zipfile.ZipFile, budget: Budget) -> Opened
     captions: list[str] = []
     for name, entry in names.items():
         if name.lower().endswith(".rels"):
-            found += _remote_relationships(read_entry(archive, entry, budget))
+            found += _remote_relationships(_read_part(archive, entry, budget))
         elif _OFFICE_XML.fullmatch(name) and entry.file_size <= _MAX_XML_BYTES:
-            part = read_entry(archive, entry, budget)
+            part = _read_part(archive, entry, budget)
             found += _active_in_part(name, part)
             captions += _captions(part)
         elif "/activex/" in name.lower() and name.lower().endswith(".bin"):
@@ -231,7 +235,7 @@ def _properties(
     found = []
     for name in ("docProps/core.xml", "docProps/custom.xml"):
         if name in names and names[name].file_size < (1 << 20):
-            text = read_entry(archive, names[name], budget)
+            text = _read_part(archive, names[name], budget)
             found += [value.decode("utf-8", "replace") for value in _PROPERTY.findall(text)]
     return tuple(found[:50])
 
@@ -242,31 +246,31 @@ def _embedded(data: bytes, budget: Budget) -> Iterator[Member]:
         for entry in archive.infolist():
             if "/embeddings/" in entry.filename.lower() and not entry.is_dir():
                 budget.take_file()
-                content = read_entry(archive, entry, budget)
+                content = _read_part(archive, entry, budget)
                 yield Member(entry.filename, len(content), content)
 
 
 def _open_odf(data: bytes, archive: zipfile.ZipFile, budget: Budget) -> Opened:
-    check_sizes(archive, budget)
+    check_sizes(archive, budget, in_package=True)
     names = {entry.filename: entry for entry in archive.infolist()}
     mimetype = (
-        read_entry(archive, names["mimetype"], budget)[:200].strip().decode("ascii", "replace")
+        _read_part(archive, names["mimetype"], budget)[:200].strip().decode("ascii", "replace")
     )
     if mimetype == "application/epub+zip":
         return Opened("epub")
     if not mimetype.startswith("application/vnd.oasis.opendocument."):
         return Opened("zip", members=zip_members(data, budget), is_archive=True)
     kind = _ODF.get(mimetype.removeprefix("application/vnd.oasis.opendocument."), "odf")
-    manifest = read_entry(archive, names["META-INF/manifest.xml"], budget)
+    manifest = _read_part(archive, names["META-INF/manifest.xml"], budget)
     if b"encryption-data" in manifest:
         return Opened(kind, "encrypted", "password")
     if "content.xml" not in names:
         return Opened("zip", members=zip_members(data, budget), is_archive=True)
     found: list[str] = []
     if names["content.xml"].file_size <= _MAX_XML_BYTES:
-        found += active.in_xml(read_entry(archive, names["content.xml"], budget))
+        found += active.in_xml(_read_part(archive, names["content.xml"], budget))
     properties = (
-        _ODF_PROPERTY.findall(read_entry(archive, names["meta.xml"], budget))
+        _ODF_PROPERTY.findall(_read_part(archive, names["meta.xml"], budget))
         if "meta.xml" in names
         else []
     )
@@ -285,5 +289,5 @@ def _odf_objects(data: bytes, budget: Budget) -> Iterator[Member]:
         for entry in archive.infolist():
             if re.fullmatch(r"Object[ _]?\d+", entry.filename):
                 budget.take_file()
-                content = read_entry(archive, entry, budget)
+                content = _read_part(archive, entry, budget)
                 yield Member(entry.filename, len(content), content)

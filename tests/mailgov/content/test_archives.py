@@ -62,6 +62,12 @@ def test_a_file_of_zeros() -> None:
     assert (found["2"].state, found["2"].why) == ("bomb", "unpacks to more than 100 times its size")
 
 
+def test_a_sheet_of_like_rows_is_no_bomb() -> None:
+    rows = "<row><c><v>0</v></c></row>" * 200_000
+    data = making.docx(more={"word/settings.xml": f"<s>{rows}</s>"})
+    assert _attachments(data, "a.docx")["2"].state == "read"
+
+
 def test_many_files() -> None:
     found = _attachments(making.zipped({f"{n}.txt": b"x" for n in range(1100)}))
     assert (found["2"].state, found["2"].why) == ("bomb", "more than 1000 files")

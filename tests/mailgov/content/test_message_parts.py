@@ -102,6 +102,12 @@ def test_files_in_the_text_itself() -> None:
     assert _parts(HEAD + text)["1/a.exe"].name == "a.exe"
 
 
+def test_more_files_in_the_text_than_anybody_sends() -> None:
+    text = b"Subject: x\r\n\r\n" + b"begin 644 a\r\nend\r\n" * 3000
+    found = read_message(HEAD + text).attachments
+    assert (found[-1].state, found[-1].why) == ("bomb", "more than 1000 files")
+
+
 def test_a_program_shown_as_text_is_a_program() -> None:
     data = HEAD + b"Content-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n\r\n"
     assert _parts(data + base64.encodebytes(making.PROGRAM))["1"].kind == "exe"
