@@ -240,9 +240,12 @@ def _translated() -> Iterator[None]:
         yield
     except MailgovError:
         raise
-    except (OperationalError, PoolTimeout) as exc:
-        raise Unavailable("database-unavailable", reason=type(exc).__name__) from exc
+    except PoolTimeout as exc:
+        raise Unavailable("database-unavailable", reason="every connection is busy") from exc
     except DBAPIError as exc:
-        if exc.connection_invalidated:
-            raise Unavailable("database-unavailable", reason=type(exc).__name__) from exc
+        if isinstance(exc, OperationalError) or exc.connection_invalidated:
+            reason = str(exc.orig).partition("\n")[
+                0
+            ]  # the driver's words, without statement and values
+            raise Unavailable("database-unavailable", reason=reason) from exc
         raise
