@@ -5,24 +5,25 @@ Nobody reads content here: headers, rules and recipients are enough to decide or
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from email.errors import HeaderParseError
 from email.header import decode_header, make_header
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Select, or_, select
 from sqlmodel import Session, col
 from sqlmodel import select as select_model
 
 from mailgov import ledger
+from mailgov.access import EVERYTHING, Scope
 from mailgov.clock import local_date
 from mailgov.config import Config
 from mailgov.content.header_block import split_header
-from mailgov.db.models import MessageRow, RecipientRow, VerdictRow
+from mailgov.db.models import EventRow, MessageRow, RecipientRow, VerdictRow
 from mailgov.errors import Conflict, NotFound
 from mailgov.holding.keepers import Desk, deadline_of, desks_for, owner
-from mailgov.holding.telling import deadline
-from mailgov.ledger.events import HitWrong, MessageRejudged
+from mailgov.holding.telling import deadline, tell_asked
+from mailgov.ledger.events import HitWrong, MessageRejudged, ReleaseAsked
 from mailgov.message import Body
 from mailgov.queue import admin
 from mailgov.queue.admin import Intervention, Picked
@@ -34,6 +35,7 @@ HOLDING = ("hold", "quarantine")
 
 SHOWN_FIELDS = ("from", "sender", "reply-to", "to", "cc", "subject", "date", "message-id")
 _MAX_FIELD_OCTETS = 1000
+_ASK_AGAIN = timedelta(days=1)
 _HEADER_OCTETS = 256 << 10
 
 
@@ -59,10 +61,50 @@ def waiting(
     *,
     since: datetime | None = None,
     code: str = "",
+    of: Scope = EVERYTHING,
     limit: int,
 ) -> list[Held]:
-    """What is held, oldest first; `code` keeps those that this rule decided."""
-    query = (
+    """What is held, oldest first; `code` keeps those that this rule decided, `of` those agencies."""
+    query = _query(limit)
+    if since is not None:
+        query = query.where(MESSAGE.c.accepted_at >= since)
+    if code:
+        query = query.where(VERDICT.c.code == code)
+    if not of.everything:
+        query = query.where(MESSAGE.c.agency_code.in_(sorted(of.codes)))
+    return _listed(session, config, now, query)
+
+
+def of_mailbox(
+    session: Session, config: Config, now: datetime, mailbox_id: int, address: str, *, limit: int
+) -> list[Held]:
+    """What is held of the mail that somebody sent or should get, oldest first."""
+    for_them = (
+        select(RECIPIENT.c.id)
+        .where(
+            RECIPIENT.c.message_id == MESSAGE.c.id,
+            RECIPIENT.c.mailbox_id == mailbox_id,
+            RECIPIENT.c.state == "held",
+        )
+        .exists()
+    )
+    query = _query(limit).where(or_(MESSAGE.c.login == address, for_them))
+    return _listed(session, config, now, query)
+
+
+def is_of(session: Session, queue_id: str, mailbox_id: int, address: str) -> bool:
+    """Whether somebody sent this message, or should get it."""
+    row = session.get(MessageRow, queue_id)
+    if row is None:
+        return False
+    theirs = select_model(RecipientRow.id).where(
+        RecipientRow.message_id == queue_id, RecipientRow.mailbox_id == mailbox_id
+    )
+    return row.login == address or session.exec(theirs).first() is not None
+
+
+def _query(limit: int) -> Select[Any]:
+    return (
         select(
             MESSAGE.c.id,
             VERDICT.c.action,
@@ -76,10 +118,9 @@ def waiting(
         .order_by(MESSAGE.c.id)
         .limit(limit)
     )
-    if since is not None:
-        query = query.where(MESSAGE.c.accepted_at >= since)
-    if code:
-        query = query.where(VERDICT.c.code == code)
+
+
+def _listed(session: Session, config: Config, now: datetime, query: Select[Any]) -> list[Held]:
     rows = session.connection().execute(query).all()
     return [_held(session, config, now, row) for row in rows]
 
@@ -163,6 +204,35 @@ def pick(session: Session, queue_id: str) -> list[Picked]:
     if not picked or verdict.action not in HOLDING:
         raise Conflict("not-held", queue_id=queue_id)
     return picked
+
+
+def ask(session: Session, config: Config, queue_id: str, by: Intervention) -> bool:
+    """Ask those who decide to release a message; once a day, so that nobody is flooded.
+
+    Whether they were asked now. Raises what `pick` raises.
+    """
+    picked = pick(session, queue_id)
+    asked = select_model(EventRow).where(
+        EventRow.message_id == queue_id,
+        EventRow.kind == ReleaseAsked.kind,
+        col(EventRow.at) > by.at - _ASK_AGAIN,
+    )
+    if session.exec(asked).first() is not None:
+        return False
+    message = session.get_one(MessageRow, queue_id)
+    desk = owner_of(session, config, message.agency_code, message.accepted_at, by.at)
+    event = ReleaseAsked(
+        at=by.at,
+        message_id=queue_id,
+        mailbox=by.actor,
+        agency_code=message.agency_code,
+        actor=by.actor,
+        recipients=len(picked),
+    )
+    ledger.record(session, event)
+    until = deadline_of(message.accepted_at, by.at, deadline(config))
+    tell_asked(session, config, desk, queue_id, by, until)
+    return True
 
 
 def permits(verdict: Verdict) -> bool:

@@ -25,7 +25,7 @@ from mailgov_policies.verdict import Action, Verdict
 RULESET = "notice"
 """What the verdict of our own notices names as its ruleset: nobody judges them."""
 
-LetterKind = Literal["held", "keeper", "secret", "reminder"]
+LetterKind = Literal["held", "keeper", "secret", "reminder", "asked"]
 
 _MAX_RECIPIENTS = 10  # named in a letter; of more the number is told
 _MAX_SIGNS = 200

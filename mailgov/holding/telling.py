@@ -19,6 +19,7 @@ from mailgov.holding.letters import Letter, Line, as_message, moment, named
 from mailgov.ledger.events import HeldReminded, MessageAccepted, MessageRefused
 from mailgov.logs import logger
 from mailgov.queue import NewMessage, enqueue
+from mailgov.queue.admin import Intervention
 from mailgov.queue.tables import MESSAGE, RECIPIENT, VERDICT
 
 SECURITY_ROLE = "security-officer"
@@ -94,6 +95,29 @@ def tell_secret(session: Session, config: Config, refused: MessageRefused) -> No
     if not letters:
         log.warning("secret.without-officer", queue_id=refused.message_id)
     _send(session, config, letters, refused.at)
+
+
+def tell_asked(
+    session: Session,
+    config: Config,
+    desk: Desk | None,
+    queue_id: str,
+    by: Intervention,
+    until: datetime,
+) -> None:
+    """Somebody whose mail is held asks for its release: those who decide now are told."""
+    lines = (Line("asker", by.actor), Line("reason", by.reason), Line("reference", queue_id))
+    letters = [
+        Letter(
+            "asked", keeper.address, keeper.mailbox_id, desk.agency_code,
+            queue_id, lines, until=until,
+        )
+        for desk in ([desk] if desk else [])
+        for keeper in desk.keepers
+    ]  # fmt: skip
+    if desk is None:
+        log.warning("held.without-keeper", queue_id=queue_id)
+    _send(session, config, letters, by.at)
 
 
 @dataclass(frozen=True, slots=True)

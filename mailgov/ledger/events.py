@@ -179,6 +179,15 @@ class MessageRejudged(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseAsked(Event):
+    """Somebody whose mail is held asked those who decide to release it."""
+
+    kind: ClassVar[str] = "release.asked"
+
+    recipients: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HitWrong(Event):
     """Somebody who decides on held mail reports that a rule struck wrongly."""
 
@@ -268,6 +277,7 @@ KINDS: dict[str, type[Event]] = {
         RecipientRemoved,
         HeldReminded,
         MessageRejudged,
+        ReleaseAsked,
         HitWrong,
         MessageCorrupt,
         MessageOpened,

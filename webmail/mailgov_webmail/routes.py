@@ -11,6 +11,7 @@ from mailgov_webmail.pages import (
     help,  # noqa: A004 - the page's name
     login,
     message,
+    quarantine,
     reports,
     search,
     settings,
@@ -53,6 +54,9 @@ routes: list[BaseRoute] = [
     Route(f"{_DRAFT}/fix", _writing(compose.fix), methods=["POST"]),
     Route(f"{_DRAFT}/send", _writing(compose.send), methods=["POST"]),
     Route(f"{_DRAFT}/discard", _writing(compose.discard), methods=["POST"]),
+    Route("/quarantine", signed_in(quarantine.show)),
+    Route("/quarantine/{id}/release", signed_in(quarantine.release), methods=["POST"]),
+    Route("/quarantine/{id}/report", signed_in(quarantine.report), methods=["POST"]),
     Route("/reports", signed_in(reports.overview)),
     Route("/reports/{report}", signed_in(reports.show)),
     Route("/reports/{report}/{kind}", signed_in(reports.file)),
