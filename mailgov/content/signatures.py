@@ -1,6 +1,6 @@
 """Signatures on files and messages: which there are, and what checking them says.
 
-    PDF (12.8, PAdES) · XML (XML Signature, XAdES) · CMS beside or around any file (CAdES) · S/MIME
+    PDF (PAdES) · XML (XML Signature, XAdES) · CMS beside or around any file (CAdES) · S/MIME
 
 Checked against pinned roots (`Trust`), without a network. Office documents keep signatures in a
 form that nothing here reads; they are named `unknown`. The checkers cost more than half a second to
