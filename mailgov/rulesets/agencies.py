@@ -96,6 +96,17 @@ class AgencyRulesets:
         codes = await self._database.query(lambda session: lineage(session, agency))
         return await asyncio.to_thread(self._of, tuple(c for c in codes if c in self._files))
 
+    def laid(self, session: Session, agency: str, *, above: bool = False) -> Ruleset:
+        """The same for those who wait; with `above` without the agency's own file.
+
+        Raises Unavailable as `of`.
+        """
+        if self._folder is None:
+            return self._base
+        self._look()
+        codes = tuple(code for code in lineage(session, agency) if code in self._files)
+        return self._of(tuple(code for code in codes if not above or code != agency))
+
     def _look(self) -> None:
         """Notice files that are new, gone or changed."""
         assert self._folder is not None

@@ -49,6 +49,7 @@ class Row:
     confidence: str = ""  # of the basis: sourced, derived, general (to be confirmed)
     locked: bool = False  # rows of lower agencies may tighten it, not relax it
     ruleset: str = ""  # name of the ruleset that it comes from
+    line: int = 0  # of its file; 0: from no file
 
     def action_for(self, case: str) -> Action:
         """The action for a finding of that case; PASS while the row only records."""

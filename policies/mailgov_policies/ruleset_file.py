@@ -248,6 +248,7 @@ class _RowReader:
             or (below.confidence if below else ""),
             locked=self._raw.get("locked", below.locked if below else False),
             ruleset=self._name,
+            line=self._lines.get("", 0),
         )
         if row.begins and row.ends and row.ends < row.begins:
             self._wrong("dates-crossed", "until", begins=str(row.begins), ends=str(row.ends))

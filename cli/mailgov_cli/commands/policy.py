@@ -11,10 +11,10 @@ import typer
 from mailgov import texts
 from mailgov.clock import local_date, utc_now
 from mailgov.errors import InputError, MailgovError, NotFound
-from mailgov.rulesets import read_ruleset
 from mailgov_cli import exits, words
 from mailgov_cli.exits import Exit, UsageMistake
 from mailgov_cli.grammar import Noun
+from mailgov_cli.options import DryRun, Reason, Since, parse_moment
 from mailgov_cli.output import Format
 from mailgov_cli.runtime import Runtime, runtime
 from mailgov_policies import (
@@ -68,7 +68,7 @@ def list_(
 ) -> None:
     """Every rule with mode, action and legal basis."""
     run = runtime(ctx)
-    rules = read_ruleset(ruleset)
+    rules = _read(ruleset)
     rows = [_row_record(row, run) for row in _rows(rules, agency, local_date(utc_now()))]
     run.emit("policy.list/1", rows, _LIST_FIELDS)
 
@@ -91,7 +91,7 @@ def explain(
         near = get_close_matches(code, [*RULES_BY_KEY, *DUTIES], n=3)
         raise NotFound("rule-unknown", key=code, near=", ".join(near) or "-")
     told = _level_in_words if for_people else _row_record
-    record["levels"] = [told(row, run) for row in read_ruleset(ruleset).of(code)]
+    record["levels"] = [told(row, run) for row in _read(ruleset).of(code)]
     run.emit("policy.explain/1", [record], tuple(record), single=True)
 
 
@@ -141,7 +141,7 @@ def check(
         raise UsageMistake("choice-unknown", given=direction, known=", ".join(DIRECTIONS))
     if bool(files) == (manifest is not None):
         raise UsageMistake("files-or-manifest")
-    rules = read_ruleset(ruleset)
+    rules = _read(ruleset)
     if manifest is not None:
         raise typer.Exit(_check_manifest(run, rules, manifest, as_wanted=as_wanted))
     unreadable: list[MailgovError] = []
@@ -154,6 +154,90 @@ def check(
     if unreadable:
         raise typer.Exit(Exit.INPUT)
     raise typer.Exit(Exit.DONE if all(one.verdict.delivers for one in judged) else Exit.FOUND)
+
+
+@app.command(
+    epilog="mailgov policy lint tinh-mau.toml\nmailgov policy lint H99.toml H99.02.toml --json"
+)
+def lint(
+    ctx: typer.Context,
+    files: Annotated[list[Path], typer.Argument(help="ruleset files", metavar="FILE...")],
+) -> None:
+    """All that is wrong or doubtful in ruleset files; exit 6 for faults, 8 for doubts alone."""
+    from mailgov_cli.rulesets import LINT_FIELDS, lint_rows
+
+    run = runtime(ctx)
+    rows = [row for file in files for row in lint_rows(file, run.language)]
+    run.emit("policy.lint/1", rows, LINT_FIELDS)
+    if any(row["kind"] == "fault" for row in rows):
+        raise typer.Exit(Exit.INPUT)
+    raise typer.Exit(Exit.FOUND if rows else Exit.DONE)
+
+
+@app.command(
+    "set",
+    epilog="""mailgov policy set file-format --level hold --agency H99.02 --dry-run
+    mailgov policy set file-format --level hold --agency H99.02 --basis 'QĐ 12/2026/QĐ-UBND'""",
+)
+def set_(
+    ctx: typer.Context,
+    code: Annotated[str, typer.Argument(help="code of a rule", metavar="CODE")],
+    agency: Annotated[str, typer.Option("--agency", help="code of the agency it holds for")],
+    level: Annotated[
+        str, typer.Option("--level", help="action from now on; cases of the rule keep theirs")
+    ] = "",
+    mode: Annotated[str, typer.Option("--mode", help="off, record or enforce")] = "",
+    basis: Annotated[str, typer.Option("--basis", help="the law that it rests on")] = "",
+    reason: Reason = "",
+    dry_run: DryRun = False,
+) -> None:
+    """Make a rule graver or milder for an agency and all below it, from today on."""
+    from mailgov_cli.rulesets import set_level
+
+    run = runtime(ctx)
+    if not (level or mode):
+        raise UsageMistake("level-or-mode")
+    values = {"mode": mode, "action": level, "basis": basis}
+    change = set_level(run, code, agency, values, reason, dry_run=dry_run)
+    if run.shown_format is Format.TABLE:
+        run.emit_text(change.details["diff"])
+    run.emit_change("policy.set/1", change, dry_run=dry_run)
+
+
+@app.command(
+    epilog="""mailgov policy simulate --since 30d --level file-format=hold
+    mailgov policy simulate --since 2026-11-01 --ruleset tinh-mau.toml --json"""
+)
+def simulate(
+    ctx: typer.Context,
+    since: Since = "30d",
+    ruleset: Annotated[
+        Path | None,
+        typer.Option("--ruleset", help="candidate, over the rules in force", metavar="FILE"),
+    ] = None,
+    level: Annotated[
+        list[str] | None,
+        typer.Option("--level", help="candidate action of a rule", metavar="CODE=ACTION"),
+    ] = None,
+) -> None:
+    """Judge past mail by a candidate ruleset: findings that are new or lifted, by agency."""
+    from mailgov_cli.rulesets import SIMULATION_FIELDS, simulated
+
+    run = runtime(ctx)
+    if bool(level) == (ruleset is not None):
+        raise UsageMistake("level-or-ruleset")
+    moment = parse_moment(since, utc_now())
+    if moment is None:
+        raise UsageMistake("moment-not-valid", text=since)
+    rows, counted = simulated(run, moment, ruleset, level or [])
+    run.emit("policy.simulate/1", rows, SIMULATION_FIELDS)
+    run.say("simulated", **counted)
+
+
+def _read(ruleset: Path | None) -> Ruleset:
+    from mailgov.rulesets import read_ruleset
+
+    return read_ruleset(ruleset)
 
 
 def _cases(
