@@ -38,6 +38,7 @@ NOUNS = {
     "quarantine": "mail",
     "trace": "mail",
     "policy": "policy",
+    "convert": "policy",
     "report": "policy",
     "serve": "running",
     "demo": "running",

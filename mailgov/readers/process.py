@@ -18,7 +18,7 @@ START_SECONDS = 60  # to load everything
 _SETTLE_SECONDS = 5  # for a process that has closed its socket to be gone
 _CHUNK = 1 << 16
 _INLINE_BYTES = 256 << 10  # larger results are checked in a thread
-_TIME_SIGNALS = (-signal.SIGPROF, -signal.SIGXCPU)
+TIME_SIGNALS = (-signal.SIGPROF, -signal.SIGXCPU)
 
 log = logger("readers")
 
@@ -137,7 +137,7 @@ class ReaderProcess:
                 status = await self._process.wait()
         except TimeoutError:
             return "reader crashed"
-        return "time limit" if status in _TIME_SIGNALS else "reader crashed"
+        return "time limit" if status in TIME_SIGNALS else "reader crashed"
 
     async def gone(self) -> None:
         """Wait until the process has ended."""

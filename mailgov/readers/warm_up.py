@@ -47,8 +47,7 @@ def load_codecs() -> None:
 
 def sample_message() -> bytes:
     """A message with a private encoding, a notation, a document in an archive, and signatures."""
-    document = _zip({"[Content_Types].xml": _CONTENT_TYPES, "word/document.xml": _DOCUMENT})
-    archive = _zip({"12_TB-UBND.docx": document, "mau.txt": b"x^", **_SIGNED})
+    archive = _zip({"12_TB-UBND.docx": sample_document(), "mau.txt": b"x^", **_SIGNED})
     head = (
         "From: =?utf-8?q?V=C4=83n_th=C6=B0?= <a@example.gov.vn>\r\n"
         "To: b@xn--v-nam-8qa.example, c@thư.example\r\n"
@@ -63,6 +62,11 @@ def sample_message() -> bytes:
         "Content-Transfer-Encoding: base64\r\n\r\n"
     )
     return head.encode() + encodebytes(archive) + b"--b--\r\n"
+
+
+def sample_document() -> bytes:
+    """A docx in a private encoding."""
+    return _zip({"[Content_Types].xml": _CONTENT_TYPES, "word/document.xml": _DOCUMENT})
 
 
 def _zip(files: dict[str, str | bytes]) -> bytes:

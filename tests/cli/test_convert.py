@@ -1,0 +1,66 @@
+"""`mailgov convert`: new files beside or in a folder, never over another."""
+
+from pathlib import Path
+
+import pytest
+
+from mailgov.content.encodings import as_cp1252
+from mailgov.content.vietnamese import table_rows
+
+from .conftest import Run
+
+TEXT = "1;Kính gửi các đơn vị, đề nghị nộp báo cáo trước ngày mùng năm\r\n2;Hoàng Bảo Lâm\r\n"
+
+
+@pytest.fixture
+def legacy(folder: Path) -> Path:
+    """A list in TCVN3."""
+    codes = {row[3]: bytes.fromhex(row[0]) for row in table_rows("decode-tcvn3.tsv")}
+    data = b"".join(codes.get(letter, letter.encode("ascii", "ignore")) for letter in TEXT)
+    assert as_cp1252(data).startswith("1;KÝnh göi")
+    (folder / "ds.csv").write_bytes(data)
+    return folder / "ds.csv"
+
+
+def test_a_new_file_beside_the_original(run: Run, legacy: Path) -> None:
+    before = legacy.read_bytes()
+    result = run("convert", "ds.csv")
+    assert (result.exit, legacy.read_bytes()) == (0, before)
+    assert (legacy.parent / "ds.unicode.csv").read_bytes() == b"\xef\xbb\xbf" + TEXT.encode()
+    assert result.stdout.splitlines()[1] == "ds.csv\tconverted\tds.unicode.csv\ttcvn3\t2\t0"
+    assert result.stderr == (
+        "ds.csv: đã chuyển 2 chỗ, 0 chỗ cần xem lại; tệp mới là ds.unicode.csv\n"
+    )
+    again = run("convert", "ds.csv", "--json")
+    assert (again.exit, again.error["code"]) == (6, "convert-exists")
+    assert sorted(path.name for path in legacy.parent.glob("*ds*")) == ["ds.csv", "ds.unicode.csv"]
+
+
+def test_a_folder_of_new_files(run: Run, legacy: Path) -> None:
+    assert run("convert", "ds.csv", "-o", "moi").exit == 0
+    assert (legacy.parent / "moi" / "ds.csv").is_file()
+    assert run("convert", "ds.csv", "-o", ".", "--json").error["code"] == "convert-exists"
+
+
+def test_a_dry_run_shows_and_keeps_nothing(run: Run, legacy: Path) -> None:
+    result = run("convert", "ds.csv", "-n", "--json", "-o", "moi")
+    assert result.exit == 0
+    (row,) = result.data
+    assert row["target"] == "moi/ds.csv"
+    assert row["changes"][0]["place"] == "line 1"
+    assert row["changes"][0]["after"] == TEXT.splitlines()[0]
+    assert not (legacy.parent / "moi").exists()
+
+
+def test_doubtful_places_are_named(run: Run, legacy: Path) -> None:
+    legacy.write_bytes("B¸o c¸o th¸ng m\xadêi\n".encode("cp1252"))
+    told = run("convert", "ds.csv", "--lang", "en").stderr.splitlines()
+    assert told[0].startswith("ds.csv: 1 places converted, 1 doubtful")
+    assert told[1].startswith("  look at line 1: too few words")
+
+
+def test_the_encoding_can_be_given(run: Run, legacy: Path) -> None:
+    legacy.write_bytes("Hoä ñeàn buø\n".encode("cp1252"))
+    assert run("convert", "ds.csv", "--from", "vni").exit == 0
+    assert "Hộ đền bù" in (legacy.parent / "ds.unicode.csv").read_text("utf-8")
+    assert run("convert", "ds.csv", "--from", "utf-9").exit == 2
