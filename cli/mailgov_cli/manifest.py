@@ -18,7 +18,8 @@ from mailgov_cli.checking import (
     authentication_of,
     read_file,
 )
-from mailgov_policies import Action, Document
+from mailgov_policies import Action, Content, Document
+from mailgov_policies.facts import SignatureState
 
 FORMAT = 1
 _PAD_MARK = b"@@PAD@@"
@@ -51,6 +52,12 @@ _REASONS: Mapping[str, str] = {
     "signature-invalid": "signature-valid",
     "unsigned-copy": "unsigned-needs-scan",
 }
+# States of signatures as manifests name them; all others are `invalid`.
+_SIGNATURES: Mapping[SignatureState, str] = {
+    "valid": "valid",
+    "unknown-signer": "untrusted",
+    "unknown": "untrusted",
+}
 # Kinds of documents as manifests name them: e-mail categories, one of which may be meant by two.
 _CATEGORIES: Mapping[str, tuple[str, ...]] = {
     "thong-bao": ("notice",),
@@ -73,13 +80,16 @@ class Wanted:
     also_ok: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()  # keys of rules, any of which will do; empty: none
     doc_type: str = ""
+    signature: str = ""  # what checking signatures must say: valid, invalid, untrusted, none
 
     def is_met(self, judged: Judged) -> bool:
-        """Whether action, reason and kind of document are as wanted."""
+        """Whether action, reason, signatures and kind of document are as wanted."""
         outcome = outcome_of(judged)
         if outcome not in (self.action, *self.also_ok):
             return False
         if self.reasons and outcome != "accept" and not {*self.reasons} & {*judged.verdict.labels}:
+            return False
+        if self.signature and self.signature != signature_of(judged.facts.content):
             return False
         return not self.doc_type or self._is_kind(judged.facts.content.document)
 
@@ -88,6 +98,13 @@ class Wanted:
             return False
         kinds = _CATEGORIES.get(self.doc_type, ())
         return self.doc_type == document.type or document.category in (self.doc_type, *kinds)
+
+
+def signature_of(content: Content) -> str:
+    """What the signatures on a message and its files amount to, in the words of manifests."""
+    found = [*content.signatures, *(one for item in content.attachments for one in item.signatures)]
+    said = {_SIGNATURES.get(one.state, "invalid") for one in found}
+    return next((word for word in ("invalid", "untrusted", "valid") if word in said), "none")
 
 
 def outcome_of(judged: Judged) -> str:
@@ -215,4 +232,5 @@ def _wanted(row: Mapping[str, Any]) -> Wanted:
         also_ok=tuple(expect.get("also_ok", ())),
         reasons=tuple(_REASONS.get(reason, reason) for reason in reasons if reason != "ok"),
         doc_type=expect.get("doc_type") or "",
+        signature=row.get("signature") or "",
     )

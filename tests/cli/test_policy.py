@@ -15,6 +15,7 @@ from mailgov.content import read_message
 from mailgov.message import Body
 from mailgov_policies import DUTIES, RULES, Content
 
+from ..support import signers
 from .conftest import Run
 
 AN = "an.nv@tinhmau.gov.vn"
@@ -35,7 +36,9 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 class _ReaderHere:
     """The pool without its processes: starting them for each test would take longer than all else."""
 
-    def __init__(self, settings: Readers, limits: Limits, *, trust_roots: tuple[bytes, ...]) -> None:
+    def __init__(
+        self, settings: Readers, limits: Limits, *, trust_roots: tuple[bytes, ...]
+    ) -> None:
         self._limits = limits
         self._trust_roots = trust_roots
 
@@ -380,6 +383,36 @@ def test_a_manifest_that_is_not_valid_is_told_with_its_case(
     result = run("policy", "check", "--manifest", _manifest({"file": "a.eml", **change}), "--json")
     assert (result.exit, result.error["code"]) == (6, "manifest-not-valid")
     assert named in result.error["fields"]["reason"]
+
+
+def test_signatures_are_checked_against_the_signers_that_a_manifest_trusts(run: Run) -> None:
+    entity = b"Content-Type: text/plain; charset=utf-8\r\n\r\nKinh gui.\r\n"
+    signed = signers.clear_signed(entity, signers.holder(mail=AN), AN)
+    Path("ky.eml").write_bytes(signed)
+    Path("sua.eml").write_bytes(signed.replace(b"Kinh gui", b"Thua ong"))
+    manifest = Path(
+        _manifest(
+            {"file": "ky.eml", "signature": "valid"},
+            {
+                "file": "sua.eml",
+                "signature": "invalid",
+                "expect": {"action": "hold", "reason": "signature-invalid"},
+            },
+            {"file": _letter("khong.eml"), "signature": "none"},
+        )
+    )
+    environment = json.loads(manifest.read_text())
+    environment["environment"]["trusted_signers"] = ["goc.pem"]
+    manifest.write_text(json.dumps(environment))
+    missing = run("policy", "check", "--manifest", str(manifest), "--json")
+    assert (missing.exit, missing.error["code"]) == (6, "trust-roots-unreadable")
+    Path("goc.pem").write_bytes(signers.authority().pem)
+    rows = run("policy", "check", "--manifest", str(manifest), "--json").data
+    assert [row["as_wanted"] for row in rows] == [True, True, True]
+    Path("goc.pem").write_bytes(signers.authority("CA khác").pem)
+    rows = run("policy", "check", "--manifest", str(manifest), "--json").data
+    assert [row["as_wanted"] for row in rows] == [False, True, True]
+    assert rows[0]["code"] == "signature-untrusted"
 
 
 @pytest.mark.corpus
