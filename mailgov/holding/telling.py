@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlmodel import Session
 from sqlmodel import select as select_model
 
@@ -16,11 +16,11 @@ from mailgov.config import Config
 from mailgov.db.models import Instance, Mailbox
 from mailgov.holding.keepers import Desk, Keeper, deadline_of, desks_for, owner
 from mailgov.holding.letters import Letter, Line, as_message, moment, named
-from mailgov.ledger.events import HeldReminded, MessageAccepted, MessageRefused
+from mailgov.ledger.events import HeldReminded, HeldTold, MessageAccepted, MessageRefused
 from mailgov.logs import logger
 from mailgov.queue import NewMessage, enqueue
 from mailgov.queue.admin import Intervention
-from mailgov.queue.tables import MESSAGE, RECIPIENT, VERDICT
+from mailgov.queue.tables import EVENT, MESSAGE, RECIPIENT, VERDICT
 
 SECURITY_ROLE = "security-officer"
 """Who hears of refused secrets."""
@@ -28,6 +28,10 @@ SECURITY_ROLE = "security-officer"
 REMINDED_ON = "held-reminded-on"
 """The day of the last reminder, among the facts about this installation."""
 
+MOST_IN_AN_HOUR = 30
+"""Letters about single messages to one mailbox: who bombs us must not bury those who decide."""
+
+_HOUR = timedelta(hours=1)
 _REMIND_FROM_HOUR = 7  # in Vietnam: the letter is there when work begins
 _MAX_ROWS = 50  # messages listed in one reminder
 
@@ -72,7 +76,7 @@ def tell_held(
     ]  # fmt: skip
     if desk is None:
         log.warning("held.without-keeper", queue_id=new.queue_id, agency=new.agency_code)
-    _send(session, config, letters, now)
+    _send_about(session, config, new.queue_id, letters, now)
 
 
 def tell_secret(session: Session, config: Config, refused: MessageRefused) -> None:
@@ -94,7 +98,7 @@ def tell_secret(session: Session, config: Config, refused: MessageRefused) -> No
     ]  # fmt: skip
     if not letters:
         log.warning("secret.without-officer", queue_id=refused.message_id)
-    _send(session, config, letters, refused.at)
+    _send_about(session, config, refused.message_id, letters, refused.at)
 
 
 def tell_asked(
@@ -117,7 +121,7 @@ def tell_asked(
     ]  # fmt: skip
     if desk is None:
         log.warning("held.without-keeper", queue_id=queue_id)
-    _send(session, config, letters, by.at)
+    _send_about(session, config, queue_id, letters, by.at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +226,43 @@ def _mailbox(session: Session, key: str) -> Keeper | None:
     return Keeper(found.address, found.id) if found is not None and found.id else None
 
 
-def _send(session: Session, config: Config, letters: Iterable[Letter], now: datetime) -> None:
+def _send_about(
+    session: Session, config: Config, queue_id: str, letters: Iterable[Letter], now: datetime
+) -> None:
+    """Letters about one message; whoever got many within the hour waits for the reminder."""
+    for letter in letters:
+        if _has_enough(session, letter.to, now):
+            log.warning("held.told-enough", queue_id=queue_id, keeper=letter.to)
+            continue
+        (notice,) = _send(session, config, [letter], now)
+        event = HeldTold(
+            at=now,
+            message_id=queue_id,
+            mailbox=letter.to,
+            agency_code=letter.agency_code,
+            actor="holding",
+            letter=letter.kind,
+            notice=notice,
+        )
+        ledger.record(session, event)
+
+
+def _has_enough(session: Session, address: str, now: datetime) -> bool:
+    told = (
+        select(func.count())
+        .select_from(EVENT)
+        .where(
+            EVENT.c.kind == HeldTold.kind,
+            EVENT.c.at > now - _HOUR,
+            EVENT.c.mailbox == address,
+        )
+    )
+    return session.connection().execute(told).scalar_one() >= MOST_IN_AN_HOUR
+
+
+def _send(session: Session, config: Config, letters: Iterable[Letter], now: datetime) -> list[str]:
+    """Queue letters; their queue ids."""
+    sent = []
     for letter in letters:
         new = as_message(letter, config, now)
         enqueue(session, new)
@@ -237,3 +277,5 @@ def _send(session: Session, config: Config, letters: Iterable[Letter], now: date
             channel="notice",
         )
         ledger.record(session, event)
+        sent.append(new.queue_id)
+    return sent

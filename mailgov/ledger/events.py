@@ -154,6 +154,16 @@ class RecipientRemoved(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HeldTold(Event):
+    """Somebody was told of a held message or of a refused secret. `mailbox` is theirs."""
+
+    kind: ClassVar[str] = "held.told"
+
+    letter: str  # held, keeper, secret, asked
+    notice: str = ""  # queue id of the letter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HeldReminded(Event):
     """Those who decide on held mail of an agency were told what waits."""
 
@@ -275,6 +285,7 @@ KINDS: dict[str, type[Event]] = {
         RecipientHeld,
         RecipientReleased,
         RecipientRemoved,
+        HeldTold,
         HeldReminded,
         MessageRejudged,
         ReleaseAsked,

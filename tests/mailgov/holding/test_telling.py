@@ -14,7 +14,7 @@ from mailgov.db import Database
 from mailgov.db.models import EventRow, MessageRow, RecipientRow
 from mailgov.directory.provisioning import grant_role
 from mailgov.holding.refused_secrets import is_secret, stripped
-from mailgov.holding.telling import remind, tell_held, tell_secret
+from mailgov.holding.telling import MOST_IN_AN_HOUR, remind, tell_held, tell_secret
 from mailgov.ledger.events import MessageRefused
 from mailgov.queue import NewMessage, enqueue
 from mailgov_policies.verdict import Action, Finding, Verdict
@@ -93,6 +93,16 @@ def test_mail_of_strangers_is_told_to_keepers_only(people: Database) -> None:
     new = held()
     hold(people, replace(new, envelope=replace(new.envelope, login=None, direction="inbound")))
     assert set(letters(people)) == {OFFICE}
+
+
+def test_nobody_is_buried_in_letters_and_the_reminder_still_comes(people: Database) -> None:
+    for number in range(MOST_IN_AN_HOUR + 5):
+        hold(people, held(MORNING + timedelta(minutes=number)))
+    with people.read() as session:
+        to_office = select(RecipientRow).where(RecipientRow.address == OFFICE)
+        assert len(session.exec(to_office).all()) == MOST_IN_AN_HOUR
+    assert reminded(people, MORNING + timedelta(hours=1))
+    assert events(people)[0].data["messages"] == MOST_IN_AN_HOUR + 5
 
 
 def test_a_subject_can_not_add_header_fields(people: Database) -> None:
