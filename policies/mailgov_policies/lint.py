@@ -34,7 +34,7 @@ def lint(text: str, name: str, base: Ruleset, on: date) -> Report:
         ruleset = load_ruleset(text, name, base)
     except RulesetError as exc:
         return Report(exc.problems, ())
-    own = ruleset.rows[len(base.rows) :]
+    own = tuple(row for row in ruleset.rows[len(base.rows) :] if row.ruleset == ruleset.name)
     doubts = [problem for index, _ in enumerate(own) for problem in _doubts(own, index, on)]
     return Report((), tuple(sorted(doubts, key=lambda problem: problem.line)))
 

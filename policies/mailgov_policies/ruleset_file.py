@@ -3,6 +3,7 @@
 schema = 1
 name = "tinh-mau"
 version = "3"
+packs = ["ha-noi-2017"]              # packs of authorities to lay below the rows of this file
 
 [[rule]]
 key = "file-format"                  # which rule; what is not named stays as it is below
@@ -52,7 +53,7 @@ CONFIDENCES = ("sourced", "derived", "implementation", "general")
 _NOTHING = Ruleset("", "", ())
 _OWN_KEY = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)+")
 _AGENCY = re.compile(r"[A-Z][0-9]{2}(?:\.[A-Z0-9]{1,4})*")
-_HEAD = {"schema": int, "name": str, "version": str, "rule": list}
+_HEAD = {"schema": int, "name": str, "version": str, "packs": list, "rule": list}
 _FIELDS: Mapping[str, type] = {
     "key": str,
     "mode": str,
@@ -114,6 +115,7 @@ def load_ruleset(text: str, name: str, base: Ruleset) -> Ruleset:
     raw = _parsed(text, name)
     problems: list[Problem] = []
     head = _head(raw, problems, head_lines(text))
+    base = _with_packs(base, head.get("packs", []), problems, head_lines(text).get("packs", 0))
     tables = raw["rule"] if isinstance(raw.get("rule"), list) else []
     rows: list[Row | None] = []
     added: dict[str, Rule] = {rule.key: rule for rule in base.own}
@@ -135,6 +137,36 @@ def load_ruleset(text: str, name: str, base: Ruleset) -> Ruleset:
         over=base.label if base.rows else "",
         own=tuple(added.values()),
     )
+
+
+@cache
+def packs() -> tuple[str, ...]:
+    """Names of the packs of authorities that are shipped."""
+    found = (entry.name for entry in files(__package__).joinpath("packs").iterdir())
+    names = (name.removesuffix(".toml") for name in found if name.endswith(".toml"))
+    return tuple(sorted(name for name in names if name != "default"))
+
+
+def with_pack(name: str, base: Ruleset) -> Ruleset:
+    """A shipped pack, laid over `base`. Raises RulesetError where `base` has locked what it relaxes."""
+    text = files(__package__).joinpath("packs", f"{name}.toml").read_text("utf-8")
+    return load_ruleset(text, name, base)
+
+
+def _with_packs(base: Ruleset, names: Any, problems: list[Problem], line: int) -> Ruleset:
+    for name in names if isinstance(names, list) else []:
+        if name not in packs():
+            fields = {"field": "packs", "found": str(name), "known": _listed(packs())}
+            problems.append(Problem("unknown-pack", line, 0, "", fields))
+            continue
+        try:
+            base = with_pack(name, base)
+        except RulesetError as exc:
+            reason = str(exc.problems[0])
+            problems.append(
+                Problem("pack-not-laid", line, 0, "", {"found": name, "reason": reason})
+            )
+    return base
 
 
 def is_agency_code(text: str) -> bool:

@@ -5,6 +5,7 @@ from datetime import date
 import pytest
 
 from mailgov_policies import Action, Ruleset, RulesetError, default_ruleset, load_ruleset
+from mailgov_policies.ruleset_file import packs, with_pack
 
 
 def _load(text: str, base: Ruleset | None = None) -> Ruleset:
@@ -193,3 +194,27 @@ def test_unread_content_can_not_be_let_pass(row: str) -> None:
 def test_without_a_base_a_row_must_name_its_action() -> None:
     nothing = Ruleset("", "", ())
     assert _faults('[[rule]]\nkey = "macro"\n', nothing) == [(1, "no-action", "")]
+
+
+@pytest.mark.parametrize("name", packs())
+def test_every_pack_can_be_laid_over_the_default_and_names_its_law(name: str) -> None:
+    rules = with_pack(name, default_ruleset())
+    own = [row for row in rules.rows if row.ruleset == name]
+    assert own
+    assert all(row.basis and row.confidence for row in own)
+    assert rules.label.startswith(f"{name} ")
+
+
+def test_a_file_takes_packs_in_below_its_rows() -> None:
+    rules = _load('packs = ["ha-noi-2017"]\n[[rule]]\nkey = "sender-identity"\nbasis = "X"\n')
+    *_, row = rules.of("sender-identity")
+    assert (row.basis, row.begins) == ("X", None)
+    *_, row = rules.of("freemail-outbound")
+    assert (row.ruleset, row.begins) == ("ha-noi-2017", date(2017, 5, 26))
+    assert rules.label == f"tinh-mau 1, ha-noi-2017 1, {default_ruleset().label}"
+
+
+def test_packs_that_can_not_be_laid_are_told() -> None:
+    assert _faults('packs = ["ha-noi"]\n') == [(1, "unknown-pack", "packs")]
+    locked = _load('[[rule]]\nkey = "freemail-outbound"\naction = "reject"\nlocked = true\n')
+    assert _faults('\npacks = ["ha-noi-2017"]\n', locked) == [(2, "pack-not-laid", "")]
