@@ -14,7 +14,7 @@ from mailgov.content.extract import KINDS, Unreadable, extract
 from mailgov.content.file_kinds import family, find_kind
 from mailgov.content.opened import Opened, State
 from mailgov.content.opening import open_file
-from mailgov.content.parts import Part, read_parts, uuencoded_files
+from mailgov.content.parts import MESSAGE_TYPES, Part, read_parts, uuencoded_files
 from mailgov.content.runs import Run
 from mailgov.content.texts import (
     Said,
@@ -37,7 +37,6 @@ _TEXT_READERS = {
     **dict.fromkeys(("pptx", "ppsx", "potx", "pptm", "ppsm", "potm"), "pptx"),
     **{kind: kind for kind in ("csv", "pdf", "rtf", "doc", "xls", "ppt", "odt", "ods", "odp")},
 }
-_MESSAGE_TYPES = ("message/rfc822", "message/global")
 _ELSEWHERE = {
     "message/partial": "fragment of a message",
     "message/external-body": "content lies elsewhere",
@@ -93,7 +92,7 @@ class Examiner:
         if part.media_type == "multipart/signed" and part.children:
             found = signatures.on_entity(part, self.trust)
             self._add_signatures(found, _numbered(outer, part.number).rstrip("/"))
-        if part.media_type in _MESSAGE_TYPES and part.children:
+        if part.media_type in MESSAGE_TYPES and part.children:
             self._read_message_part(part, outer, depth)
         elif part.children:
             for child in part.children:

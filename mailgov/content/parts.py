@@ -18,9 +18,19 @@ from mailgov.content.prescan import body_start, header_end
 MAX_BOUNDARY_BYTES = 256
 MAX_PART_HEADER_BYTES = 64 << 10
 _LIMITS = frozenset({"too many parts", "parts nested too deeply"})
+MESSAGE_TYPES = frozenset({"message/rfc822", "message/global", "message/news"})
+_NO_TYPE = Value()
+_DIGEST_TYPE = Value("message/rfc822")  # of what a multipart/digest holds (RFC 2046, 5.1.5)
 _IDENTITY = frozenset({"", "7bit", "8bit", "binary"})
 _UU_BEGIN = re.compile(rb"^begin (?:-base64 )?[0-7]{3,4} (\S[^\r\n]{0,255})\r?$", re.MULTILINE)
 _UU_END = re.compile(rb"^end[ \t]*\r?$", re.MULTILINE)
+# A boundary as some program may find it: with its form (RFC 2231), its value and what follows that.
+_BOUNDARY = re.compile(
+    rb'(?<![\w*-])boundary(?P<form>\*[0-9]*\*?)?\s*=\s*(?P<value>"[^"]*"|[^;"]*)(?P<rest>[^;]*)',
+    re.IGNORECASE,
+)
+_PLAIN_BOUNDARY = re.compile(rb'"[^"\\]+"|[^\s()"\\]+')
+MAX_ODD_LINES = 100  # that only begin like a delimiter, of a message
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +121,24 @@ class _Count:
     limits: Limits
     parts: int = 0
     defects: list[str] = field(default_factory=list)
+    boundaries: set[bytes] = field(default_factory=set)
+    odd_lines: set[bytes] = field(default_factory=set)
+
+    def see_delimiter(self, line: bytes) -> None:
+        """Note a line that begins like a delimiter but is none by RFC 2046, 5.1.1."""
+        if len(self.odd_lines) <= MAX_ODD_LINES:
+            self.odd_lines.add(line)
+
+    @property
+    def has_odd_delimiter(self) -> bool:
+        """Whether such a line is no delimiter of another multipart either.
+
+        Dovecot takes it for one, as RFC 2046 once allowed, and so shows other parts than others do.
+        """
+        return len(self.odd_lines) > MAX_ODD_LINES or any(
+            line not in self.boundaries and line.removesuffix(b"--") not in self.boundaries
+            for line in self.odd_lines
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +153,8 @@ def read_parts(data: bytes, limits: Limits) -> Tree:
     """The tree of a message. `prescan` has passed. Never raises."""
     count = _Count(limits)
     root = _message(data, "", 0, count)
+    if count.has_odd_delimiter:
+        count.defects.append("line that only begins like a boundary")
     return Tree(root, tuple(dict.fromkeys(count.defects)))
 
 
@@ -138,10 +168,19 @@ def _message(data: bytes, prefix: str, depth: int, count: _Count) -> Part:
 
 
 def _part(
-    body: bytes, fields: Fields, number: str, depth: int, count: _Count, *, is_message: bool = False
+    body: bytes,
+    fields: Fields,
+    number: str,
+    depth: int,
+    count: _Count,
+    *,
+    is_message: bool = False,
+    default: Value = _NO_TYPE,
 ) -> Part:
     count.parts += 1
     type_ = parse_value(fields.get("content-type"))
+    if not type_.value:
+        type_ = default
     disposition = parse_value(fields.get("content-disposition"))
     count.defects += _ambiguities(fields, type_, disposition)
     leaf_number = (f"{number}.1" if number else "1") if is_message else number
@@ -151,11 +190,14 @@ def _part(
         return leaf
     if type_.value.startswith("multipart/"):
         children = _children(body, type_, number, depth, count)
+        if not children and leaf.transfer_encoding not in _IDENTITY:
+            # RFC 2045, 6.4 forbids to encode a multipart; some programs decode it all the same.
+            children = _children(leaf.content(), type_, number, depth, count)
         if children:
             signed = body if type_.value == "multipart/signed" else b""
             return Part(number, fields, type_, disposition, signed, children)
         return leaf
-    if leaf.media_type in ("message/rfc822", "message/global"):
+    if leaf.media_type in MESSAGE_TYPES:
         if depth >= count.limits.mime_depth:
             count.defects.append("parts nested too deeply")
             return leaf
@@ -175,11 +217,31 @@ def _ambiguities(fields: Fields, type_: Value, disposition: Value) -> list[str]:
         values = {item.value for item in fields.items if item.name == name}
         if len(values) > 1:
             found.append(f"two {name.title()} fields")
-    if "boundary" in type_.repeated:
-        found.append("two boundary parameters")
+    raw_type = fields.get("content-type")
+    if b"(" in raw_type.partition(b";")[0] or b'"' in raw_type.partition(b";")[0]:
+        found.append("comment in Content-Type")
+    if type_.value.startswith("multipart/"):
+        found += _boundary_ambiguities(raw_type, type_)
     if {"filename"} & disposition.repeated or {"name"} & type_.repeated:
         found.append("two file names in one field")
     return found
+
+
+def _boundary_ambiguities(raw_type: bytes, type_: Value) -> list[str]:
+    """What lets two mail programs cut a multipart at different lines."""
+    given = list(_BOUNDARY.finditer(raw_type))
+    plain = {match["value"].strip() for match in given if not match["form"]}
+    if "boundary" in type_.repeated or len(plain) > 1 or (plain and len(plain) < len(given)):
+        return ["two boundary parameters"]
+    for match in given:
+        value = match["value"].strip()
+        if not match["form"] and (
+            not _PLAIN_BOUNDARY.fullmatch(value)
+            or match["rest"].strip()
+            or value.strip(b'"').rstrip() != _boundary(type_)
+        ):
+            return ["boundary with two readings"]
+    return []
 
 
 def _children(
@@ -193,7 +255,9 @@ def _children(
         count.defects.append("parts nested too deeply")
         return ()
     children: list[Part] = []
-    for piece in _pieces(body, boundary):
+    count.boundaries.add(boundary)
+    default = _DIGEST_TYPE if type_.value == "multipart/digest" else _NO_TYPE
+    for piece in _pieces(body, boundary, count):
         if count.parts >= count.limits.mime_parts:
             count.defects.append("too many parts")
             break
@@ -204,7 +268,7 @@ def _children(
         count.defects += fields.defects
         child = f"{number}.{len(children) + 1}" if number else str(len(children) + 1)
         content = piece[body_start(piece, end) :]
-        children.append(_part(content, fields, child, depth + 1, count))
+        children.append(_part(content, fields, child, depth + 1, count, default=default))
     if not children and b"\n--" in body:
         count.defects.append("multipart whose boundary does not occur")
     return tuple(children)
@@ -214,7 +278,7 @@ def _boundary(type_: Value) -> bytes:
     return type_.parameters.get("boundary", "").encode("utf-8", "surrogateescape").rstrip()
 
 
-def _pieces(body: bytes, boundary: bytes) -> Iterator[bytes]:
+def _pieces(body: bytes, boundary: bytes, count: _Count | None = None) -> Iterator[bytes]:
     """What stands between the delimiter lines; the line end before a delimiter belongs to it.
 
     Parts behind the closing delimiter count as well: some programs show them.
@@ -230,6 +294,8 @@ def _pieces(body: bytes, boundary: bytes) -> Iterator[bytes]:
             if start >= 0:
                 yield _without_line_end(body[start:position])
             start = -1 if tail else line_end
+        elif count is not None:
+            count.see_delimiter(body[position + 2 : line_end].rstrip())
         position = _next(body, delimiter, max(line_end - 1, position + 1))
     if start >= 0:  # cut short: what is there counts
         yield body[start:]

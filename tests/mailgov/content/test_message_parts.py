@@ -145,6 +145,83 @@ def test_two_readings_are_named(change: tuple[bytes, bytes], fault: str) -> None
     assert fault in read_message(_multipart(TEXT, PROGRAM).replace(*change)).malformed
 
 
+def _two_cuts(content_type: bytes, one: bytes, other: bytes) -> bytes:
+    """A multipart with parts at two boundaries; which of them show depends on the program."""
+    pieces = [
+        b"--%b\r\n%b\r\n--%b--\r\n" % (cut, part, cut)
+        for cut, part in ((one, TEXT), (other, PROGRAM))
+    ]
+    return HEAD + b"Content-Type: " + content_type + b"\r\n\r\n" + b"".join(pieces)
+
+
+@pytest.mark.parametrize(
+    ("data", "fault"),
+    [
+        (
+            _two_cuts(b'multipart/mixed; boundary="=?us-ascii?q?x?="', b"x", b"=?us-ascii?q?x?="),
+            "boundary with two readings",
+        ),
+        (
+            _two_cuts(b"multipart/mixed; boundary=y (z)", b"y (z)", b"y"),
+            "boundary with two readings",
+        ),
+        (
+            _two_cuts(b'multipart/mixed; boundary="a\\bc"', b"abc", b"a\\bc"),
+            "boundary with two readings",
+        ),
+        (
+            _two_cuts(b'multipart/mixed; boundary="y"x', b"y", b"x"),
+            "boundary with two readings",
+        ),
+        (
+            _two_cuts(b"multipart/mixed; boundary*=us-ascii''x; boundary=y", b"x", b"y"),
+            "two boundary parameters",
+        ),
+        (
+            _two_cuts(b"multipart/mixed; boundary*0=x; boundary=y", b"x", b"y"),
+            "two boundary parameters",
+        ),
+        (
+            _two_cuts(b"multipart/mixed; (; boundary=x;) boundary=y", b"x", b"y"),
+            "two boundary parameters",
+        ),
+        (_two_cuts(b"(c) multipart/mixed; boundary=x", b"x", b"x"), "comment in Content-Type"),
+        (_two_cuts(b'"multipart/mixed"; boundary=x', b"x", b"x"), "comment in Content-Type"),
+        (
+            _two_cuts(b"multipart/mixed; boundary=x", b"x", b"xy"),
+            "line that only begins like a boundary",
+        ),
+    ],
+)
+def test_parts_that_only_some_programs_show_are_refused(data: bytes, fault: str) -> None:
+    assert read_message(data).malformed == (fault,)
+
+
+def test_a_boundary_that_begins_with_another_has_one_reading() -> None:
+    inner = b"Content-Type: multipart/mixed; boundary=xy\r\n\r\n--xy\r\n" + PROGRAM + b"\r\n--xy--"
+    content = read_message(_multipart(TEXT, inner))
+    assert content.malformed == ()
+    assert content.attachments[0].kind == "exe"
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"Content-Type: message/news\r\n\r\n",
+        b"Content-Type: multipart/digest; boundary=y\r\n\r\n--y\r\n\r\n",
+    ],
+)
+def test_other_ways_to_carry_a_message_are_opened(head: bytes) -> None:
+    content = read_message(HEAD + head + b"Subject: x\r\n" + PROGRAM)
+    assert [attachment.kind for attachment in content.attachments] == ["message", "exe"]
+
+
+def test_an_encoded_multipart_is_opened() -> None:
+    head = b"Content-Type: multipart/mixed; boundary=y\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+    data = HEAD + head + base64.encodebytes(b"--y\r\n" + PROGRAM + b"\r\n--y--\r\n")
+    assert _parts(data)["1"].kind == "exe"
+
+
 def test_faults_inside_a_returned_message_are_not_ours() -> None:
     inner = b"Content-Type: message/rfc822\r\n\r\nFrom: a\r\nFrom: b\r\nno field\r\n\r\nx"
     assert read_message(_multipart(TEXT, inner)).malformed == ()
