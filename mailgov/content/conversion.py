@@ -1,7 +1,8 @@
 """Runs in private encodings made Unicode: what changes where, and what a person should look at."""
 
+import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Literal, NamedTuple
@@ -17,6 +18,12 @@ from mailgov_policies.facts import Encoding
 MAX_LISTED = 2_000  # changes and doubts that are shown; all are counted
 _SHOWN_LETTERS = 200
 _ODD_SHARE = 0.1  # of the words with diacritics in a converted line that are no syllables
+
+_UNICODE_FONTS = (
+    (re.compile("arial|helve|avant|swiss|univers", re.IGNORECASE), "Arial"),
+    (re.compile("courier", re.IGNORECASE), "Courier New"),
+)
+_USUAL_FONT = "Times New Roman"  # Decree 30/2020/NĐ-CP, annex I, part 1, I.1
 
 Outcome = Literal["converted", "unicode", "refused"]
 Why = Literal["odd-words", "few-words", "not-converted", "shared"]
@@ -220,3 +227,14 @@ def _note(
     )
     if in_private_font and not is_plain(left) and is_suspect(left):
         log.doubt(place, "not-converted", left)
+
+
+def unicode_font(font: str, encodings: Collection[Encoding]) -> str:
+    """The Unicode font for one of a converted encoding; empty for any other."""
+    theirs = font_family(font).encoding
+    related = {"tcvn3", "tcvn5712-vn1"}
+    if theirs is None or not (
+        theirs in encodings or (theirs in related and related & {*encodings})
+    ):
+        return ""
+    return next((name for pattern, name in _UNICODE_FONTS if pattern.search(font)), _USUAL_FONT)

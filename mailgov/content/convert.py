@@ -11,6 +11,7 @@ from mailgov.content.archives import Budget
 from mailgov.content.conversion import Change, Conversion, Doubt, Log, convert_runs
 from mailgov.content.extract.plain import decode
 from mailgov.content.file_kinds import find_kind
+from mailgov.content.message_conversion import convert_message
 from mailgov.content.opening import open_file
 from mailgov.content.package_text import WALKS, convert_package, is_signed
 from mailgov.content.runs import Run, Unreadable
@@ -24,7 +25,7 @@ _SIGNED_KINDS = frozenset({"p7m", "p7s"})
 
 
 def convert_file(data: bytes, name: str = "", given: Encoding | None = None) -> Conversion:
-    """A text, csv, docx or xlsx file in Unicode; what it is, is told by its bytes.
+    """A text, csv, docx, xlsx or eml file in Unicode; what it is, is told by its bytes.
 
     `given` is the private encoding of what is not Unicode; None finds it out. Converting the result
     again changes nothing. Raises Unreadable, and nothing else, when the file is damaged, encrypted
@@ -44,6 +45,8 @@ def _convert(data: bytes, name: str, given: Encoding | None) -> Conversion:
     kind = find_kind(data, name)
     if kind in _PLAIN:
         return _convert_plain(data, given, mark=kind == "csv")
+    if kind == "message":
+        return convert_message(data, given, _convert_file_of_message)
     if kind == "empty":
         return Conversion("unicode")
     if kind in _SIGNED_KINDS:
@@ -61,6 +64,13 @@ def _convert(data: bytes, name: str, given: Encoding | None) -> Conversion:
         return Conversion("refused", why="signed")
     log = Log()
     return log.conversion(convert_package(opened.kind, data, log, given))
+
+
+def _convert_file_of_message(data: bytes, name: str, given: Encoding | None) -> Conversion:
+    """A file as above; a message within a message stays as it is."""
+    if find_kind(data, name) == "message":
+        return Conversion("refused", why="kind")
+    return convert_file(data, name, given)
 
 
 def _convert_plain(data: bytes, given: Encoding | None, *, mark: bool) -> Conversion:

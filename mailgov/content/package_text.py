@@ -15,13 +15,12 @@ from typing import NamedTuple, SupportsIndex
 from xml.parsers import expat
 from xml.sax.saxutils import escape
 
-from mailgov.content.conversion import Log, convert_runs
+from mailgov.content.conversion import Log, convert_runs, unicode_font
 from mailgov.content.extract.collector import MAX_CHARACTERS, MAX_RUNS, Collector
 from mailgov.content.extract.docx import walk_docx
 from mailgov.content.extract.package import Package
 from mailgov.content.extract.xlsx import walk_xlsx
 from mailgov.content.extract.xml_stream import MAX_DEPTH, MAX_ELEMENTS, Handler
-from mailgov.content.fonts import font_family
 from mailgov.content.legacy_text import assess
 from mailgov.content.runs import Run, Unreadable
 from mailgov_policies.facts import Encoding
@@ -50,11 +49,6 @@ _FONT_NAMES = {
     "name": frozenset({b"val"}),  # of a font in the styles of a workbook
 }
 _HEADER_FONT = re.compile(r'(?<=&")[^",]*')
-_UNICODE_FONTS = (
-    (re.compile("arial|helve|avant|swiss|univers", re.IGNORECASE), "Arial"),
-    (re.compile("courier", re.IGNORECASE), "Courier New"),
-)
-_USUAL_FONT = "Times New Roman"  # Decree 30/2020/NĐ-CP, annex I, part 1, I.1
 
 
 class Spot(NamedTuple):
@@ -353,7 +347,7 @@ def _replaced(whole: str, pieces: dict[tuple[int, int], str], log: Log) -> str:
 
 
 def _header_fonts(codes: str, log: Log) -> str:
-    return _HEADER_FONT.sub(lambda found: _mended(found[0], log.encodings) or found[0], codes)
+    return _HEADER_FONT.sub(lambda found: unicode_font(found[0], log.encodings) or found[0], codes)
 
 
 def _markup(spot: Spot, text: str) -> bytes:
@@ -374,19 +368,8 @@ def _font_edits(
     for found in _ATTRIBUTE.finditer(tag[0]):
         if found[1].rpartition(b":")[2] in _FONT_NAMES[element]:
             group = 2 if found[2] is not None else 3
-            if name := _mended(found[group].decode("utf-8", "replace"), encodings):
+            if name := unicode_font(found[group].decode("utf-8", "replace"), encodings):
                 yield at + found.start(group), at + found.end(group), name.encode()
-
-
-def _mended(font: str, encodings: dict[Encoding, None]) -> str:
-    """The Unicode font for one of a converted encoding; empty for any other."""
-    theirs = font_family(font).encoding
-    related = {"tcvn3", "tcvn5712-vn1"}
-    if theirs is None or not (
-        theirs in encodings or (theirs in related and related & {*encodings})
-    ):
-        return ""
-    return next((name for pattern, name in _UNICODE_FONTS if pattern.search(font)), _USUAL_FONT)
 
 
 def _edited(data: bytes, edits: list[_Edit]) -> bytes:

@@ -1,8 +1,11 @@
 """Files converted to Unicode: what changes, and that nothing else does."""
 
+import email
+import email.policy
 import io
 import re
 import zipfile
+from base64 import encodebytes
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
@@ -82,6 +85,9 @@ def converted(data: bytes, name: str = "") -> Conversion:
         again = convert_file(result.data, name)
         assert (again.outcome, again.data) == ("unicode", b"")
     return result
+
+
+GOOD = docx(paragraph(run(to_legacy(TEXT, "tcvn3"), ".VnTime")))
 
 
 # Word ----------------------------------------------------------------------------------------------
@@ -276,6 +282,66 @@ def test_too_few_words_are_doubtful() -> None:
     assert [doubt.why for doubt in result.doubts] == ["few-words"]
 
 
+# Messages ------------------------------------------------------------------------------------------
+
+
+def message(html_body: str, attached: bytes) -> bytes:
+    subject = to_legacy("Báo cáo tháng mười một năm nay", "tcvn3").encode("cp1252")
+    name = to_legacy("Hoàng Bảo Lâm phòng Nội vụ tỉnh", "tcvn3").encode("cp1252")
+    plain = to_legacy(f"{TEXT}.\r\nTrân trọng./.\r\n", "tcvn3").encode("cp1252")
+    head = b'From: "%s" <a@x.test>\r\nTo: b@x.test\r\nSubject: %s\r\nDKIM-Signature: v=1\r\n' % (
+        name,
+        subject,
+    )
+    return (
+        head
+        + b"X-Kept: as it   is\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+        + b"--b\r\nContent-Type: text/plain; charset=iso-8859-1\r\n\r\n"
+        + plain
+        + b"\r\n--b\r\nContent-Type: text/html; charset=windows-1252\r\n\r\n"
+        + html_body.encode("cp1252")
+        + b"\r\n--b\r\nContent-Type: application/octet-stream\r\n"
+        + b'Content-Disposition: attachment; filename="a.docx"\r\n'
+        + b"Content-Transfer-Encoding: base64\r\n\r\n"
+        + encodebytes(attached)
+        + b"\r\n--b--\r\n"
+    )
+
+
+def test_a_message_with_its_files() -> None:
+    legacy = to_legacy(TEXT, "tcvn3")
+    capitals = to_legacy("độc lập tự do hạnh phúc", "tcvn3")
+    body = f'<p><b>{legacy[:20]}</b>{legacy[20:]} &lt;1&gt;<br><font face=".VnTimeH">{capitals}</font></p>'
+    result = converted(message(body, GOOD), "thu.eml")
+    new = email.message_from_bytes(result.data, policy=email.policy.default)
+    assert new["subject"] == "Báo cáo tháng mười một năm nay"
+    assert new["from"].addresses[0].display_name == "Hoàng Bảo Lâm phòng Nội vụ tỉnh"
+    assert new["dkim-signature"] is None
+    assert b"X-Kept: as it   is\r\n" in result.data
+    plain, html, docx_ = new.iter_parts()
+    assert plain.get_content() == f"{TEXT}.\r\nTrân trọng./.\r\n".replace("\r\n", "\n")
+    assert html.get_content().strip() == (
+        f"<p><b>{TEXT[:20]}</b>{TEXT[20:]} &lt;1&gt;<br>"
+        '<font face="Times New Roman">ĐỘC LẬP TỰ DO HẠNH PHÚC</font></p>'
+    )
+    assert extract("docx", docx_.get_content()).text == TEXT
+    assert docx_.get_filename() == "a.docx"
+
+
+def test_a_signed_message_is_refused() -> None:
+    data = message("", GOOD).replace(b"multipart/mixed", b"multipart/signed")
+    assert convert_file(data) == Conversion("refused", why="signed")
+
+
+def test_a_unicode_message_is_left_alone(corpus: Path) -> None:
+    for path in sorted((corpus / "third-party" / "mime" / "mail-parser").rglob("*.eml")):
+        try:
+            result = convert_file(path.read_bytes(), path.name)
+        except Unreadable:
+            continue
+        assert result.outcome != "converted", path.name
+
+
 # Refused and hostile -------------------------------------------------------------------------------
 
 
@@ -292,9 +358,6 @@ def test_too_few_words_are_doubtful() -> None:
 )
 def test_refused(data: bytes, why: str) -> None:
     assert convert_file(data) == Conversion("refused", why=why)
-
-
-GOOD = docx(paragraph(run(to_legacy(TEXT, "tcvn3"), ".VnTime")))
 
 
 @settings(max_examples=60, deadline=None)
