@@ -8,6 +8,7 @@ storage: only then may anyone say 250.
 """
 
 import asyncio
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -357,7 +358,8 @@ def _unwanted_fields(header: HeaderBlock, envelope: Envelope, authserv_id: str) 
     """Positions of fields to drop.
 
     Bcc of submissions (RFC 5322, 3.6.3), Return-Path (RFC 5321, 4.4: ours to write at delivery),
-    our own marks, and Authentication-Results in our name (RFC 8601, 5).
+    our own marks, and Authentication-Results in our name (RFC 8601, 5). Nor the separator of mbox
+    files: behind our trace fields it would stand within the header.
     """
     drop = {b"return-path", b"x-mailgov-policy"}
     if envelope.direction != "inbound":
@@ -367,11 +369,19 @@ def _unwanted_fields(header: HeaderBlock, envelope: Envelope, authserv_id: str) 
         position
         for position, (name, value) in enumerate(header.fields)
         if name in drop
-        or (
-            name == b"authentication-results"
-            and value.strip().lower().partition(b";")[0].split(b" ")[0].strip() == ours
-        )
+        or (name == b"authentication-results" and _names(value, ours))
+        or (position == 0 and not name and value.startswith((b"From ", b">From ")))
     )
+
+
+def _names(results: bytes, authserv_id: bytes) -> bool:
+    """Whether results may claim to be this server's, whatever comments, quotes and version they have.
+
+    Our name counts wherever it stands but as the value of a property: a foreign field that speaks of
+    us in a comment is no loss.
+    """
+    ours = rb"(?<![a-z0-9._@=-])%b(?![a-z0-9_-]|\.[a-z0-9])" % re.escape(authserv_id)
+    return re.search(ours, results.lower().replace(b"\\", b"")) is not None
 
 
 def _missing_fields(header: HeaderBlock, queue_id: str, hostname: str, now: datetime) -> bytes:

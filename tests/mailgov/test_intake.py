@@ -169,6 +169,52 @@ async def test_fields_in_our_name_are_taken_from_strangers_mail(gate: Intake) ->
     assert content == b"Authentication-Results: elsewhere.example; dkim=fail\r\n" + LETTER
 
 
+@pytest.mark.parametrize(
+    "server",
+    [
+        b"mail.vidu.gov.vn\t1",
+        b"mail.vidu.gov.vn\r\n 1",
+        b"MAIL.vidu.gov.vn 1",
+        b"(c) mail.vidu.gov.vn",
+        b"(a;b) mail.vidu.gov.vn",
+        b"(a=b) mail.vidu.gov.vn",
+        b"mail.vidu.gov.vn(c)",
+        b'"mail.vidu.gov.vn"',
+        b'"mail.vidu\\.gov.vn"',
+        b"mail.vidu.gov.vn.",
+        b"\r\n\tmail.vidu.gov.vn",
+    ],
+)
+async def test_results_in_our_name_are_taken_out_however_written(
+    gate: Intake, server: bytes
+) -> None:
+    forged = b"Authentication-Results: " + server + b"; dkim=pass header.d=vidu.gov.vn\r\n"
+    await gate.receive(envelope(inbound=True), body(forged + LETTER))
+    assert rows(gate.database)[0][0].content == LETTER
+
+
+@pytest.mark.parametrize(
+    "server",
+    [
+        b"bmail.vidu.gov.vn",
+        b"mail.vidu.gov.vn.example",
+        b"x.example; spf=pass smtp.helo=mail.vidu.gov.vn",
+    ],
+)
+async def test_results_of_others_stay(gate: Intake, server: bytes) -> None:
+    given = b"Authentication-Results: " + server + b"; dkim=pass\r\n" + LETTER
+    await gate.receive(envelope(inbound=True), body(given))
+    assert rows(gate.database)[0][0].content == given
+
+
+@pytest.mark.parametrize("line", [b"From x Mon Jan  1 00:00:00 2026\r\n", b">From x\r\n"])
+async def test_no_separator_of_a_mail_file_comes_to_stand_within_the_header(
+    gate: Intake, line: bytes
+) -> None:
+    await gate.receive(envelope(inbound=True), body(line + LETTER))
+    assert rows(gate.database)[0][0].content == LETTER
+
+
 async def test_a_large_message_without_bcc_leaves_no_copy_behind(
     gate: Intake, tmp_path: Path
 ) -> None:
