@@ -11,6 +11,7 @@ import socket
 import struct
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Literal
 
 from mailgov.config import Scanner
@@ -22,6 +23,7 @@ CHUNK_OCTETS = 64 << 10
 _BLOCK_OCTETS = 1 << 20  # read from disk at once
 _MAX_REPLY_OCTETS = 4096
 _FOUND = re.compile(r"stream: (.+) FOUND")
+_MADE_AT = "%a %b %d %H:%M:%S %Y %z"  # ClamAV 1.4.6/27834/Sat Nov 21 08:23:10 2026
 _CLEAN = "stream: OK"
 _TOO_LARGE = "size limit exceeded"
 _LIMITS = "Heuristics.Limits.Exceeded"  # clamd gave up inside an archive and was told to say so
@@ -67,6 +69,27 @@ class ClamdScanner:
             raise self._unavailable(exc.strerror or type(exc).__name__) from exc
         return self._understood(reply)
 
+    async def signatures_of(self) -> datetime | None:
+        """When clamd's signatures were made, to the day; None when it does not say.
+
+        Raises Unavailable `scanner-unavailable`.
+        """
+        try:
+            async with asyncio.timeout(self.settings.seconds):
+                with await self._connected() as connection:
+                    await asyncio.get_running_loop().sock_sendall(connection, b"zVERSION\0")
+                    reply = await _reply(connection)
+        except TimeoutError:
+            raise self._unavailable("no answer in time") from None
+        except OSError as exc:
+            raise self._unavailable(exc.strerror or type(exc).__name__) from exc
+        if not reply.startswith("ClamAV "):
+            raise self._unavailable(reply or "closed without an answer")
+        try:
+            return datetime.strptime(f"{reply.rpartition('/')[2]} +0000", _MADE_AT)
+        except ValueError:
+            return None  # signatures of one's own have no date
+
     async def _ask(self, body: Body) -> str:
         loop = asyncio.get_running_loop()
         connection = await self._connected()
@@ -105,7 +128,6 @@ class ClamdScanner:
         raise self._unavailable(reply or "closed without an answer")
 
     def _unavailable(self, reason: str) -> Unavailable:
-        log.warning("scanner.unavailable", address=self.settings.clamd, reason=reason)
         return Unavailable("scanner-unavailable", address=self.settings.clamd, reason=reason)
 
 

@@ -6,6 +6,7 @@ import struct
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -156,7 +157,32 @@ async def test_in_doubt_the_message_waits(talk: Peer) -> None:
             await scanner(address, seconds=0.5).scan(body(LETTER % b"x"))
 
 
+async def test_signatures_of_ones_own_have_no_date(daemon: str) -> None:
+    assert await scanner(daemon).signatures_of() is None
+
+
+@pytest.mark.parametrize(
+    ("reply", "made"),
+    [
+        (
+            b"ClamAV 1.4.6/27834/Sat Nov 21 08:23:10 2026\0",
+            datetime(2026, 11, 21, 8, 23, 10, tzinfo=UTC),
+        ),
+        (b"ClamAV 1.4.6\0", None),
+    ],
+)
+async def test_the_age_of_signatures(reply: bytes, made: datetime | None) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        assert await reader.readuntil(b"\0") == b"zVERSION\0"
+        writer.write(reply)
+
+    async with peer(talk) as address:
+        assert await scanner(address).signatures_of() == made
+
+
 async def test_a_scanner_that_is_down_defers(tmp_path: Path) -> None:
     for address in (str(tmp_path / "no.ctl"), "127.0.0.1:9"):
         with pytest.raises(Unavailable, match="scanner-unavailable"):
             await scanner(address).scan(body(LETTER % b"x"))
+        with pytest.raises(Unavailable, match="scanner-unavailable"):
+            await scanner(address).signatures_of()

@@ -28,6 +28,7 @@ app = Noun(single=True)
 
 _RENEW_BEFORE = timedelta(days=14)
 _CONNECT_SECONDS = 2.0
+_SIGNATURES_STALE = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class Finding:
 
 @app.command(epilog="mailgov doctor\nmailgov doctor --json")
 def doctor(ctx: typer.Context) -> None:
-    """Check data folder, database, disk, certificate, keys, DNS and listeners; exit 8 on a failure."""
+    """Check data folder, database, disk, certificate, keys, DNS, listeners and scanner; exit 8 on a failure."""
     run = runtime(ctx)
     findings = [finding for check in CHECKS for finding in check(run)]
     rows = []
@@ -180,6 +181,24 @@ def _listeners(run: Runtime) -> Iterator[Finding]:
             yield Finding("listener", "ok", "listener", f"{name} {address}")
 
 
+def _scanner(run: Runtime) -> Iterator[Finding]:
+    """Whether clamd answers, and whether its signatures are fresh; nothing where none is configured."""
+    from mailgov.clock import utc_now
+    from mailgov.scanner import ClamdScanner
+
+    settings = run.config.scanner
+    if not settings.clamd:
+        return
+    try:
+        made = asyncio.run(ClamdScanner(settings).signatures_of())
+    except MailgovError:
+        yield Finding("scanner", "fail", "scanner-down", settings.clamd)
+        return
+    stale = made is not None and utc_now() - made > _SIGNATURES_STALE
+    key = "scanner-stale" if stale else "scanner"
+    yield Finding("scanner", "warn" if stale else "ok", key, settings.clamd)
+
+
 def _addresses(config: "Config") -> dict[str, str]:
     return {
         "mx": config.relay.mx,
@@ -198,4 +217,5 @@ CHECKS: tuple[Callable[[Runtime], Iterator[Finding]], ...] = (
     _signing,
     _dns,
     _listeners,
+    _scanner,
 )

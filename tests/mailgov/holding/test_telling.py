@@ -35,12 +35,12 @@ SECRET = Verdict(
 
 
 @pytest.fixture
-def people(database: Database) -> Database:
+def people(any_database: Database) -> Database:
     """An writes; the office of the department keeps its held mail."""
-    with database.write() as session:
+    with any_database.write() as session:
         fill_directory(session)
         grant_role(session, act(), mailbox=OFFICE, role="security-officer", agency="H99.02")
-    return database
+    return any_database
 
 
 def held(at: datetime = MORNING) -> NewMessage:
