@@ -23,7 +23,6 @@ CHUNK_OCTETS = 64 << 10
 _BLOCK_OCTETS = 1 << 20  # read from disk at once
 _MAX_REPLY_OCTETS = 4096
 _FOUND = re.compile(r"stream: (.+) FOUND")
-_MADE_AT = "%a %b %d %H:%M:%S %Y %z"  # ClamAV 1.4.6/27834/Sat Nov 21 08:23:10 2026
 _CLEAN = "stream: OK"
 _TOO_LARGE = "size limit exceeded"
 _LIMITS = "Heuristics.Limits.Exceeded"  # clamd gave up inside an archive and was told to say so
@@ -86,7 +85,9 @@ class ClamdScanner:
         if not reply.startswith("ClamAV "):
             raise self._unavailable(reply or "closed without an answer")
         try:
-            return datetime.strptime(f"{reply.rpartition('/')[2]} +0000", _MADE_AT)
+            # ClamAV 1.4.6/27834/Sat Nov 21 08:23:10 2026
+            made_at = f"{reply.rpartition('/')[2]} +0000"
+            return datetime.strptime(made_at, "%a %b %d %H:%M:%S %Y %z")
         except ValueError:
             return None  # signatures of one's own have no date
 
