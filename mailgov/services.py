@@ -39,6 +39,7 @@ class Services:
     queue: Queue
     resolver: Resolver
     intake: Intake
+    rules: AgencyRulesets
 
 
 def open_database(config: Config) -> Database:
@@ -85,7 +86,18 @@ def build(config: Config, *, clock: Clock = utc_now, resolver: Resolver | None =
         scanner=ClamdScanner(config.scanner) if config.scanner.clamd else None,
     )
     return Services(
-        config, clock, database, directory, readers, ruleset, signer, spool, queue, resolver, intake
+        config,
+        clock,
+        database,
+        directory,
+        readers,
+        ruleset,
+        signer,
+        spool,
+        queue,
+        resolver,
+        intake,
+        rules,
     )
 
 

@@ -19,7 +19,7 @@ from mailgov.db.models import Agency
 from mailgov.errors import InputError, Unavailable
 from mailgov.logs import logger
 from mailgov.rulesets.files import agency_files, lay
-from mailgov_policies import Facts, Ruleset, Verdict, joint_verdict, judge
+from mailgov_policies import Facts, Rule, Ruleset, Verdict, joint_verdict, judge
 
 _FRESH_SECONDS = 1.0
 _DEEPEST = 16  # levels of the tree
@@ -52,6 +52,7 @@ class AgencyRulesets:
         self._looked_at = float("-inf")
         self._laid: dict[tuple[str, ...], Ruleset] = {}
         self._before: dict[tuple[str, ...], Ruleset] = {}
+        self._own: Mapping[str, Rule] | None = None  # of all files; read when asked for
 
     def check(self) -> None:
         """Read every file once. Raises InputError with what is wrong with the first faulty one."""
@@ -96,6 +97,26 @@ class AgencyRulesets:
         codes = await self._database.query(lambda session: lineage(session, agency))
         return await asyncio.to_thread(self._of, tuple(c for c in codes if c in self._files))
 
+    async def own_rule(self, key: str) -> Rule | None:
+        """The rule of that name that some ruleset has added, for its words. Raises Unavailable."""
+        if (rule := self._base.rule(key)) is not None or self._folder is None:
+            return rule
+        return (await asyncio.to_thread(self._own_rules)).get(key)
+
+    def _own_rules(self) -> Mapping[str, Rule]:
+        self._look()
+        if self._own is None:
+            self._own = {
+                rule.key: rule for path in self._files.values() for rule in self._added(path)
+            }
+        return self._own
+
+    def _added(self, path: Path) -> tuple[Rule, ...]:
+        try:
+            return lay(path, self._base).own
+        except InputError:  # it may need what stands above it; `_of` tells what is wrong
+            return ()
+
     def laid(self, session: Session, agency: str, *, above: bool = False) -> Ruleset:
         """The same for those who wait; with `above` without the agency's own file.
 
@@ -125,6 +146,7 @@ class AgencyRulesets:
         if stamp != self._stamp:
             self._files, self._stamp = files, stamp
             self._before, self._laid = {**self._before, **self._laid}, {}
+            self._own = None
 
     def _of(self, codes: tuple[str, ...]) -> Ruleset:
         """The files of these agencies over each other, the highest first."""

@@ -64,7 +64,9 @@ def own_rule(key: str, condition: str, sentences: Mapping[str, str]) -> Rule:
         if _holds(program, facts):
             yield Hit(key, "message", {"place": "message", **sentences})
 
-    return Rule(key=key, id=key, version=1, check=check, evidence=("place", *sentences))
+    return Rule(
+        key=key, id=key, version=1, check=check, evidence=("place", *sentences), words=sentences
+    )
 
 
 def _compiled(condition: str) -> Any:

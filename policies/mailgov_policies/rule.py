@@ -48,3 +48,6 @@ class Rule:
     cases: tuple[str, ...] = ()  # values of the evidence `case`, each with an action of its own
     directions: tuple[str, ...] = DIRECTIONS  # where the rule has a meaning at all
     least: Action = Action.PASS  # the mildest action a ruleset may give it
+    words: Mapping[str, str] = field(  # of a rule that a ruleset adds: its sentence, by language
+        default_factory=lambda: MappingProxyType({})
+    )

@@ -118,3 +118,11 @@ def test_simulate_refuses_a_candidate_that_is_not_valid(run: Run, rulesets: Path
     assert run("policy", "simulate", "--level", "file-format=stop").exit == 6
     assert run("policy", "simulate", "--level", "file-format").exit == 2
     assert run("policy", "simulate").exit == 2
+
+
+def test_list_shows_an_agency_what_its_files_say(run: Run, rulesets: Path) -> None:
+    text = ROW.format(key="file-format", action="hold", more="")
+    (rulesets / "H99.toml").write_text(text, encoding="utf-8")
+    for agency, action in (("H99", "hold"), ("G01", "warn")):
+        rows = run("policy", "list", "--agency", agency, "--json").data
+        assert {row["action"] for row in rows if row["code"] == "file-format"} == {action}

@@ -168,3 +168,18 @@ def test_the_lineage_of_an_agency(tree: Database) -> None:
     with tree.read() as session:
         assert lineage(session, "H99.02.01") == ("H99", "H99.02", "H99.02.01")
         assert lineage(session, "H97") == ()
+
+
+async def test_the_words_of_a_rule_that_an_agency_added_are_found(
+    tree: Database, tmp_path: Path
+) -> None:
+    rules, seconds = _rulesets(tree, tmp_path)
+    assert await rules.own_rule("thu-mot") is None
+    _write(tmp_path, "H98", "no-such-action")
+    words = 'when = "true"\nvi = "Thử."\nen = "Test."\n'
+    text = f'[[rule]]\nkey = "thu-mot"\naction = "warn"\n{words}'
+    (tmp_path / "H99.toml").write_text(text, encoding="utf-8")
+    seconds.now += 2
+    found = await rules.own_rule("thu-mot")
+    assert found is not None
+    assert found.words["en"] == "Test."

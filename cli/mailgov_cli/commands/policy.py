@@ -68,7 +68,7 @@ def list_(
 ) -> None:
     """Every rule with mode, action and legal basis."""
     run = runtime(ctx)
-    rules = _read(ruleset)
+    rules = _in_force(run, agency) if agency and ruleset is None else _read(ruleset)
     rows = [_row_record(row, run) for row in _rows(rules, agency, local_date(utc_now()))]
     run.emit("policy.list/1", rows, _LIST_FIELDS)
 
@@ -232,6 +232,18 @@ def simulate(
     rows, counted = simulated(run, moment, ruleset, level or [])
     run.emit("policy.simulate/1", rows, SIMULATION_FIELDS)
     run.say("simulated", **counted)
+
+
+def _in_force(run: Runtime, agency: str) -> Ruleset:
+    """The rules of an agency: those of the configuration and of the files along the tree."""
+    from mailgov.rulesets import AgencyRulesets, read_ruleset
+
+    settings = run.config.policy
+    base = read_ruleset(settings.ruleset)
+    if settings.rulesets is None:
+        return base
+    with run.database.read() as session:
+        return AgencyRulesets(base, settings.rulesets, run.database).laid(session, agency)
 
 
 def _read(ruleset: Path | None) -> Ruleset:
