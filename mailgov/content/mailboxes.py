@@ -25,6 +25,9 @@ _TOKEN = re.compile(
     re.DOTALL,
 )
 _SPACE = re.compile(r"\s+")
+_AROUND_AT = re.compile(r"\s*@\s*")  # RFC 5322, 4.4: spaces may stand there
+_IN_THE_CLEAR = re.compile(r"[^\s<>]*@[^\s<>]*")
+_FRAMES = "'`\"[]{}|"
 _ROUTE = re.compile(r"^@[^:]*:")  # RFC 5322, 4.4: obsolete source route
 
 
@@ -41,6 +44,7 @@ class _Entry:
     """One mailbox while it is being read. Texts hold one character for each byte."""
 
     phrase: list[str] = field(default_factory=list)
+    unquoted: list[str] = field(default_factory=list)  # the phrase without its quoted strings
     comments: list[str] = field(default_factory=list)
     angles: list[str] = field(default_factory=list)
 
@@ -57,8 +61,17 @@ class _Entry:
 
     @property
     def ambiguous(self) -> bool:
-        """Two addresses, or an address in the clear beside one in brackets, as text not quoted."""
-        return len(self.angles) > 1
+        """Two addresses, or another in the clear beside one in brackets, as text not quoted.
+
+        Dovecot and many programs take the one in the clear; others the one in brackets.
+        """
+        unquoted = "".join(self.unquoted)
+        if len(self.angles) != 1 or "@" not in unquoted:
+            return len(self.angles) > 1
+        own = _address(self.angles[0])
+        shown = _AROUND_AT.sub("@", decode_words(unquoted.encode("latin-1")))
+        in_the_clear = _IN_THE_CLEAR.findall(shown.encode().decode("latin-1"))
+        return any(_address(found.strip(_FRAMES)) != own for found in in_the_clear)
 
 
 def read_mailboxes(value: bytes) -> Mailboxes:
@@ -94,6 +107,7 @@ def _entries(text: str) -> Iterator[_Entry]:
             entry.phrase.append(_requoted(entry, text, match))
         else:
             entry.phrase.append(match.group())
+            entry.unquoted.append(match.group())
     yield entry
 
 

@@ -46,6 +46,42 @@ def test_raw_faults(raw: bytes, fault: str) -> None:
     assert read_message(raw).malformed == (fault,)
 
 
+@pytest.mark.parametrize(
+    "mailbox",
+    [
+        "chutich@b.vn <a@b.vn>",
+        "<a@b.vn> chutich@b.vn",
+        "<chutich@b.vn <a@b.vn>",
+        "\r\n chutich @ b.vn\r\n <a@b.vn>",
+        '"chutich"@b.vn <a@b.vn>',
+        "chutich@(c)b.vn <a@b.vn>",
+        "a@b.vn chutich@b.vn <a@b.vn>",
+        "=?utf-8?q?chutich@b.vn?= <a@b.vn>",
+        "Chủ tịch chutich@b.vn <a@b.vn>",
+    ],
+)
+@pytest.mark.parametrize("name", ["From", "Sender"])
+def test_another_address_in_the_clear_makes_two_senders(name: str, mailbox: str) -> None:
+    first = "" if name == "From" else "From: a@b.vn\r\n"
+    content = read_message(f"{first}{name}: {mailbox}\r\n\r\nx".encode())
+    assert content.malformed == (f"two addresses in one mailbox of {name}",)
+
+
+@pytest.mark.parametrize(
+    "mailbox",
+    [
+        "a@b.vn <a@b.vn>",
+        "'A@B.vn' <a@b.vn>",
+        '"chutich@b.vn" <a@b.vn>',
+        "a (chutich@b.vn) <a@b.vn>",
+        "=?utf-8?q?chutich=40b=2Evn?= <a@b.vn>",
+        "Nguyễn Văn An <a@b.vn>",
+    ],
+)
+def test_an_address_in_a_name_makes_no_second_sender(mailbox: str) -> None:
+    assert read_message(f"From: {mailbox}\r\n\r\nx".encode()).malformed == ()
+
+
 def test_raw_bytes_of_an_old_encoding_are_shown_and_recognised() -> None:
     subject = "Kính gửi các đơn vị, đề nghị nộp báo cáo trước ngày mùng năm hằng tháng"
     content = read_message(b"From: a@b.vn\r\nSubject: " + making.tcvn3(subject) + b"\r\n\r\n")
