@@ -144,7 +144,7 @@ def run_report(
         period=period,
         unit=tree.top,
         by=by,
-        total=total,
+        total=_hidden(total) if _is_small(definition, total) else total,
         lines=tuple(_with_small_groups_hidden(definition, lines)),
         provisional=period.is_provisional(question.today),
         made_at=now,
@@ -205,9 +205,12 @@ def _with_small_groups_hidden(definition: Definition, lines: Sequence[Line]) -> 
     rest = sorted((size, key) for key, size in sizes.items() if key not in small and size)
     if small and sum(sizes[key] for key in small) < LEAST_GROUP and rest:
         small.add(rest[0][1])
-    return [
-        Line(line.key, line.name, dict.fromkeys(line.values), hidden=True)
-        if line.key in small
-        else line
-        for line in lines
-    ]
+    return [_hidden(line) if line.key in small else line for line in lines]
+
+
+def _is_small(definition: Definition, line: Line) -> bool:
+    return bool(definition.people) and 0 < int(line.values[definition.people] or 0) < LEAST_GROUP
+
+
+def _hidden(line: Line) -> Line:
+    return Line(line.key, line.name, dict.fromkeys(line.values), hidden=True)

@@ -91,7 +91,7 @@ def test_the_auditor_reads_the_report_in_the_browser(platform: Platform, page: P
     page.get_by_role("link", name="Báo cáo").first.click()
     page.get_by_role("link", name="Tỷ lệ được cấp hộp thư").click()
     expect(page.get_by_role("heading", name="Định nghĩa")).to_be_visible()
-    expect(page.locator("svg.bars")).to_be_visible()
+    expect(page.locator("ol.bars")).to_be_visible()
     expect(page.get_by_role("rowheader", name="Sở Nội vụ")).to_be_visible()
     with page.expect_download() as download:
         page.get_by_role("link", name="Tải CSV").click()

@@ -220,6 +220,9 @@ def test_small_groups_are_hidden_and_so_is_what_would_give_them_away(database: D
     }
     assert result.total.values["people"] == 59
     assert "dưới 10" in render.as_csv(result, "vi").decode("utf-8-sig")
+    alone = run(database, "active-use", agency="H99.02")
+    assert alone.total.hidden
+    assert set(alone.total.values.values()) == {None}
 
 
 def test_nothing_over_nothing_is_a_dash_and_never_zero() -> None:
@@ -285,7 +288,20 @@ def test_the_chart_ranks_names_and_escapes(province: Database) -> None:
         unit = session.get(Agency, 2)
         assert unit is not None
         unit.name_vi = "Sở <Nội> vụ"
-    svg = ranked_bars(run(province, "coverage", agency="H99"), "vi", target=95)
-    assert svg.index("Sở &lt;Nội&gt; vụ") < svg.index("Sở Tài chính")
-    assert "<script" not in svg
-    assert 'class="target"' in svg
+    chart = ranked_bars(run(province, "coverage", agency="H99"), "vi", target=95)
+    assert chart.index("Sở &lt;Nội&gt; vụ") < chart.index("Sở Tài chính")
+    assert "<script" not in chart
+    assert 'class="target"' in chart
+    assert "Mục tiêu 95 %" in chart
+
+
+def test_only_rates_have_a_target(province: Database) -> None:
+    refused = MessageRefused(
+        at=datetime(2026, 10, 6, tzinfo=UTC), agency_code="H99.02", direction="submission",
+        code="macro", codes=["macro"],
+    )  # fmt: skip
+    with province.write() as session:
+        ledger.record(session, refused)
+    chart = ranked_bars(run(province, "violations"), "vi", target=95)
+    assert chart.count("<rect") == chart.count("<li>") > 0
+    assert "target" not in chart

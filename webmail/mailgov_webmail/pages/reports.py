@@ -39,6 +39,7 @@ class Asked:
     by: str
     units: Sequence[Unit]  # that the visitor may choose
     trail: Sequence[Unit]  # from the top of what the visitor may see to this unit
+    everything: bool  # whether all agencies together may be asked for
 
     def link(self, path: str, **changes: str) -> str:
         """The same question elsewhere, or with something changed."""
@@ -80,6 +81,7 @@ async def overview(visit: Visit) -> Response:
         asked=asked,
         periods=_periods(visit, asked.period),
         cards=[_card(visit, now, before) for now, before in pairs],
+        provisional=any(now.provisional for now, _ in pairs),
     )
 
 
@@ -87,6 +89,7 @@ async def show(visit: Visit) -> Response:
     """One report: finding, chart, table, definition, files."""
     asked = await _asked(visit)
     result = await _run(visit, asked)
+    first, _, *columns = render.headings(result, visit.language)
     return await framed_page(
         visit,
         "report.html",
@@ -96,7 +99,8 @@ async def show(visit: Visit) -> Response:
         key=result.definition.key,
         name=render.name(result, visit.language),
         chart=ranked_bars(result, visit.language, target=TARGETS.get(result.definition.key)),
-        headings=render.headings(result, visit.language)[1:],
+        headings=[first, *columns],
+        caption=_caption(visit, result),
         lines=[_cells(visit, asked, result, line) for line in render.lines(result)],
         definition=render.definition_text(result, visit.language),
         finding=_finding(visit, result),
@@ -173,7 +177,8 @@ async def _asked(visit: Visit) -> Asked:
             chosen = _top_of(visible)
         if chosen and chosen not in {unit.code for unit in visible}:
             raise NotAllowed("not-allowed", act="report", agency=chosen)
-        return Asked(period, chosen, by, visible, _trail(tree, visible, chosen))
+        trail = _trail(tree, visible, chosen)
+        return Asked(period, chosen, by, visible, trail, scope.everything)
 
     return await visit.services.database.query(work)
 
@@ -267,23 +272,30 @@ def _cells(visit: Visit, asked: Asked, result: Result, line: Line) -> TableLine:
     )
 
 
+def _caption(visit: Visit, result: Result) -> str:
+    """What the table is about, also where the filters are not printed."""
+    unit = result.unit.name_vi if result.unit else visit.words("reports.everything")
+    period = _period_name(visit, result.period.key)
+    return " · ".join((render.name(result, visit.language), unit, period))
+
+
 def _finding(visit: Visit, result: Result) -> str:
     """The result in one sentence."""
+    period = _period_name(visit, result.period.key)
     definition = result.definition
     headline = next(c for c in definition.columns if c.key == definition.headline)
     value = render.value_text(result.total.values[headline.key], visit.language)
     if headline.kind != "rate":
         name = render.column_title(result, headline, visit.language)
-        return visit.words(
-            "reports.finding-count", name=name, value=value, period=result.period.key
-        )
+        return visit.words("reports.finding-count", name=name, value=value, period=period)
+    if result.total.hidden:
+        return visit.words("reports.finding-hidden", period=period)
     if result.total.values[headline.key] is None:
-        return visit.words("reports.finding-none", period=result.period.key)
+        return visit.words("reports.finding-none", period=period)
     return visit.words(
         "reports.finding-rate",
-        name=render.name(result, visit.language),
-        value=value,
+        value=value.replace(" %", "\N{NO-BREAK SPACE}%"),
         part=render.value_text(result.total.values[headline.numerator], visit.language),
         whole=render.value_text(result.total.values[headline.denominator], visit.language),
-        period=result.period.key,
+        period=period,
     )
