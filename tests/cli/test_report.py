@@ -59,11 +59,16 @@ def test_run_prints_total_first_and_the_definition_beside_it(mail: Database, run
     )
     assert done.exit == 0
     lines = done.stdout.splitlines()
-    assert lines[0].split("\t")[:3] == ["Kind", "Name", "Documents"]
-    assert lines[1].split("\t")[:3] == ["", "Total", "1"]
-    assert lines[2].split("\t")[:3] == ["invitation", "Invitations", "1"]
+    assert lines[0].split("\t")[:4] == ["key", "name", "hidden", "documents"]
+    assert lines[1].split("\t")[:4] == ["", "Total", "false", "1"]
+    assert lines[2].split("\t")[:4] == ["invitation", "Invitations", "false", "1"]
     assert "Definition: Messages with a document" in done.stderr
     assert "Provisional" in done.stderr
+
+
+def test_people_get_a_table_in_their_language(mail: Database, run: Run) -> None:
+    done = run("report", "run", "documents", "--period", "2026-11", "--format", "table")
+    assert done.stdout.split("\n")[0].split()[:4] == ["Cơ", "quan", "Tên", "Văn"]
 
 
 def test_json_has_a_schema_numbers_and_a_fingerprint(mail: Database, run: Run) -> None:

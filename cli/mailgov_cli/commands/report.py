@@ -110,7 +110,7 @@ def _write(run: Runtime, result: "Result") -> None:
     elif form in (Format.JSON, Format.JSONL):
         run.emit("report.run/1", [render.as_records(result)], tuple(render.as_records(result)))
     else:
-        _write_table(run, result)
+        _write_lines(run, result)
 
 
 def _write_file(run: Runtime, content: bytes) -> None:
@@ -136,6 +136,32 @@ def _replace(path: Path, content: bytes) -> None:
     new.replace(path)
 
 
+def _write_lines(run: Runtime, result: "Result") -> None:
+    """Lines on stdout, the rest in words beside them."""
+    from mailgov.reports import render
+
+    run.say("report", name=render.name(result, run.language), period=render.period_text(result))
+    if run.shown_format is Format.TABLE:
+        _write_table(run, result)
+    else:
+        _write_plain(run, result)
+    run.say("definition", text=render.definition_text(result, run.language))
+    if result.provisional:
+        run.say("provisional")
+
+
+def _write_plain(run: Runtime, result: "Result") -> None:
+    """For programs: keys as in JSON, numbers as numbers."""
+    from mailgov.reports import render
+
+    record = render.as_records(result)
+    rows = [
+        {**row, "name": render.line_name(result, line, run.language)}
+        for line, row in zip(render.lines(result), (record["total"], *record["rows"]), strict=True)
+    ]
+    run.emit("report.run/1", rows, tuple(rows[0]))
+
+
 def _write_table(run: Runtime, result: "Result") -> None:
     from mailgov.reports import render
 
@@ -148,11 +174,7 @@ def _write_table(run: Runtime, result: "Result") -> None:
         ]
         row = [line.key, render.line_name(result, line, run.language), *cells]
         rows.append(dict(zip(titles, row, strict=True)))
-    run.say("report", name=render.name(result, run.language), period=render.period_text(result))
     run.emit("report.run/1", rows, titles)
-    run.say("definition", text=render.definition_text(result, run.language))
-    if result.provisional:
-        run.say("provisional")
 
 
 def _find(name: str) -> "Report":
