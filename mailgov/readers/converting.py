@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from threading import BoundedSemaphore
 
 from pydantic import ValidationError
 
@@ -16,6 +17,8 @@ from mailgov.readers.converter import CONVERSION, REQUEST, UNREADABLE, Request
 from mailgov.readers.process import START_SECONDS, TIME_SIGNALS
 from mailgov_policies.facts import Encoding
 
+AT_ONCE = 2  # processes; more would only slow down what reads mail
+_PLACES = BoundedSemaphore(AT_ONCE)
 COMMAND = (sys.executable, "-I", "-m", "mailgov.readers.converter")
 
 
@@ -33,6 +36,8 @@ def convert_apart(
     `readers-unavailable` when no process comes up.
     """
     request = REQUEST.dump_json(Request(name.replace("\n", " "), given)) + b"\n"
+    if not _PLACES.acquire(timeout=settings.wall_seconds):
+        raise Unavailable("readers-unavailable")
     try:
         done = subprocess.run(  # noqa: S603 - our own program
             [*command, str(settings.cpu_seconds), str(settings.memory_bytes)],
@@ -49,6 +54,8 @@ def convert_apart(
         raise Unreadable("time limit") from None
     except OSError as exc:
         raise Unavailable("readers-unavailable") from exc
+    finally:
+        _PLACES.release()
     return _answer(done.stdout, done.returncode)
 
 

@@ -200,6 +200,40 @@ def test_a_subject_is_converted_alone(an: Browser) -> None:
     assert (an.value("subject"), an.value("body")) == (UNICODE, "Kính gửi ông.")
 
 
+def test_a_file_gets_a_unicode_copy_beside_it(an: Browser, site: Site) -> None:
+    an.write(to=OFFICE, subject="Báo cáo", body="Xem tệp gửi kèm.")
+    an.submit("#attach", {}, file("bc.txt", TCVN3.encode("cp1252"))).submit(CHECK)
+    assert an.text(".finding.block del").startswith("Em göi")
+    an.submit("button[value^='unicode-file:']")
+    assert [an_.text for an_ in an.all("#files .line-title")] == ["bc.txt", "bc.unicode.txt"]
+    assert [row.content for row in rows(site, DraftFile)] == [
+        TCVN3.encode("cp1252"),
+        UNICODE.encode(),
+    ]
+    assert not an.all("button[value^='unicode-file:']")
+    an.submit(".notice button[value=undo]")
+    assert an.text("#files")
+    assert "bc.unicode.txt" not in an.text("#files")
+    an.submit(CHECK).submit("button[value^='unicode-file:']")
+    original = rows(site, DraftFile)[0].id
+    an.submit(f"#files button[value='remove:{original}']").submit(CHECK)
+    assert not an.all(".finding.block")
+
+
+def test_a_file_that_cannot_be_converted_is_told(an: Browser, site: Site) -> None:
+    an.write(to=OFFICE, subject="Báo cáo", body="Xem tệp gửi kèm.")
+    an.submit("#attach", {}, file("bc.txt", TCVN3.encode("cp1252"))).submit(CHECK)
+    number = an.all("button[value^='unicode-file:']")[0].get("value").partition(":")[2]
+    with site.services.database.write() as session:
+        row = session.get(DraftFile, int(number))
+        assert row is not None
+        row.content = PDF
+    an.submit(f"button[value='unicode-file:{number}']")
+    assert an.status == 422
+    assert "không phải tệp văn bản thuần" in an.text("#summary")
+    assert an.value("body") == "Xem tệp gửi kèm."
+
+
 def test_a_program_is_named_and_taken_out_or_replaced(an: Browser, site: Site) -> None:
     an.write(to=OFFICE, subject="Báo cáo", body="Xem tệp gửi kèm.")
     an.submit("#attach", {}, file("bao-cao.exe", EXE))

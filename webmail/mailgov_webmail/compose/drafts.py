@@ -46,11 +46,12 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Undo:
-    """One step back: the letter's text before a repair, or a file that was taken out."""
+    """One step back: the letter's text before a repair, a file taken out, or one that was added."""
 
     subject: str = ""
     body: str = ""
     file_id: int = 0
+    added_id: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,19 +134,26 @@ class Drafts:
 
         def change(fields: dict[str, Any]) -> None:
             fields["letter"] = letter.row()
-            fields["undo"] = [undo.subject, undo.body, undo.file_id] if undo else None
+            fields["undo"] = (
+                [undo.subject, undo.body, undo.file_id, undo.added_id] if undo else None
+            )
 
         return await self._change(draft_id, version, change)
 
     async def add_files(
-        self, draft_id: str, version: int, files: Sequence[tuple[str, str, bytes]]
+        self,
+        draft_id: str,
+        version: int,
+        files: Sequence[tuple[str, str, bytes]],
+        *,
+        as_repair: bool = False,
     ) -> Draft:
-        """Keep files (name, media type, content) with a saved draft."""
+        """Keep files (name, media type, content) with a saved draft; a repair adds one."""
         now = self.clock()
 
         def work(session: Session) -> Draft:
             row = self._writable(session, draft_id, version)
-            session.add_all(
+            kept = [
                 DraftFile(
                     draft_id=draft_id,
                     name=name,
@@ -155,8 +163,13 @@ class Drafts:
                     created_at=now,
                 )
                 for name, media_type, content in files
-            )
-            return self._written(session, row, dict(row.fields))
+            ]
+            session.add_all(kept)
+            fields = dict(row.fields)
+            if as_repair:
+                session.flush()
+                fields["undo"] = ["", "", 0, kept[0].id]
+            return self._written(session, row, fields)
 
         return await self.database.submit(work)
 

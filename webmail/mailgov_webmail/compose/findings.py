@@ -12,6 +12,7 @@ from mailgov_policies.document_types import document_types, email_categories
 from mailgov_webmail.compose.documents import label
 from mailgov_webmail.compose.drafts import Draft, File
 from mailgov_webmail.compose.letter import Letter
+from mailgov_webmail.compose.repair import can_be_copied
 from mailgov_webmail.words import Words
 
 Level = Literal["block", "warn", "hint"]
@@ -160,7 +161,7 @@ def _shown(finding: Finding, judgement: Judgement, draft: Draft, words: Words) -
         basis=str(rule.get("basis", "")) or finding.basis,
         repairs=tuple(
             replace(repair, label=label(repair.about, words.language) or repair.about)
-            for repair in _repairs(finding, place, judgement)
+            for repair in _repairs(finding, place, judgement, draft)
         ),
         before=finding.evidence.get("as_read", ""),
         after=finding.evidence.get("converted", ""),
@@ -205,7 +206,9 @@ def _box_of(address: str, letter: Letter) -> str:
     return "to"
 
 
-def _repairs(finding: Finding, place: Place, judgement: Judgement) -> Iterator[Repair]:
+def _repairs(
+    finding: Finding, place: Place, judgement: Judgement, draft: Draft
+) -> Iterator[Repair]:
     code = finding.code
     if code in _ERASE and finding.action is Action.REJECT:
         yield Repair("erase", "repair.erase")
@@ -215,6 +218,8 @@ def _repairs(finding: Finding, place: Place, judgement: Judgement) -> Iterator[R
         code.startswith("legacy-encoding") and place.file and finding.where.startswith("file name")
     ):
         yield Repair(f"unicode-name:{place.file.id}", "repair.unicode-name")
+    elif code.startswith("legacy-encoding") and place.file and can_be_copied(place.file, draft):
+        yield Repair(f"unicode-file:{place.file.id}", "repair.unicode-file")
     elif code.startswith("document-type"):
         for kind in _suggested(judgement):
             yield Repair(f"document:{kind}", "repair.document", kind)

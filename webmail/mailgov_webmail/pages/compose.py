@@ -21,13 +21,14 @@ from mailgov_webmail.compose.drafts import (
     Draft,
     DraftChanged,
     Drafts,
+    File,
     Undo,
     is_draft_id,
     new_draft_id,
 )
 from mailgov_webmail.compose.letter import URGENCIES, Letter, known_document
 from mailgov_webmail.compose.prefill import Kind, prefilled
-from mailgov_webmail.compose.repair import converted
+from mailgov_webmail.compose.repair import converted, copy_name, unicode_copy
 from mailgov_webmail.compose.sending import Problem, Sender, Sent, keep_copy
 from mailgov_webmail.pages.frame import framed_page, suspension
 from mailgov_webmail.people import without
@@ -263,7 +264,7 @@ async def _original_files(visit: Visit, letter: Letter) -> list[tuple[str, str, 
 async def _repaired(desk: Desk, draft: Draft, wish: str, about: str) -> Draft:
     """One step of repair, which `undo` takes back."""
     letter, drafts, version = draft.letter, desk.drafts, draft.version
-    if wish in ("remove", "replace", "unicode-name") and about.isdigit():
+    if wish in ("remove", "replace", "unicode-name", "unicode-file") and about.isdigit():
         return await _file_repaired(desk, draft, wish, int(about))
     if wish == "unicode" and about in ("subject", "body"):
         text = await asyncio.to_thread(converted, getattr(letter, about))
@@ -286,6 +287,8 @@ async def _file_repaired(desk: Desk, draft: Draft, wish: str, file_id: int) -> D
     drafts, version = desk.drafts, draft.version
     if wish == "unicode-name":
         return await drafts.rename_file(desk.draft_id, version, file_id, converted(file.name))
+    if wish == "unicode-file":
+        return await _copied_to_unicode(desk, draft, file)
     if wish == "replace":
         files = await _uploads(desk.visit, f"replacement-{file_id}")
         if not files:
@@ -295,10 +298,24 @@ async def _file_repaired(desk: Desk, draft: Draft, wish: str, file_id: int) -> D
     return await drafts.take_out(desk.draft_id, version, file_id)
 
 
+async def _copied_to_unicode(desk: Desk, draft: Draft, file: File) -> Draft:
+    """The file again in Unicode, beside the original, which the writer takes out."""
+    ((_, content),) = await desk.drafts.contents(replace(draft, files=(file,)))
+    readers = desk.visit.services.config.readers
+    data = await asyncio.to_thread(unicode_copy, file, content, readers)
+    if not data:
+        return draft
+    files = [(copy_name(file.name), file.media_type, data)]
+    _require_room(desk, draft, files)
+    return await desk.drafts.add_files(desk.draft_id, draft.version, files, as_repair=True)
+
+
 async def _undone(desk: Desk, draft: Draft, undo: Undo | None) -> Draft:
     """Back to before the last repair; nothing where something was written since."""
     if undo is None:
         return draft
+    if undo.added_id:
+        return await desk.drafts.take_out(desk.draft_id, draft.version, undo.added_id)
     if undo.file_id:
         return await desk.drafts.put_back(desk.draft_id, draft.version, undo.file_id)
     letter = replace(draft.letter, subject=undo.subject, body=undo.body)
