@@ -189,9 +189,13 @@ class Database:
         return batch
 
     def create_parent(self) -> None:
-        """Make the folder of an SQLite file, readable by its owner only."""
+        """Make an SQLite file and its folder, readable by their owner only.
+
+        The log beside it gets its mode from SQLite. A folder that others can enter stays as it is.
+        """
         if self.file is not None:
             self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.file.touch(mode=0o600)
 
     @property
     def engine(self) -> Engine:

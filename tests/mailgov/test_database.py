@@ -56,6 +56,16 @@ def test_a_missing_schema_is_trouble_of_our_own_with_a_mend(tmp_path: Path) -> N
     database.close()
 
 
+def test_nobody_else_reads_the_mail_in_a_database_whose_folder_is_open(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    database = Database(f"sqlite:///{tmp_path / 'new.db'}")
+    migrate(database)
+    modes = {path.name: path.stat().st_mode & 0o077 for path in tmp_path.glob("new.db*")}
+    database.close()
+    assert modes.keys() >= {"new.db", "new.db-wal"}
+    assert set(modes.values()) == {0}
+
+
 def test_a_folder_that_is_a_file_is_trouble_of_our_own(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path}/missing/mailgov.db")
     with pytest.raises(Unavailable, match="database-unavailable"), database.read() as session:
