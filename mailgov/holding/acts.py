@@ -3,7 +3,7 @@
 Nobody reads content here: headers, rules and recipients are enough to decide or to ask the sender.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.errors import HeaderParseError
@@ -15,7 +15,7 @@ from sqlmodel import Session, col
 from sqlmodel import select as select_model
 
 from mailgov import ledger
-from mailgov.access import EVERYTHING, Scope
+from mailgov.access import EVERYTHING, Role, Scope, scope
 from mailgov.clock import local_date
 from mailgov.config import Config
 from mailgov.content.header_block import split_header
@@ -52,6 +52,7 @@ class Held:
     recipients: tuple[str, ...]  # those still held
     owner: str  # who decides now: `role agency`; empty: nobody holds the role
     decide_by: datetime  # when it passes to the agency above
+    keepers: tuple[int, ...]  # mailbox ids of those who decide now
 
 
 def waiting(
@@ -148,6 +149,7 @@ def _held(session: Session, config: Config, now: datetime, row: Any) -> Held:
         recipients=tuple(session.exec(addresses.order_by(col(RecipientRow.id)))),
         owner=f"{desk.role} {desk.agency_code}".strip() if desk else "",
         decide_by=deadline_of(accepted_at, now, deadline(config)),
+        keepers=tuple(keeper.mailbox_id for keeper in desk.keepers) if desk else (),
     )
 
 
@@ -157,6 +159,26 @@ def owner_of(
     """Who decides now on mail of an agency that was held then."""
     on_the_way = desks_for(session, agency_code, config.policy.hold_role, local_date(now))
     return owner(on_the_way, held_at, now, deadline(config))
+
+
+def may_decide(
+    session: Session,
+    config: Config,
+    now: datetime,
+    queue_id: str,
+    mailbox_id: int,
+    roles: Iterable[Role],
+) -> bool:
+    """Whether somebody secures the branch that a held message belongs to, or owns it now.
+
+    Raises what `pick` raises.
+    """
+    agency_code = pick(session, queue_id)[0].agency_code
+    if agency_code in scope(session, roles, "secure"):
+        return True
+    held_at = session.get_one(MessageRow, queue_id).accepted_at
+    desk = owner_of(session, config, agency_code, held_at, now)
+    return desk is not None and any(k.mailbox_id == mailbox_id for k in desk.keepers)
 
 
 def headers(body: Body) -> list[tuple[str, str]]:

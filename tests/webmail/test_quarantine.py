@@ -148,6 +148,26 @@ def test_roles_elsewhere_decide_nothing_here(site: Site) -> None:
     assert states(site) == {"held"}
 
 
+def test_it_stands_in_where_nobody_secures_and_only_there(site: Site) -> None:
+    with site.services.database.write() as session:
+        grant_role(session, act(), mailbox=OFFICE, role="it", agency="H99.02")
+    hold(site)
+    stand_in = site.signed_in(OFFICE).go("/quarantine")
+    assert stand_in.text("#branch") == "Thư chờ tôi duyệt"
+    with site.services.database.write() as session:
+        grant_role(session, act(), mailbox=AN, role="security-officer", agency="H99.02")
+    assert stand_in.go("/quarantine").all("#branch") == []
+    assert site.signed_in(AN).go("/quarantine").text("#branch") == "Thư chờ tôi duyệt"
+
+
+def test_it_releases_what_it_keeps(site: Site) -> None:
+    with site.services.database.write() as session:
+        grant_role(session, act(), mailbox=OFFICE, role="it", agency="H99.02")
+    hold(site)
+    site.signed_in(OFFICE).go("/quarantine").submit(".lines button.primary", WHY)
+    assert states(site) == {"queued"}
+
+
 def test_a_false_hit_is_reported(an: Browser, site: Site) -> None:
     new = hold(site)
     an.go("/quarantine").submit(".lines button[formaction]", WHY)

@@ -39,11 +39,18 @@ async def show(visit: Visit) -> Response:
         own = acts.of_mailbox(
             session, config, visit.now, account.mailbox_id, account.address, limit=LIMIT
         )
-        scope = access.scope(session, account.roles, "secure")
-        if not scope:
+        secured = access.scope(session, account.roles, "secure")
+        looked_after = access.scope(session, account.roles, "administer")  # IT may stand in
+        if not (secured or looked_after):
             return own, [], False
-        seen = acts.waiting(session, config, visit.now, of=scope, limit=LIMIT)
-        return own, seen, True
+        everywhere = access.Scope(
+            secured.everything or looked_after.everything, secured.codes | looked_after.codes
+        )
+        seen = acts.waiting(session, config, visit.now, of=everywhere, limit=LIMIT)
+        theirs = [
+            one for one in seen if one.agency_code in secured or account.mailbox_id in one.keepers
+        ]
+        return own, theirs, bool(secured or theirs)
 
     own, branch, decides = await visit.services.database.query(work)
     done = visit.query("done")
@@ -113,8 +120,8 @@ def _decides(session: Session, visit: Visit, queue_id: str) -> bool:
 
     Raises what `pick` raises.
     """
-    agency = acts.pick(session, queue_id)[0].agency_code
-    return agency in access.scope(session, visit.account.roles, "secure")
+    account, config = visit.account, visit.services.config
+    return acts.may_decide(session, config, visit.now, queue_id, account.mailbox_id, account.roles)
 
 
 def _require_own(session: Session, visit: Visit, queue_id: str) -> None:
