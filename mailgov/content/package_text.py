@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import NamedTuple, SupportsIndex
 from xml.parsers import expat
-from xml.sax.saxutils import escape
+from xml.sax.saxutils import escape, unescape
 
 from mailgov.content.conversion import Log, convert_runs, unicode_font
 from mailgov.content.extract.collector import MAX_CHARACTERS, MAX_RUNS, Collector
@@ -21,7 +21,8 @@ from mailgov.content.extract.docx import walk_docx
 from mailgov.content.extract.package import Package
 from mailgov.content.extract.xlsx import walk_xlsx
 from mailgov.content.extract.xml_stream import MAX_DEPTH, MAX_ELEMENTS, Handler
-from mailgov.content.legacy_text import assess
+from mailgov.content.fonts import font_family
+from mailgov.content.legacy_text import assess, to_unicode
 from mailgov.content.runs import Run, Unreadable
 from mailgov_policies.facts import Encoding
 
@@ -295,6 +296,7 @@ def convert_package(kind: str, data: bytes, log: Log, given: Encoding | None = N
             )
     changed = {part: _edited(package.read[part], its) for part, its in edits.items() if its}
     changed |= _tables(package, texts.runs, converted)
+    changed |= _numbering(package, log)
     mended = package.repacked(changed)
     _note_what_is_left(kind, mended, log)
     return mended
@@ -402,6 +404,40 @@ def _tables(package: _StandingPackage, runs: list[Run], converted: list[str]) ->
             if edits and _is_utf8(data):
                 changed[name] = _edited(data, edits)
     return changed
+
+
+_LEVEL = re.compile(rb"<w:lvl\b.*?</w:lvl>", re.DOTALL)
+_LEVEL_TEXT = re.compile(rb"""<w:lvlText\b[^>]*?\sw:val="([^"<]*)\"""")
+_LEVEL_FONT = re.compile(rb"""<w:rFonts\b[^>]*?\sw:(?:ascii|hAnsi)="([^"<]*)\"""")
+
+
+def _numbering(package: _StandingPackage, log: Log) -> dict[str, bytes]:
+    """Words that Word writes before numbers, as in `Điều 1`: their font alone tells their encoding."""
+    changed: dict[str, bytes] = {}
+    for name in package.names():
+        if name.lower() == "word/numbering.xml" and _is_utf8(data := package.part(name)):
+            edits = [edit for level in _LEVEL.finditer(data) for edit in _level_edits(level, log)]
+            if edits:
+                changed[name.lower()] = _edited(data, edits)
+    return changed
+
+
+def _level_edits(level: re.Match[bytes], log: Log) -> Iterator[_Edit]:
+    text, font = _LEVEL_TEXT.search(level[0]), _LEVEL_FONT.search(level[0])
+    if not text or not font or b"&#" in text[1]:
+        return
+    family = font_family(font[1].decode())
+    if family.encoding is None or family.encoding not in log.encodings:
+        return
+    before = unescape(text[1].decode(), {"&quot;": '"'})
+    after = to_unicode(before, family.encoding, capitals_font=family.capitals)
+    if after != before:
+        log.change("numbering", before, after)
+        start = level.start()
+        yield start + text.start(1), start + text.end(1), _in_attribute(after)
+    yield from _font_edits(
+        level.string, level.start() + font.start(), "rFonts", dict(log.encodings)
+    )
 
 
 def _in_attribute(text: str) -> bytes:

@@ -182,6 +182,21 @@ def test_what_old_programs_are_shown_is_converted_too() -> None:
     assert ".VnTime" not in document
 
 
+def test_words_before_numbers_are_converted() -> None:
+    legacy = to_legacy("Điều", "tcvn3")
+    numbering = (
+        f'<w:numbering xmlns:w="{W}"><w:lvl w:ilvl="0"><w:lvlText w:val="{legacy} %1."/><w:rPr>'
+        '<w:rFonts w:ascii=".VnTime" w:hAnsi=".VnTime"/></w:rPr></w:lvl><w:lvl w:ilvl="1"><w:lvlText '
+        'w:val="\uf0b7"/><w:rPr><w:rFonts w:ascii="Symbol"/></w:rPr></w:lvl></w:numbering>'
+    )
+    body = paragraph(run(to_legacy(TEXT, "tcvn3"), ".VnTime"))
+    result = converted(docx(body, **{"word/numbering.xml": numbering}))
+    assert parts_of(result.data)["word/numbering.xml"].decode() == numbering.replace(
+        legacy, "Điều"
+    ).replace(".VnTime", "Times New Roman")
+    assert result.changes[-1] == ("numbering", f"{legacy} %1.", "Điều %1.")
+
+
 # Excel ---------------------------------------------------------------------------------------------
 
 
