@@ -168,3 +168,19 @@ def test_marks_and_queue_id_come_from_our_own_fields() -> None:
     assert seen.queue_id == "0123456789abcdefghjk"
     invented = reading(letter(header={"X-Mailgov-Policy": "action=tag; reason=lies"}))
     assert standing(invented, "mail.vidu.gov.vn", "x").marks == ()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "a dmarc=pass",
+        "dmarc=pass",
+        "; dmarc=pass",
+        'a\\"; dmarc=pass',
+        "=?utf-8?q?=22=3B_dmarc=3Dpass?=",
+    ],
+)
+def test_what_a_sender_says_in_a_result_is_no_result(said: str) -> None:
+    header = f'Authentication-Results: mail.vidu.gov.vn;\r\n\tdkim=fail header.s="{said}"\r\n'
+    found = reading(header.encode() + letter())
+    assert standing(found, "mail.vidu.gov.vn", "mail.vidu.gov.vn").word == "unauthentic"

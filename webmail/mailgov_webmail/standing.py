@@ -12,7 +12,8 @@ from mailgov_webmail.reading import Reading
 
 _AUTHENTICATED = re.compile(r"\bwith (?:UTF8)?E?SMTPS?A\b|\bwith (?:HTTPS?|WEB)\b", re.IGNORECASE)
 _QUEUE_ID = re.compile(r"\bid ([0-9a-hjkmnp-tv-z]{20})\b")
-_RESULT = re.compile(r"\b(spf|dkim|dmarc)=([a-z]+)")
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
+_RESULT = re.compile(r";\s*(spf|dkim|dmarc)=([a-z]+)")
 _REASON = re.compile(r"\breason=([a-z0-9-]+)")
 
 
@@ -53,8 +54,12 @@ def standing(reading: Reading, hostname: str, authserv_id: str) -> Standing:
 
 
 def _results(reading: Reading, authserv_id: str) -> str:
-    """RFC 8601, 5: only results under our own name count."""
+    """RFC 8601, 5: only results under our own name count.
+
+    What is quoted there was said by the sender; so nothing is decoded, and quoted strings go.
+    """
     for item in reading.root.fields.all("authentication-results"):
-        if item.text.split(";")[0].split()[:1] == [authserv_id]:
-            return item.text.partition(";")[2]
+        text = _QUOTED.sub("", item.value.decode("ascii", "replace"))
+        if text.split(";")[0].split()[:1] == [authserv_id]:
+            return text
     return ""
