@@ -65,6 +65,8 @@ def tell(error: MailgovError, language: Language) -> tuple[str, str]:
         name: ruleset_problems(language, value) if name == "problems" else value
         for name, value in error.fields.items()
     }
+    if isinstance(why := fields.get("why"), str):
+        fields["why"] = evidence_in_words(language, {"why": why})["why"]
     sentence = words(language, f"error.{error.code}.text", **fields)
     if sentence == f"error.{error.code}.text":
         sentence = str(error)

@@ -1,5 +1,6 @@
 """`mailgov convert`: new files beside or in a folder, never over another."""
 
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,11 @@ from mailgov.content.vietnamese import table_rows
 
 from .conftest import Run
 
+TYPES = (
+    '<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"><Override '
+    'PartName="/word/document.xml" ContentType="application/vnd.openxmlformats-officedocument.'
+    'wordprocessingml.document.main+xml"/></Types>'
+)
 TEXT = "1;Kính gửi các đơn vị, đề nghị nộp báo cáo trước ngày mùng năm\r\n2;Hoàng Bảo Lâm\r\n"
 
 
@@ -56,7 +62,19 @@ def test_doubtful_places_are_named(run: Run, legacy: Path) -> None:
     legacy.write_bytes("B¸o c¸o th¸ng m\xadêi\n".encode("cp1252"))
     told = run("convert", "ds.csv", "--lang", "en").stderr.splitlines()
     assert told[0].startswith("ds.csv: 1 places converted, 1 doubtful")
-    assert told[1].startswith("  look at line 1: too few words")
+    assert told[1].startswith('  look at file "ds.csv" (line 1): too few words')
+
+
+@pytest.mark.parametrize(("language", "why"), [("vi", "bị hỏng"), ("en", "damaged")])
+def test_what_can_not_be_read_is_told_in_words(
+    run: Run, legacy: Path, language: str, why: str
+) -> None:
+    with zipfile.ZipFile(legacy, "w") as package:
+        package.writestr("[Content_Types].xml", TYPES)
+        package.writestr("word/document.xml", "<w:p")
+    told = run("convert", "ds.csv", "--lang", language)
+    assert told.exit == 6
+    assert why in told.stderr.splitlines()[0]
 
 
 def test_the_encoding_can_be_given(run: Run, legacy: Path) -> None:

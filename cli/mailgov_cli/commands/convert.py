@@ -79,11 +79,14 @@ def _converted(
     run: Runtime, file: Path, source: Source, folder: Path | None, *, dry_run: bool
 ) -> dict[str, Any]:
     """One file. Raises InputError when it is refused, Unavailable when no reader starts."""
+    from mailgov.content.convert import MAX_BYTES
     from mailgov.content.runs import Unreadable
     from mailgov.errors import InputError
     from mailgov.readers.converting import convert_apart
 
     try:
+        if file.stat().st_size > MAX_BYTES:
+            raise InputError("convert-unreadable", file=file, why="larger than allowed")
         data = file.read_bytes()
     except OSError as exc:
         raise InputError("file-unreadable", file=file, reason=exc.strerror) from exc
@@ -91,7 +94,7 @@ def _converted(
     try:
         conversion = convert_apart(data, file.name, run.config.readers, given=_ENCODINGS[source])
     except Unreadable as exc:
-        raise InputError("convert-unreadable", file=file, reason=exc.args[0]) from exc
+        raise InputError("convert-unreadable", file=file, why=str(exc.args[0])) from exc
     if conversion.outcome == "refused":
         raise InputError(f"convert-{conversion.why}", file=file)
     if conversion.outcome == "converted":
@@ -151,9 +154,16 @@ def _tell(run: Runtime, row: dict[str, Any], *, dry_run: bool) -> None:
         why = words.say(run.language, "doubt", doubt["why"])
         run.say(
             "convert-doubt",
-            place=texts.place(run.language, doubt["place"]),
+            place=_place(run, row["file"], doubt["place"]),
             why=why,
             text=doubt["text"],
         )
     if row["doubtful"] > _TOLD:
         run.say("convert-more", count=row["doubtful"] - _TOLD)
+
+
+def _place(run: Runtime, file: str, place: str) -> str:
+    """A place in words; those of a message speak of it, all others lie within the file."""
+    if place.startswith(("subject", "body", "header ", "part ", "file name ")):
+        return texts.place(run.language, place)
+    return texts.place(run.language, f"part 1 {place}", file)

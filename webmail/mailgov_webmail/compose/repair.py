@@ -68,7 +68,7 @@ def unicode_copy(file: File, content: bytes, settings: config.Readers) -> bytes:
     try:
         conversion = convert_apart(content, file.name, settings)
     except Unreadable as exc:
-        raise InputError("convert-unreadable", file=file.name, reason=exc.args[0]) from exc
+        raise InputError("convert-unreadable", file=file.name, why=str(exc.args[0])) from exc
     if conversion.outcome == "refused":
         raise InputError(f"convert-{conversion.why}", file=file.name)
     return conversion.data
