@@ -24,7 +24,7 @@ from mailgov.content.texts import (
     read_subject,
 )
 from mailgov.content.trust import Trust
-from mailgov_policies.facts import Attachment, Document, Signature
+from mailgov_policies.facts import Attachment, Document, ScannedPages, Signature
 
 # The text reader for each kind; other kinds have no text, or none that people read there.
 _TEXT_READERS = {
@@ -184,7 +184,7 @@ class Examiner:
         before = len(self.said)
         state, why = self._read_inside(file, opened, data, depth)
         forwarded = self._document_since(before) if opened.kind == "message" else None
-        text, state, why, has_text = self._read_text(file, opened, data, state, why)
+        text, state, why, has_text, scan = self._read_text(file, opened, data, state, why)
         self._read_captions(file.part, opened)
         return Attachment(
             part=file.part,
@@ -200,6 +200,7 @@ class Examiner:
             disguised=is_disguised(opened.kind, file.names, file.declared_type, data),
             document=documents.best_of((text.document, named.document, forwarded)),
             has_text=has_text,
+            scan=scan,
             signatures=self._signed(file, opened, data),
         )
 
@@ -283,18 +284,18 @@ class Examiner:
 
     def _read_text(
         self, file: File, opened: Opened, data: bytes, state: State, why: str
-    ) -> tuple[Said, State, str, bool]:
+    ) -> tuple[Said, State, str, bool, ScannedPages | None]:
         """The text of a file as far as it can be read; state and reason may get worse by it."""
         reader = _TEXT_READERS.get(opened.kind, "")
         if state != "read" or reader not in KINDS:
-            return Said(), state, why, family(opened.kind) not in ("image", "media")
+            return Said(), state, why, family(opened.kind) not in ("image", "media"), None
         try:
             extracted = extract(reader, data)
         except Unreadable as exc:
-            return Said(), exc.state, str(exc), True
+            return Said(), exc.state, str(exc), True, None
         said = read_file_text(extracted.runs, f"part {file.part}", file.part, file.name)
         self.said.append(said)
-        return said, state, why, extracted.has_text
+        return said, state, why, extracted.has_text, extracted.scan
 
 
 def _numbered(outer: str, number: str) -> str:

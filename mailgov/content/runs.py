@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from mailgov_policies.facts import ScannedPages
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -24,6 +26,7 @@ class Extracted:
 
     runs: tuple[Run, ...]
     has_text: bool = True
+    scan: ScannedPages | None = None  # of a PDF without text layer
 
     @property
     def text(self) -> str:

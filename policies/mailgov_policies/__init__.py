@@ -12,6 +12,7 @@ from mailgov_policies.facts import (
     Mark,
     Person,
     RecipientFacts,
+    ScannedPages,
     Signature,
     Text,
 )
@@ -44,6 +45,7 @@ __all__ = [
     "Rule",
     "Ruleset",
     "RulesetError",
+    "ScannedPages",
     "Settings",
     "Signature",
     "Text",

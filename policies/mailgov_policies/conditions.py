@@ -22,6 +22,7 @@ from mailgov_policies.facts import (
     Mark,
     Person,
     RecipientFacts,
+    ScannedPages,
     Signature,
     Text,
 )
@@ -46,6 +47,7 @@ _EMPTY: Mapping[str, Any] = {
     "declared": Document(),
     "found": Document(),
     "document": Document(),
+    "scan": ScannedPages("", 0, 0),
 }
 
 
@@ -115,7 +117,7 @@ def known_names() -> frozenset[str]:
     types = (Attachment, Content, Document, Envelope, Header, Mark, Person, RecipientFacts)
     known = {
         field.name
-        for kind in (*types, Signature, Text, type(_bare().envelope.authentication))
+        for kind in (*types, ScannedPages, Signature, Text, type(_bare().envelope.authentication))
         for field in fields(kind)
     }
     return frozenset(known.union(*_DERIVED.values()))

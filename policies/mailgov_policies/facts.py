@@ -140,6 +140,15 @@ class Signature:
 
 
 @dataclass(frozen=True, slots=True)
+class ScannedPages:
+    """A PDF of pictures without text layer: a scan."""
+
+    version: str  # of the format: 1.4
+    pages: int
+    dpi: int  # the lowest of the pictures that fill the first pages; 0: none was found
+
+
+@dataclass(frozen=True, slots=True)
 class Attachment:
     """A file in the message, or in an archive in it: what it is by its bytes."""
 
@@ -158,6 +167,7 @@ class Attachment:
     disguised: bool = False  # name or declared type say something else than the bytes
     document: Document | None = None  # the document found in it
     has_text: bool = True  # False: a scan without text layer
+    scan: ScannedPages | None = None  # of a PDF without text layer
     signatures: tuple[Signature, ...] = ()  # on the file, in the order of signing
 
     @property

@@ -20,6 +20,7 @@ from mailgov_policies import (
     Mark,
     Person,
     RecipientFacts,
+    ScannedPages,
     Signature,
     Text,
 )
@@ -104,6 +105,7 @@ def _attachment(named: dict[str, Any]) -> Attachment:
         **{name: _frozen(value) for name, value in named.items()},
     }
     values["document"] = _document(named.get("document"))
+    values["scan"] = ScannedPages(**named["scan"]) if "scan" in named else None
     values["signatures"] = tuple(_signature(one) for one in named.get("signatures", []))
     return Attachment(**values)
 

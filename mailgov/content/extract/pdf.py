@@ -6,6 +6,8 @@ PDFium also tells the font of each character, so that headings in capitals fonts
 import ctypes
 import re
 from collections.abc import Callable
+from dataclasses import replace
+from itertools import islice
 from threading import Lock
 
 import pypdfium2
@@ -14,8 +16,11 @@ import pypdfium2.raw as pdfium
 from mailgov.content.extract.collector import Collector
 from mailgov.content.fonts import font_family
 from mailgov.content.runs import Extracted, Unreadable
+from mailgov_policies.facts import ScannedPages
 
 MAX_PAGES = 5000
+_SCAN_PAGES, _SCAN_PICTURES = 3, 20  # looked at for the resolution of a scan
+_POINTS_PER_INCH = 72
 _FONT_NAME_BYTES = 128
 # A hyphen at a line end, where PDFium joins the lines. In TCVN3 it is the letter of code AD.
 _JOINED_LINES = "\ufffe"
@@ -60,7 +65,35 @@ def _read(document: pypdfium2.PdfDocument) -> Extracted:
         finally:
             text_page.close()
             page.close()
-    return collector.result()
+    extracted = collector.result()
+    return extracted if extracted.has_text else replace(extracted, scan=_scanned(document))
+
+
+def _scanned(document: pypdfium2.PdfDocument) -> ScannedPages:
+    version = document.get_version() or 0
+    looked_at = range(min(len(document), _SCAN_PAGES))
+    found = [dpi for index in looked_at if (dpi := _resolution(document, index))]
+    return ScannedPages(f"{version // 10}.{version % 10}", len(document), min(found, default=0))
+
+
+def _resolution(document: pypdfium2.PdfDocument, index: int) -> int:
+    """Dots per inch of the largest picture on the page, as it is shown; 0 when there is none."""
+    page = document[index]
+    largest, dpi = 0.0, 0
+    try:
+        images = page.get_objects(filter=(pdfium.FPDF_PAGEOBJ_IMAGE,), max_depth=2)
+        for image in islice(images, _SCAN_PICTURES):
+            left, bottom, right, top = image.get_bounds()
+            width, height = right - left, top - bottom
+            if width * height > largest:
+                largest = width * height
+                across, down = image.get_px_size()
+                dpi = round(min(across / width, down / height) * _POINTS_PER_INCH)
+    except pypdfium2.PdfiumError:
+        return 0  # a picture that can't be measured says nothing
+    finally:
+        page.close()
+    return dpi
 
 
 def _read_page(text_page: pypdfium2.PdfTextPage, place: str, collector: Collector) -> None:

@@ -30,6 +30,7 @@ from mailgov_policies.rules import (
     malware,
     message_size,
     notation_form,
+    scan_quality,
     secret_mark,
     send_deadline,
     sender_identity,
@@ -78,6 +79,7 @@ RULES: tuple[Rule, ...] = (
     notation_form.RULE,
     subject_line.RULE,
     diacritics.RULE,
+    scan_quality.RULE,
     urgent_alert.RULE,
 )
 

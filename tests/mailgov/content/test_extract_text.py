@@ -159,7 +159,8 @@ def test_pdf() -> None:
 
 
 def test_pdf_without_text() -> None:
-    assert extract("pdf", pdf("0 0 100 100 re f")) == Extracted((), has_text=False)
+    extracted = extract("pdf", pdf("0 0 100 100 re f"))
+    assert (extracted.runs, extracted.has_text) == ((), False)
 
 
 @pytest.mark.parametrize("data", [b"", b"%PDF-1.4", b"not a pdf"])
