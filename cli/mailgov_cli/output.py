@@ -129,16 +129,21 @@ def _shown(field: str, value: Any, language: Language) -> str:
     if isinstance(value, float):
         return f"{value:.1f}".replace(".", ",") if language == "vi" else f"{value:.1f}"
     if isinstance(value, Mapping):
-        pairs = (
-            f"{heading(key, language)}: {_shown(key, item, language)}"
-            for key, item in value.items()
-        )
-        return "; ".join(pairs)
+        return "; ".join(_pair(field, key, item, language) for key, item in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_shown(field, item, language) for item in value)
     if isinstance(value, str) and field == "field":
         return heading(value, language)
     if isinstance(value, str):
         return one_line(words.find(language, "value", field, value) or value)
     return one_line(_flat(value))
+
+
+def _pair(field: str, key: str, item: Any, language: Language) -> str:
+    """One pair of a mapping: names under words of a fixed list, else fields under values."""
+    if word := words.find(language, "value", field, str(item)):
+        return f"{key}: {word}"
+    return f"{heading(key, language)}: {_shown(key, item, language)}"
 
 
 def heading(field: str, language: Language) -> str:

@@ -426,3 +426,12 @@ def test_the_labelled_samples_are_judged_as_labelled_by_sandboxed_readers(
     by_id = {row["id"]: row for row in rows}
     assert by_id["P18"]["action"] == "pass"
     assert (by_id["P19"]["action"], by_id["P19"]["code"]) == ("reject", "signature-valid")
+
+
+def test_tables_for_people_say_levels_and_directions_in_their_language(
+    folder: Path, run: Run
+) -> None:
+    table = run("policy", "list", "--format", "table", "--lang", "vi").stdout
+    assert "document: từ chối" in table
+    assert "gửi đi, gửi đến, nội bộ" in table
+    assert "inbound" in run("policy", "list", "--lang", "vi").stdout
