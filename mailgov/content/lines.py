@@ -1,13 +1,19 @@
 """Text as lines that can be compared: NFC, one tone placement, plain spaces, nothing invisible."""
 
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from mailgov.content.runs import Run
 from mailgov.content.vietnamese import with_old_tone_placement
 
-_INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
+# Unicode's Default_Ignorable_Code_Point: what no program shows, variation selectors and tags included.
+_INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
+    "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U000e0000-\U000e0fff]"
+)
+_WIDE = re.compile("[\uff01-\uff5e\U0001d400-\U0001d7ff]+")  # the same letters in other shapes
 _SPACE = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
 _MAX_LETTERS = 4000  # of a line; longer ones are running text and their end says no more
 
@@ -23,7 +29,8 @@ def normal(text: str) -> str:
     """The text in the one form in which words are looked for. Case is kept."""
     if text.isascii():
         return text
-    return _SPACE.sub(" ", _INVISIBLE.sub("", with_old_tone_placement(text)))
+    text = _WIDE.sub(lambda match: unicodedata.normalize("NFKC", match[0]), text)
+    return _SPACE.sub(" ", with_old_tone_placement(_INVISIBLE.sub("", text)))
 
 
 def lines_of(runs: Iterable[Run], limit: int) -> list[Line]:

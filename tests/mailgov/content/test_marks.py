@@ -69,3 +69,21 @@ def test_any_text_is_read(text: str) -> None:
 def test_no_spacing_hides_a_mark(mark: str, gap: str) -> None:
     spaced = gap.join(mark.replace(" ", ""))
     assert _seen(in_lines([Line(spaced, "")], "body", "")) == [["secrecy", mark, True]]
+
+
+@pytest.mark.parametrize(
+    "sign",
+    "\u00ad\u034f\u061c\u115f\u180e\u200b\u2060\u3164\ufe0f\ufeff\uffa0\U000e0020\U000e0100",
+    ids=lambda sign: f"U+{ord(sign):04X}",
+)
+def test_no_invisible_sign_hides_a_mark(sign: str) -> None:
+    for hidden in (f"M{sign}ẬT", f"MA{sign}\u0323\u0302T", f"MẬT{sign}"):
+        assert _seen(in_lines(lines_of([Run(hidden)], 10), "body", "")) == [
+            ["secrecy", "MẬT", True]
+        ]
+        assert _seen(in_title(f"[{hidden}] Báo cáo", "subject")) == [["secrecy", "MẬT", True]]
+
+
+@pytest.mark.parametrize("shape", ["ＭẬＴ", "\U0001d40cẬ\U0001d413", "ＭＡ\u0323\u0302Ｔ"])
+def test_no_other_shape_of_letters_hides_a_mark(shape: str) -> None:
+    assert _seen(in_lines(lines_of([Run(shape)], 10), "body", "")) == [["secrecy", "MẬT", True]]
