@@ -47,7 +47,8 @@ def _number(result: Result, line: Line) -> Decimal | None:
 
 
 def _target(percent: int) -> str:
-    return f'<line class="target" x1="{percent}%" x2="{percent}%" y1="0" y2="100%"/>'
+    place = f'x1="{percent}%" x2="{percent}%" y1="0" y2="100%"'
+    return f'<line class="target-edge" {place}/><line class="target" {place}/>'
 
 
 def _bar(result: Result, line: Line, most: Decimal | int, mark: str, language: Language) -> str:
