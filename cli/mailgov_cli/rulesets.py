@@ -11,7 +11,7 @@ from mailgov.clock import local_date, utc_now
 from mailgov.directory.change import Change, recorded
 from mailgov.directory.provisioning import get_agency
 from mailgov.errors import InputError
-from mailgov.rulesets import AgencyRulesets, editing, lay, read_ruleset
+from mailgov.rulesets import AgencyRulesets, below, editing, lay, read_ruleset
 from mailgov.rulesets.simulation import Difference, simulate
 from mailgov.texts import Language
 from mailgov_cli.exits import UsageMistake
@@ -31,7 +31,8 @@ def lint_rows(file: Path, language: Language) -> Iterator[dict[str, Any]]:
         text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as exc:
         raise InputError("ruleset-unreadable", file=file, reason=exc) from exc
-    report = lint(text, file.name.removesuffix(".toml"), default_ruleset(), local_date(utc_now()))
+    base = below(file, default_ruleset())
+    report = lint(text, file.name.removesuffix(".toml"), base, local_date(utc_now()))
     for kind, problems in (("fault", report.faults), ("doubt", report.doubts)):
         for problem in problems:
             yield {

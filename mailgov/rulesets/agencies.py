@@ -18,7 +18,7 @@ from mailgov.db import Database
 from mailgov.db.models import Agency
 from mailgov.errors import InputError, Unavailable
 from mailgov.logs import logger
-from mailgov.rulesets.files import agency_files, lay
+from mailgov.rulesets.files import agency_files, below, lay
 from mailgov_policies import Facts, Rule, Ruleset, Verdict, joint_verdict, judge
 
 _FRESH_SECONDS = 1.0
@@ -58,7 +58,7 @@ class AgencyRulesets:
         """Read every file once. Raises InputError with what is wrong with the first faulty one."""
         if self._folder is not None:
             for path in agency_files(self._folder).values():
-                lay(path, self._base)
+                lay(path, below(path, self._base))
 
     async def judge(self, facts: Facts, on: date) -> Verdict:
         """The verdict on a message that day.
@@ -113,7 +113,7 @@ class AgencyRulesets:
 
     def _added(self, path: Path) -> tuple[Rule, ...]:
         try:
-            return lay(path, self._base).own
+            return lay(path, below(path, self._base)).own
         except InputError:  # it may need what stands above it; `_of` tells what is wrong
             return ()
 

@@ -31,6 +31,19 @@ def lay(path: Path, base: Ruleset) -> Ruleset:
         raise InputError("ruleset-not-valid", file=path, problems=exc.problems) from exc
 
 
+def below(path: Path, base: Ruleset) -> Ruleset:
+    """What a file would be laid over, by the codes alone: H99.toml beside it for H99.02.toml.
+
+    Raises as `read_ruleset`.
+    """
+    groups = path.name.removesuffix(SUFFIX).split(".")
+    for depth in range(1, len(groups)):
+        higher = path.with_name(f"{'.'.join(groups[:depth])}{SUFFIX}")
+        if higher.is_file():
+            base = lay(higher, base)
+    return base
+
+
 def agency_files(folder: Path) -> Mapping[str, Path]:
     """The files of a folder by the agency code that names each: `H99.02.toml`.
 

@@ -183,3 +183,16 @@ async def test_the_words_of_a_rule_that_an_agency_added_are_found(
     found = await rules.own_rule("thu-mot")
     assert found is not None
     assert found.words["en"] == "Test."
+
+
+async def test_a_lower_agency_weighs_a_rule_that_a_higher_one_has_added(
+    tree: Database, tmp_path: Path
+) -> None:
+    words = 'when = "true"\nvi = "Thử."\nen = "Test."\n'
+    text = f'[[rule]]\nkey = "thu-mot"\naction = "warn"\n{words}'
+    (tmp_path / "H99.toml").write_text(text, encoding="utf-8")
+    (tmp_path / "H99.02.toml").write_text('[[rule]]\nkey = "thu-mot"\naction = "hold"\n', "utf-8")
+    rules, _ = _rulesets(tree, tmp_path)
+    rules.check()
+    verdict = await rules.judge(SENT, TODAY)
+    assert next(f.action for f in verdict.findings if f.code == "thu-mot") is Action.HOLD
