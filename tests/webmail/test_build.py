@@ -140,6 +140,8 @@ def test_a_form_full_of_line_ends_becomes_single_lines() -> None:
         ("hình\u202egpj.exe", "hìnhgpj.exe"),
         ("", "tep"),
         ("/", "tep"),
+        ("..", "tep"),
+        ("a/.", "tep"),
         ("a" * 300 + ".docx", "a" * 145 + ".docx"),
     ],
 )

@@ -88,7 +88,7 @@ def file_name(text: str) -> str:
     stem, dot, extension = name.rpartition(".")
     if len(name) > MAX_FILE_NAME and dot and len(extension) < 20:
         name = f"{stem[: MAX_FILE_NAME - len(extension) - 1]}.{extension}"
-    return name[:MAX_FILE_NAME] or "tep"
+    return name[:MAX_FILE_NAME] if name.strip(".") else "tep"  # `..` is the folder above
 
 
 def _thread(letter: Letter) -> Iterator[str]:
