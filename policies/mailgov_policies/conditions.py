@@ -124,9 +124,11 @@ def known_names() -> frozenset[str]:
 
 
 @lru_cache(maxsize=1)
-def _as_variables(facts: Facts) -> Mapping[str, Any]:
-    """Facts as plain maps and lists, once for all conditions on a message."""
-    return {"content": _plain(facts.content), "envelope": _plain(facts.envelope)}
+def _as_variables(facts: Facts) -> Any:
+    """Facts as CEL has them, once for all conditions on a message."""
+    from cel import Context  # as above
+
+    return Context(variables={"content": _plain(facts.content), "envelope": _plain(facts.envelope)})
 
 
 def _plain(value: Any) -> Any:
