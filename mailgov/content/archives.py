@@ -95,9 +95,14 @@ def open_zip(data: bytes, budget: Budget) -> zipfile.ZipFile:
     if directory_bytes > budget.limits.files * _PARTS_FOR_A_FILE * (_CENTRAL_ENTRY_BYTES + 100):
         raise Bomb(f"more than {budget.limits.files} files")
     try:
-        return zipfile.ZipFile(io.BytesIO(data))
+        archive = zipfile.ZipFile(io.BytesIO(data))
     except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError, EOFError) as exc:
         raise Damaged(f"damaged zip: {type(exc).__name__}") from exc
+    first = min((entry.header_offset for entry in archive.infolist()), default=0)
+    if any(data.find(magic, 0, first) >= 0 for magic in (b"PK\x03\x04", b"PK\x05\x06")):
+        archive.close()
+        raise Damaged("two archives in one file")  # which of them opens depends on the program
+    return archive
 
 
 def check_sizes(archive: zipfile.ZipFile, budget: Budget, *, in_package: bool = False) -> None:

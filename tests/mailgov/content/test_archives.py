@@ -47,6 +47,15 @@ def test_archives_within_archives() -> None:
     assert found["2/b.zip/c.exe"].kind == "exe"
 
 
+def test_two_archives_in_one_file_are_not_taken_for_the_last() -> None:
+    bad, good = making.zipped({"a.exe": making.PROGRAM}), making.zipped({"a.txt": "xin chào"})
+    within_its_comment = bad[:-2] + len(good).to_bytes(2, "little") + good
+    for data in (bad + good, within_its_comment):
+        found = _attachments(data)["2"]
+        assert (found.state, found.why) == ("unscannable", "two archives in one file")
+    assert _attachments(b"stub" * 50 + bad)["2/a.exe"].kind == "exe"
+
+
 def test_depth_is_bounded() -> None:
     data = making.zipped({"a.txt": b"x"})
     for _ in range(7):
