@@ -177,7 +177,7 @@ def _summary(result: Result, language: Language) -> list[tuple[str, str]]:
     figures = [
         (
             column_title(result, column, language),
-            value_text(result.total.values[column.key], language),
+            value_text(result.total.values[column.key], language, hidden=result.total.hidden),
         )
         for column in result.definition.columns
     ]

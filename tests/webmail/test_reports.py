@@ -18,6 +18,7 @@ def test_the_overview_has_a_card_for_each_report(an: Browser) -> None:
     an.go("/reports")
     assert len(an.all(".card")) == 4
     assert "Số liệu tạm tính" in an.text(".notice")
+    assert an.text(".card .figure") == "dưới 10 dưới 10 0 0"  # the unit has few people
 
 
 def test_a_report_names_unit_and_period_in_words(an: Browser) -> None:

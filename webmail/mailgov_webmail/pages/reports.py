@@ -235,17 +235,23 @@ def _card(visit: Visit, now: Result, before: Result) -> Card:
     definition = now.definition
     headline = next(c for c in definition.columns if c.key == definition.headline)
     detail = ""
-    if headline.kind == "rate":
+    if headline.kind == "rate" and not now.total.hidden:
         parts = [now.total.values[headline.numerator], now.total.values[headline.denominator]]
         detail = " / ".join(render.value_text(part, visit.language) for part in parts)
     return Card(
         key=definition.key,
         name=render.name(now, visit.language),
-        value=render.value_text(now.total.values[headline.key], visit.language),
+        value=_headline(visit, now),
         detail=detail,
-        before=render.value_text(before.total.values[headline.key], visit.language),
+        before=_headline(visit, before),
         definition=render.definition_text(now, visit.language),
     )
+
+
+def _headline(visit: Visit, result: Result) -> str:
+    total = result.total
+    value = total.values[result.definition.headline]
+    return render.value_text(value, visit.language, hidden=total.hidden)
 
 
 @dataclass(frozen=True, slots=True)
