@@ -87,7 +87,10 @@ def test_transcripts_are_not_accused(corpus: Path) -> None:
 
 def test_a_scan_has_no_text(corpus: Path) -> None:
     (path,) = (corpus / "documents" / "scan-pdf").iterdir()
-    assert extract("pdf", path.read_bytes()) == Extracted((), has_text=False)
+    found = extract("pdf", path.read_bytes())
+    assert (found.runs, found.has_text) == ((), False)
+    assert found.scan is not None
+    assert (found.scan.pages, found.scan.dpi) == (3, 202)
 
 
 def test_every_kind_of_the_corpus_has_a_reader(corpus: Path) -> None:
