@@ -13,7 +13,7 @@ MESSAGE = (
 
 def test_the_block_ends_at_the_empty_line() -> None:
     header = split_header(MESSAGE)
-    assert MESSAGE == header.raw + b"\r\nBcc: in the body\r\n"
+    assert header.raw + b"\r\nBcc: in the body\r\n" == MESSAGE
 
 
 def test_fields_keep_their_folds_and_junk_has_no_name() -> None:
