@@ -423,4 +423,15 @@ def _is_sent(form: Any, name: str) -> bool:
     return not any(field.get("type") == "file" for field in form.cssselect(f'input[name="{name}"]'))
 
 
-__all__ = ["AN", "NOW", "OFFICE", "PASSWORD", "UTC", "Browser", "Site", "letter", "make_data", "make_site"]
+__all__ = [
+    "AN",
+    "NOW",
+    "OFFICE",
+    "PASSWORD",
+    "UTC",
+    "Browser",
+    "Site",
+    "letter",
+    "make_data",
+    "make_site",
+]
