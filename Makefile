@@ -7,6 +7,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 ARGS ?=
 PYTEST_ARGS ?=
 # Modules stay together: what they start is started once.
@@ -40,13 +41,15 @@ $(BIN)/python:
 	@tools/make-venv "$(PYTHON)" $(VENV)
 
 $(VENV)/installed: $(BIN)/python requirements/run.txt pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@echo 'installing into $(VENV) from requirements/run.txt …' >&2
+	@$(PIP) --require-hashes -r requirements/run.txt >&2
+	@$(PIP) --no-deps --no-build-isolation --editable . >&2
 	@touch $@
 
 $(VENV)/installed-all: $(BIN)/python requirements/all.txt pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/all.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@echo 'installing into $(VENV) from requirements/all.txt …' >&2
+	@$(PIP) --require-hashes -r requirements/all.txt >&2
+	@$(PIP) --no-deps --no-build-isolation --editable . >&2
 	@touch $@ $(VENV)/installed
 
 lock: $(VENV)/installed-all
