@@ -129,7 +129,8 @@ class Intake:
         """Take a message: judge, sign, store; all or nothing.
 
         `reason` is what the writer gave for sending in spite of a warning. Raises Unavailable for
-        any trouble of our own, the time limit included; then nothing was kept.
+        any trouble of our own, the time limit included. Then nothing was kept, unless the commit
+        was already under way: the sender tries again, and a recipient may get the message twice.
         """
         now = self.clock()
         queue_id = new_queue_id(now)

@@ -1,8 +1,8 @@
 """Start the roles, keep them running, stop them gracefully.
 
 A role is a function found under the entry point group `mailgov.roles`:
-`async run(services, announce, stop)`. It calls `announce(name, "host:port")` once for each listener
-and returns soon after `stop` is set. A role that fails before it is ready ends the start with its
+`async run(services, announce, stop)`. It calls `announce(name, "host:port")` once for each listener,
+or once with an empty name where it has none, and returns soon after `stop` is set. A role that fails before it is ready ends the start with its
 error; one that fails later is started again, with growing pauses.
 """
 
@@ -85,7 +85,7 @@ async def serve(
 
 
 class _Supervisor:
-    """One role and its restarts. A role is ready when it announces or says so by `ready`."""
+    """One role and its restarts. A role is ready once it announces."""
 
     def __init__(
         self,
