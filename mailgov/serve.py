@@ -2,8 +2,9 @@
 
 A role is a function found under the entry point group `mailgov.roles`:
 `async run(services, announce, stop)`. It calls `announce(name, "host:port")` once for each listener,
-or once with an empty name where it has none, and returns soon after `stop` is set. A role that fails before it is ready ends the start with its
-error; one that fails later is started again, with growing pauses.
+or once with an empty name where it has none, and returns soon after `stop` is set. A role that fails
+before it is ready ends the start with its error; one that fails later is started again, with growing
+pauses.
 """
 
 import asyncio
