@@ -7,7 +7,7 @@ from importlib.resources import files
 
 import pytest
 from playwright.sync_api import Browser as Chromium
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Page, Route, expect
 from sqlmodel import select
 
 from mailgov.db.models import MessageRow
@@ -120,6 +120,29 @@ def test_with_script_the_letter_is_checked_and_kept_while_it_is_written(
     expect(page.locator(".counts")).to_have_text("không thấy vấn đề gì")
     page.focus("#body")
     page.keyboard.press("Control+Enter")
+    page.wait_for_url("**/mail/inbox?done=*")
+    assert len(messages(site)) == 1
+    assert complaints == []
+    context.close()
+
+
+def test_a_letter_sent_while_it_is_being_kept_waits_for_the_keeping(
+    browser: Chromium, site: Site, address: str
+) -> None:
+    context, page, complaints = opened(browser, address)
+    sign_in(page)
+    page.clock.install()
+    page.goto("/compose")
+    under_way: list[Route] = []
+    page.route("**/save", lambda route: under_way.append(route))
+    write(page, to=OFFICE, subject="Báo cáo", body="Em gửi báo cáo.")
+    with page.expect_request("**/save"):
+        page.clock.run_for(5000)
+    page.keyboard.press("Control+Enter")
+    page.keyboard.press("Control+Enter")
+    assert "/compose/" in page.url
+    assert not page.url.endswith("/send")
+    under_way[0].continue_()
     page.wait_for_url("**/mail/inbox?done=*")
     assert len(messages(site)) == 1
     assert complaints == []

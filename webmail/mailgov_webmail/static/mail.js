@@ -82,7 +82,7 @@
   // Writing: saved 5 s after a pause, checked 1.5 s after one. Nothing is kept in the browser.
   const path = body.dataset.compose;
   const field = (name) => letter.elements.namedItem(name);
-  const state = { dirty: false, saving: false, checking: false, slow: 1, saveTimer: 0, checkTimer: 0, leaving: false };
+  const state = { dirty: false, saving: null, checking: false, slow: 1, saveTimer: 0, checkTimer: 0, leaving: false };
   const written = () => ["to", "cc", "bcc", "subject", "body"].some((name) => field(name) && field(name).value.trim());
   const texts = () => {
     const form = new FormData(letter);
@@ -96,19 +96,19 @@
     return answer;
   };
 
-  async function save() {
+  function save() {
     clearTimeout(state.saveTimer);
-    if (state.saving || state.leaving || !written()) return;
-    state.saving = true;
+    if (!state.saving && !state.leaving && written()) state.saving = keep().finally(() => { state.saving = null; });
+  }
+  async function keep() {
     state.dirty = false;
     try {
       const answer = await post(path + "/save", "application/json");
       const told = await answer.json();
       if (answer.ok) { field("version").value = told.version; byId("saved").textContent = told.saved; }
-      else if (answer.status === 409) { state.leaving = true; letter.requestSubmit(); }
+      else if (answer.status === 409) { letter.requestSubmit(); }
       else { state.dirty = true; later(30000); }
     } catch { lost(); }
-    state.saving = false;
   }
   const later = (pause) => { clearTimeout(state.saveTimer); state.saveTimer = setTimeout(save, pause); };
   const lost = () => { byId("lost").hidden = false; state.dirty = true; later(5000); };
@@ -146,7 +146,16 @@
     if (event.target.name === "files" && event.target.files.length) byId("attach").click();
     else if (event.target.type !== "file") touched();
   });
-  letter.addEventListener("submit", () => { state.leaving = true; clearTimeout(state.saveTimer); clearTimeout(state.checkTimer); });
+  letter.addEventListener("submit", (event) => {
+    const began = state.leaving;
+    state.leaving = true;
+    clearTimeout(state.saveTimer);
+    clearTimeout(state.checkTimer);
+    if (!state.saving) return;
+    // The save under way changes the version that this form must carry.
+    event.preventDefault();
+    if (!began) state.saving.then(() => letter.requestSubmit(event.submitter));
+  });
   addEventListener("beforeunload", (event) => { if (state.dirty && !state.leaving && written()) event.preventDefault(); });
   addEventListener("offline", () => { byId("lost").hidden = false; });
   addEventListener("online", () => { byId("lost").hidden = true; save(); });
