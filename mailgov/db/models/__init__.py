@@ -7,6 +7,13 @@ from mailgov.db.models.instance import Instance
 from mailgov.db.models.mailbox import Alias, Credential, Delegation, Mailbox
 from mailgov.db.models.message import MessageRow, RecipientRow, VerdictRow
 from mailgov.db.models.person import Person
+from mailgov.db.models.reports import (
+    DmarcResult,
+    ReceivedReport,
+    ReceivedRow,
+    SentReport,
+    TlsResult,
+)
 from mailgov.db.models.role import RoleGrant
 from mailgov.db.models.web import Draft, DraftFile, WebSession
 
@@ -16,6 +23,7 @@ __all__ = [
     "Credential",
     "Delegation",
     "DkimKey",
+    "DmarcResult",
     "Domain",
     "Draft",
     "DraftFile",
@@ -24,8 +32,12 @@ __all__ = [
     "Mailbox",
     "MessageRow",
     "Person",
+    "ReceivedReport",
+    "ReceivedRow",
     "RecipientRow",
     "RoleGrant",
+    "SentReport",
+    "TlsResult",
     "VerdictRow",
     "WebSession",
 ]

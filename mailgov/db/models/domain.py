@@ -33,6 +33,10 @@ class DkimKey(SQLModel, table=True):
     algorithm: str = "rsa2048"  # rsa2048, ed25519
     public_key: str  # base64, as in the p= tag
     file_name: str  # below keys/ in the data folder
-    state: str = "active"  # pending waits for DNS, active signs, retired stays published
+    state: str = "active"  # pending waits for DNS, active signs, retired stays published, withdrawn
     created_at: datetime = Field(default_factory=utc_now, sa_type=Moment)
+    activate_at: datetime | None = Field(default=None, sa_type=Moment)  # planned; then DNS decides
+    seen_at: datetime | None = Field(default=None, sa_type=Moment)  # last in DNS as it must be
+    activated_at: datetime | None = Field(default=None, sa_type=Moment)
     retired_at: datetime | None = Field(default=None, sa_type=Moment)
+    withdraw_at: datetime | None = Field(default=None, sa_type=Moment)  # its record may go then
