@@ -3,6 +3,7 @@
 from mailgov.db.models.agency import Agency
 from mailgov.db.models.domain import DkimKey, Domain
 from mailgov.db.models.event import EventRow
+from mailgov.db.models.greylist import Greylisted
 from mailgov.db.models.instance import Instance
 from mailgov.db.models.mailbox import Alias, Credential, Delegation, Mailbox
 from mailgov.db.models.message import MessageRow, RecipientRow, VerdictRow
@@ -15,6 +16,7 @@ from mailgov.db.models.reports import (
     TlsResult,
 )
 from mailgov.db.models.role import RoleGrant
+from mailgov.db.models.sign_in import KnownPlace, RecoveryCode, SecondFactor, SignInFailure
 from mailgov.db.models.web import Draft, DraftFile, WebSession
 
 __all__ = [
@@ -28,15 +30,20 @@ __all__ = [
     "Draft",
     "DraftFile",
     "EventRow",
+    "Greylisted",
     "Instance",
+    "KnownPlace",
     "Mailbox",
     "MessageRow",
     "Person",
     "ReceivedReport",
     "ReceivedRow",
     "RecipientRow",
+    "RecoveryCode",
     "RoleGrant",
+    "SecondFactor",
     "SentReport",
+    "SignInFailure",
     "TlsResult",
     "VerdictRow",
     "WebSession",

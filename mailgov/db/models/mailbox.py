@@ -52,16 +52,20 @@ class Credential(SQLModel, table=True):
     id: int | None = Field(default=None, primary_key=True)
     mailbox_id: int = Field(foreign_key="mailbox.id", index=True)
     kind: str = "password"  # password, app
-    hash: str  # PHC string
+    hash: str  # of a password the PHC string, of an app password its keyed digest in hexadecimal
     label: str = ""
+    # What an app password opens, such as `imap smtp`, and what SCRAM is checked against (RFC 5803).
+    scopes: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    verifier: str = Field(default="", sa_column_kwargs={"server_default": ""})
     must_change: bool = False
     created_at: datetime = Field(default_factory=utc_now, sa_type=Moment)
     last_used_at: datetime | None = Field(default=None, sa_type=Moment)
+    last_used_from: str = Field(default="", sa_column_kwargs={"server_default": ""})  # IP address
     revoked_at: datetime | None = Field(default=None, sa_type=Moment)
 
 
 class Delegation(SQLModel, table=True):
-    """The holder may use another mailbox: rights are `read`, `send-as`."""
+    """The holder may use another mailbox: rights are `read`, `send-as`, `on-behalf`."""
 
     __tablename__ = "delegation"
 
