@@ -56,6 +56,8 @@ class Envelope:
     body_8bit: bool = False
     envid: str = ""
     ret: str = ""  # RFC 3461: FULL, HDRS or empty
+    require_tls: bool = False  # RFC 8689: only onward in verified TLS, or back
+    priority: int | None = None  # RFC 6710, of a sender we believe; None: not said
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ in one transaction with its ledger event.
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Column, ForeignKey, Index, Integer, LargeBinary
+from sqlalchemy import JSON, BigInteger, Column, ForeignKey, Index, Integer, LargeBinary, false
 from sqlmodel import Field, SQLModel
 
 from mailgov.clock import utc_now
@@ -18,6 +18,8 @@ class MessageRow(SQLModel, table=True):
     """What was accepted: envelope, identity of the bytes, and where they are."""
 
     __tablename__ = "message"
+    # What a user has sent of late.
+    __table_args__ = (Index("ix_message_login", "login", "accepted_at"),)
 
     id: str = Field(primary_key=True, max_length=20)  # queue id, sorts by time
     direction: str  # submission, inbound, internal
@@ -30,6 +32,10 @@ class MessageRow(SQLModel, table=True):
     smtputf8: bool = False
     envid: str = ""
     ret: str = ""
+    # RFC 8689: goes on only to servers whose certificate proves who they are, in TLS.
+    require_tls: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
+    # RFC 6710: -9 to 9, what is higher goes first; from MT-PRIORITY or the document's urgency.
+    priority: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     document_category: str = (
         ""  # e-mail category: notice, invitation, …; empty: ordinary correspondence
     )
