@@ -11,6 +11,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import dns.asyncresolver
 import dns.exception
+import dns.flags
 import dns.name
 import dns.nameserver
 import dns.rdatatype
@@ -25,6 +26,7 @@ IpAddress = IPv4Address | IPv6Address
 
 _PORT = 53
 _CACHED_ANSWERS = 20_000
+_UDP_OCTETS = 1232  # fits every path unfragmented
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,7 @@ class Lookup(Generic[T]):
 
     records: tuple[T, ...] = ()
     exists: bool = True
+    secure: bool = False  # validated by a resolver that we trust to say so
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -41,6 +44,26 @@ class Mx:
 
     preference: int
     exchange: str
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Srv:
+    """A server of a service (RFC 2782). `target` is as an exchange's; empty: not offered."""
+
+    priority: int
+    weight: int
+    port: int
+    target: str
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Tlsa:
+    """Which certificate a server has (RFC 6698, 2.1)."""
+
+    usage: int
+    selector: int
+    matching: int
+    data: bytes
 
 
 class Resolver(Protocol):
@@ -55,8 +78,23 @@ class Resolver(Protocol):
     async def addresses(self, name: str) -> Lookup[IpAddress]:
         """IPv6 and IPv4 addresses."""
 
+    async def addresses4(self, name: str) -> Lookup[IpAddress]:
+        """IPv4 addresses alone."""
+
+    async def addresses6(self, name: str) -> Lookup[IpAddress]:
+        """IPv6 addresses alone."""
+
     async def names(self, address: str) -> Lookup[str]:
         """Host names of an address, from its reverse zone."""
+
+    async def srv(self, name: str) -> Lookup[Srv]:
+        """Servers of a service, in no order."""
+
+    async def tlsa(self, name: str) -> Lookup[Tlsa]:
+        """What certificates a server may have; only to be believed where `secure`."""
+
+    async def alias(self, name: str) -> Lookup[str]:
+        """What the name is an alias of (CNAME)."""
 
 
 class DnsResolver:
@@ -67,6 +105,9 @@ class DnsResolver:
         self._resolver = dns.asyncresolver.Resolver(configure=False)
         self._resolver.lifetime = settings.timeout_seconds
         self._resolver.cache = dns.resolver.LRUCache(_CACHED_ANSWERS)
+        # AD in a query asks for AD in the reply, without the signatures (RFC 6840, 5.7).
+        self._resolver.set_flags(dns.flags.RD | dns.flags.AD)
+        self._resolver.use_edns(0, 0, _UDP_OCTETS)
         self._resolver.nameservers = [
             _nameserver(text) for text in settings.nameservers
         ] or _of_the_system()
@@ -93,6 +134,26 @@ class DnsResolver:
             if isinstance(answer, BaseException) and not records:
                 raise answer
         return Lookup(records, exists=any(answer.exists for answer in found))
+
+    async def addresses4(self, name: str) -> Lookup[IpAddress]:
+        """IPv4 addresses alone."""
+        return await self._ask(name, "A", _address)
+
+    async def addresses6(self, name: str) -> Lookup[IpAddress]:
+        """IPv6 addresses alone."""
+        return await self._ask(name, "AAAA", _address)
+
+    async def srv(self, name: str) -> Lookup[Srv]:
+        """Servers of a service, in no order."""
+        return await self._ask(name, "SRV", _srv)
+
+    async def tlsa(self, name: str) -> Lookup[Tlsa]:
+        """What certificates a server may have."""
+        return await self._ask(name, "TLSA", _tlsa)
+
+    async def alias(self, name: str) -> Lookup[str]:
+        """What the name is an alias of."""
+        return await self._ask(name, "CNAME", lambda record: _plain(record.target))
 
     async def names(self, address: str) -> Lookup[str]:
         """Host names of an address, from its reverse zone."""
@@ -130,7 +191,12 @@ class DnsResolver:
                 "resolver-unavailable", name=name, type=kind, reason=type(exc).__name__
             ) from exc
         records: Iterable[Any] = answer.rrset if answer.rrset is not None else ()
-        return Lookup(tuple(read(record) for record in records))
+        return Lookup(tuple(read(record) for record in records), secure=self._is_secure(answer))
+
+    def _is_secure(self, answer: dns.resolver.Answer) -> bool:
+        """Whether it was validated: anyone between us and a resolver elsewhere could claim that."""
+        said = answer.response.flags & dns.flags.AD
+        return bool(said) and _is_loopback(answer.nameserver)
 
 
 # What strangers call a name, in a signature for instance, need not be one.
@@ -174,6 +240,21 @@ def _mx(record: Any) -> Mx:
 
 def _address(record: Any) -> IpAddress:
     return ip_address(record.address)
+
+
+def _srv(record: Any) -> Srv:
+    return Srv(record.priority, record.weight, record.port, _plain(record.target))
+
+
+def _tlsa(record: Any) -> Tlsa:
+    return Tlsa(record.usage, record.selector, record.mtype, record.cert)
+
+
+def _is_loopback(nameserver: str | None) -> bool:
+    try:
+        return ip_address(nameserver or "").is_loopback
+    except ValueError:
+        return False
 
 
 def _plain(name: dns.name.Name) -> str:

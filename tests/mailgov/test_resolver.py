@@ -7,7 +7,7 @@ import pytest
 
 from mailgov.config import Dns
 from mailgov.errors import ConfigError, Unavailable
-from mailgov.resolver import DnsResolver, Lookup, Mx
+from mailgov.resolver import DnsResolver, Lookup, Mx, Srv, Tlsa
 
 from ..support.dns import StubServer, serving
 
@@ -18,6 +18,9 @@ ZONE = {
     ("mail.tinhmau.gov.vn", "AAAA"): ["2001:db8::1"],
     ("chi4.tinhmau.gov.vn", "A"): ["192.0.2.4"],
     ("k._domainkey.tinhmau.gov.vn", "TXT"): ['"v=DKIM1; p=AB" "CD"'],
+    ("_imaps._tcp.tinhmau.gov.vn", "SRV"): ["0 1 993 Mail.tinhmau.gov.vn."],
+    ("_25._tcp.mail.tinhmau.gov.vn", "TLSA"): ["3 1 1 " + "ab" * 32],
+    ("autoconfig.tinhmau.gov.vn", "CNAME"): ["mail.tinhmau.gov.vn."],
     ("1.2.0.192.in-addr.arpa", "PTR"): ["mail.tinhmau.gov.vn."],
 }
 
@@ -39,6 +42,24 @@ async def test_records_come_in_one_form() -> None:
         assert (await dns.names("192.0.2.1")).records == ("mail.tinhmau.gov.vn",)
         addresses = (await dns.addresses("mail.tinhmau.gov.vn")).records
         assert addresses == (ip_address("2001:db8::1"), ip_address("192.0.2.1"))
+
+
+async def test_services_certificates_and_aliases() -> None:
+    async with serving(StubServer(ZONE)) as server:
+        dns = resolver(server)
+        services = await dns.srv("_imaps._tcp.tinhmau.gov.vn")
+        assert services.records == (Srv(0, 1, 993, "mail.tinhmau.gov.vn"),)
+        certificates = await dns.tlsa("_25._tcp.mail.tinhmau.gov.vn")
+        assert certificates == Lookup((Tlsa(3, 1, 1, b"\xab" * 32),), secure=False)
+        assert (await dns.alias("autoconfig.tinhmau.gov.vn")).records == ("mail.tinhmau.gov.vn",)
+        assert len((await dns.addresses4("mail.tinhmau.gov.vn")).records) == 1
+        assert (await dns.addresses6("chi4.tinhmau.gov.vn")).records == ()
+
+
+async def test_a_validating_resolver_on_this_machine_is_believed() -> None:
+    async with serving(StubServer(ZONE, validates=True)) as server:
+        assert (await resolver(server).tlsa("_25._tcp.mail.tinhmau.gov.vn")).secure
+        assert (await resolver(server).mx("tinhmau.gov.vn")).secure
 
 
 async def test_a_name_without_records_differs_from_no_such_name() -> None:

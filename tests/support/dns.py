@@ -15,7 +15,7 @@ import dns.rdatatype
 import dns.rrset
 
 from mailgov.errors import Unavailable
-from mailgov.resolver import IpAddress, Lookup, Mx
+from mailgov.resolver import IpAddress, Lookup, Mx, Srv, Tlsa
 
 
 @dataclass
@@ -30,30 +30,70 @@ class FakeResolver:
     addresses_of: Mapping[str, Iterable[str]] = field(default_factory=dict)
     names_of: Mapping[str, Iterable[str]] = field(default_factory=dict)
     broken: frozenset[str] = frozenset()
+    srv_of: Mapping[str, Iterable[tuple[int, int, int, str]]] = field(default_factory=dict)
+    tlsa_of: Mapping[str, Iterable[Tlsa]] = field(default_factory=dict)
+    alias_of: Mapping[str, Iterable[str]] = field(default_factory=dict)
+    secure: frozenset[str] = frozenset()  # names whose answers are validated
+    asked: Counter[tuple[str, str]] = field(default_factory=Counter)
 
-    def _exists(self, name: str) -> bool:
+    def _exists(self, name: str, kind: str = "any") -> bool:
+        self.asked[name, kind] += 1
         if name in self.broken:
-            raise Unavailable("resolver-unavailable", name=name, type="any", reason="ServFail")
-        return name in {*self.mx_of, *self.txt_of, *self.addresses_of, *self.names_of}
+            raise Unavailable("resolver-unavailable", name=name, type=kind, reason="ServFail")
+        tables = (
+            self.mx_of, self.txt_of, self.addresses_of, self.names_of,
+            self.srv_of, self.tlsa_of, self.alias_of,
+        )  # fmt: skip
+        return any(name in table for table in tables)
 
     async def mx(self, domain: str) -> Lookup[Mx]:
         """Mail exchangers."""
-        exists = self._exists(domain)
-        return Lookup(tuple(Mx(*row) for row in self.mx_of.get(domain, ())), exists)
+        exists = self._exists(domain, "MX")
+        rows = tuple(Mx(*row) for row in self.mx_of.get(domain, ()))
+        return Lookup(rows, exists, secure=domain in self.secure)
 
     async def txt(self, name: str) -> Lookup[bytes]:
         """Text records."""
         name = name.lower()
-        return Lookup(exists=self._exists(name), records=tuple(self.txt_of.get(name, ())))
+        return Lookup(exists=self._exists(name, "TXT"), records=tuple(self.txt_of.get(name, ())))
 
     async def addresses(self, name: str) -> Lookup[IpAddress]:
         """Addresses."""
-        exists = self._exists(name)
-        return Lookup(tuple(ip_address(text) for text in self.addresses_of.get(name, ())), exists)
+        exists = self._exists(name, "A")
+        rows = tuple(ip_address(text) for text in self.addresses_of.get(name, ()))
+        return Lookup(rows, exists, secure=name in self.secure)
+
+    async def addresses4(self, name: str) -> Lookup[IpAddress]:
+        """IPv4 addresses."""
+        found = await self.addresses(name)
+        return Lookup(tuple(one for one in found.records if one.version == 4), found.exists)
+
+    async def addresses6(self, name: str) -> Lookup[IpAddress]:
+        """IPv6 addresses."""
+        found = await self.addresses(name)
+        return Lookup(tuple(one for one in found.records if one.version == 6), found.exists)
 
     async def names(self, address: str) -> Lookup[str]:
         """Host names of an address."""
-        return Lookup(exists=self._exists(address), records=tuple(self.names_of.get(address, ())))
+        return Lookup(
+            exists=self._exists(address, "PTR"), records=tuple(self.names_of.get(address, ()))
+        )
+
+    async def srv(self, name: str) -> Lookup[Srv]:
+        """Servers of a service."""
+        exists = self._exists(name, "SRV")
+        return Lookup(tuple(Srv(*row) for row in self.srv_of.get(name, ())), exists)
+
+    async def tlsa(self, name: str) -> Lookup[Tlsa]:
+        """Certificates of a server."""
+        exists = self._exists(name, "TLSA")
+        return Lookup(tuple(self.tlsa_of.get(name, ())), exists, secure=name in self.secure)
+
+    async def alias(self, name: str) -> Lookup[str]:
+        """What the name is an alias of."""
+        return Lookup(
+            exists=self._exists(name, "CNAME"), records=tuple(self.alias_of.get(name, ()))
+        )
 
 
 @dataclass
@@ -68,6 +108,7 @@ class StubServer:
     silent: frozenset[str] = frozenset()
     asked: Counter[tuple[str, str]] = field(default_factory=Counter)
     address: str = ""
+    validates: bool = False  # claims that answers were validated
 
     def reply(self, wire: bytes) -> bytes | None:
         """The reply to one question."""
@@ -79,7 +120,7 @@ class StubServer:
         if name in self.silent:
             return None
         response = dns.message.make_response(query)
-        response.flags |= dns.flags.RA
+        response.flags |= dns.flags.RA | (dns.flags.AD if self.validates else 0)
         if name in self.failing:
             response.set_rcode(dns.rcode.SERVFAIL)
         elif records := self.zone.get((name, kind)):
