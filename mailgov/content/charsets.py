@@ -3,12 +3,15 @@
 Only the charsets named here are used, and all of them are loaded with this module: what a label
 asks for can neither start slow code (`punycode`) nor open a file. Labels of private Vietnamese
 encodings, wrong labels and missing ones give the bytes as Windows code page 1252 shows them, which
-is how `legacy_text` wants to see them.
+is how `legacy_text` wants to see them. A label is wrong when it makes no Vietnamese of bytes that
+are Vietnamese without it: nobody hides text behind `charset=koi8-r`.
 """
 
 import codecs
 
 from mailgov.content.encodings import as_cp1252
+from mailgov.content.evidence import chunks_of, tally
+from mailgov.content.vietnamese import is_vietnamese
 
 # WHATWG Encoding, 4.2: these labels mean code page 1252 in practice.
 _WESTERN = frozenset({"iso-8859-1", "latin1", "l1", "iso8859-1", "windows-1252", "cp1252"})
@@ -61,25 +64,47 @@ _CODECS = {
 }
 
 
+_LABELS_OF_ASCII_FORMS = ("utf-7", "utf-16", "utf16", "utf-32", "unicode", "iso-2022", "hz")
+_JUDGED_LETTERS = 1 << 16  # of a text, when its label is doubted
+_FEW_WORDS = 4  # below, a label is not doubted
+_PROOF_SHARE = 0.9  # of the words that are Vietnamese syllables without the label
+_BROKEN = range(0xDC80, 0xDD00)  # bytes that are no UTF-8, by PEP 383
+
+
 def decode(data: bytes, label: str = "") -> str:
     """Text of bytes with this charset label. Never raises.
 
-    Unlabelled bytes, and those labelled US-ASCII or with an unknown name, are UTF-8 when they are
-    valid as such. Bytes that contradict their label are shown by code page 1252, or with
-    replacement characters where most of the text is good.
+    Unlabelled bytes, and those labelled US-ASCII or with an unknown name, are UTF-8 line by line
+    where they are valid as such. Bytes that contradict their label are read as if they had none.
     """
-    if data.isascii() and not label.startswith(("utf-7", "utf-16", "utf16", "iso-2022", "hz")):
-        return data.decode("ascii")
     label = label.strip().lower()
+    if data.isascii() and not label.startswith(_LABELS_OF_ASCII_FORMS):
+        return data.decode("ascii")
     if label in _WESTERN:
         return as_cp1252(data)
     codec = _CODECS.get(label)
     if codec is None or codec.name == "utf-8":
-        return _utf8(data)
+        return unlabelled(data)
+    text = well_formed(_by_codec(data, codec))
+    return as_cp1252(data) if _hides_vietnamese(data, text) else text
+
+
+def _by_codec(data: bytes, codec: codecs.CodecInfo) -> str:
     try:
-        return well_formed(codec.decode(data, "strict")[0])
+        return codec.decode(data, "strict")[0]
     except UnicodeError:
-        return well_formed(codec.decode(data, "replace")[0])
+        return codec.decode(data, "replace")[0]
+
+
+def _hides_vietnamese(data: bytes, text: str) -> bool:
+    """Whether the bytes are Vietnamese in some private encoding, or UTF-8, but not by their label."""
+    if is_vietnamese(text[:_JUDGED_LETTERS]):
+        return False
+    found = tally(set(chunks_of(as_cp1252(data[:_JUDGED_LETTERS]))), viqr=data.isascii())
+    return any(
+        count.changed >= _FEW_WORDS and count.share >= _PROOF_SHARE
+        for count in found.decoded.values()
+    )
 
 
 def well_formed(text: str) -> str:
@@ -91,12 +116,27 @@ def well_formed(text: str) -> str:
     return text
 
 
-def _utf8(data: bytes) -> str:
+def unlabelled(data: bytes) -> str:
+    """Bytes of which nothing is known: UTF-8, else each line by itself.
+
+    Files and mails are put together from pieces, so a line in another encoding must not turn its
+    neighbours into it, nor hide among them.
+    """
+    data = data.removeprefix(codecs.BOM_UTF8)
     try:
-        return data.removeprefix(codecs.BOM_UTF8).decode("utf-8")
+        return data.decode("utf-8")
     except UnicodeDecodeError:
-        text = data.decode("utf-8", "replace")
-    bad = text.count("\ufffd")
-    good = sum(character > "\x7f" for character in text) - bad
-    # A few broken letters in a UTF-8 text must not turn the whole text into another encoding.
-    return text if good > 3 * bad else as_cp1252(data)
+        return "\n".join(map(_unlabelled_line, data.split(b"\n")))
+
+
+def _unlabelled_line(line: bytes) -> str:
+    """UTF-8 with broken bytes as code page 1252 has them; all of it so where most is broken."""
+    text = line.decode("utf-8", "surrogateescape")
+    broken = sum(ord(character) in _BROKEN for character in text)
+    good = sum(character > "\x7f" for character in text) - broken
+    if broken and good <= 3 * broken:
+        return as_cp1252(line)
+    return text.translate(_AS_1252) if broken else text
+
+
+_AS_1252 = {code: as_cp1252(bytes([code & 0xFF])) for code in _BROKEN}

@@ -5,6 +5,7 @@ import re
 
 from lxml import etree
 
+from mailgov.content.charsets import decode as decode_labelled
 from mailgov.content.encodings import as_cp1252
 from mailgov.content.extract.collector import Collector
 from mailgov.content.extract.plain import decode
@@ -16,7 +17,7 @@ _META_CHARSET = re.compile(
     rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?([A-Za-z0-9_.:-]{1,40})", re.IGNORECASE
 )
 _LOOKED_AT_BYTES = 4096  # for a declaration
-_AS_1252 = frozenset(("iso8859-1", "cp1252", "ascii"))  # and x-user-defined, which has no codec
+_AS_1252 = frozenset(("us-ascii", "ascii"))
 _FONT_FAMILY = re.compile(r"font-family\s*:\s*[\"']?([^;,\"']{1,80})", re.IGNORECASE)
 _HIDDEN = frozenset(("script", "style", "template", "head"))
 _SHOWN_IN_HEAD = "title"
@@ -57,13 +58,11 @@ def _decode(data: bytes) -> str:
         (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
     ):
         return decode(data)
-    try:
-        codec = codecs.lookup(declared.group(1).decode("ascii")).name
-    except LookupError:
-        return decode(data)
-    if codec in _AS_1252:
+    label = declared.group(1).decode("ascii").lower()
+    if label in _AS_1252:
         return as_cp1252(data)
-    return decode(data) if codec.startswith("utf-") else data.decode(codec, "replace")
+    # A page that says UTF-16 in ASCII letters is none (HTML 13.2.3.2).
+    return decode(data) if label.startswith("utf-") else decode_labelled(data, label)
 
 
 class _Page:

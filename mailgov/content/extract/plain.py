@@ -2,7 +2,7 @@
 
 import codecs
 
-from mailgov.content.encodings import as_cp1252
+from mailgov.content.charsets import unlabelled
 from mailgov.content.runs import Extracted, Run
 
 _BOMS = (
@@ -15,14 +15,11 @@ _BOMS = (
 
 
 def decode(data: bytes) -> str:
-    """Text of unlabelled bytes: by byte order mark, else UTF-8, else as code page 1252."""
+    """Text of unlabelled bytes: by byte order mark, else by `charsets.unlabelled`."""
     for mark, charset in _BOMS:
         if data.startswith(mark):
             return data[len(mark) :].decode(charset, "replace")
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError:
-        return as_cp1252(data)
+    return unlabelled(data)
 
 
 def read_plain(data: bytes) -> Extracted:
