@@ -50,7 +50,9 @@ class MessageRow(SQLModel, table=True):
     )  # trace and signature fields, before the content
     content: bytes | None = Field(default=None, sa_column=Column(LargeBinary))  # up to 256 KiB
     spool_name: str = ""  # larger contents: file below spool/
-    state: str = "intact"  # intact, corrupt: the bytes are not those accepted; recipients are held
+    # intact; corrupt: the bytes are not those accepted; poison: its deliveries kill their process.
+    # What is left of the latter two is held.
+    state: str = "intact"
     accepted_at: datetime = Field(default_factory=utc_now, sa_type=Moment, index=True)
     done_at: datetime | None = Field(  # every recipient has an end; the content is gone
         default=None, sa_type=Moment, index=True
@@ -82,9 +84,9 @@ class RecipientRow(SQLModel, table=True):
 
     __tablename__ = "recipient"
     __table_args__ = (
-        # When is anything due next; who is due at a destination; what else of that message is.
-        Index("ix_recipient_due", "state", "next_attempt_at"),
-        Index("ix_recipient_destination", "state", "destination", "next_attempt_at"),
+        # When is anything of a rank due next; who is due in a lane; what else of that message is.
+        Index("ix_recipient_due", "state", "rank", "next_attempt_at"),
+        Index("ix_recipient_lane", "state", "rank", "lane", "next_attempt_at"),
         Index("ix_recipient_message", "message_id", "destination", "state", "next_attempt_at"),
     )
 
@@ -100,9 +102,14 @@ class RecipientRow(SQLModel, table=True):
     original: str = ""  # ORCPT
     notify: str = ""  # RFC 3461, comma-separated; empty: default
     destination: str  # `mailbox` for ours, else the domain
+    # Whose turn it is: destination and agency, a space between them; lanes of a rank take turns.
+    lane: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    rank: int = Field(default=3, sa_column_kwargs={"server_default": "3"})  # 0 goes first, 4 last
     mailbox_id: int | None = Field(default=None, foreign_key="mailbox.id")
     state: str = "queued"  # queued, held, delivered, bounced, removed
     attempts: int = 0  # raised at each claim: the fencing number of the lease
+    # Leases in a row that ended with their process: three hold the message as poison.
+    crashes: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     next_attempt_at: datetime | None = Field(default=None, sa_type=Moment)
     lease_until: datetime | None = Field(default=None, sa_type=Moment)
     last_reply: str = ""
