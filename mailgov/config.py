@@ -170,6 +170,11 @@ class Limits(_Section):
     failed_logins_per_minute_network: int = Field(
         90, ge=1, description="wrong passwords from one network in a minute"
     )
+    failed_logins_of_account: int = Field(
+        50,
+        ge=1,
+        description="wrong passwords for one account in a day from networks its owner does not use; then only known networks, known browsers and app passwords open it",
+    )
     password_checks: int = Field(4, ge=1, description="password hashes computed at once")
     password_checks_waiting: int = Field(64, ge=1, description="password checks waiting")
     free_bytes: int = Field(
@@ -300,6 +305,23 @@ class Web(_Section):
     upload_bytes: int = Field(40 * MiB, ge=MiB, description="one upload")
 
 
+class SignIn(_Section):
+    """How people and their programs sign in."""
+
+    programs: Literal["password", "until-second-factor", "app-password"] = Field(
+        "until-second-factor",
+        description="what opens SMTP and IMAP besides app passwords: the person's password always, until a second factor is on, or never",
+    )
+    second_factor_roles: list[Literal["it", "auditor", "security-officer"]] = Field(
+        ["it", "security-officer"],
+        description="roles whose holders must have a second factor in the webmail before anything else",
+    )
+    app_passwords: int = Field(20, ge=1, le=100, description="app passwords of one mailbox")
+    known_days: int = Field(
+        60, ge=1, description="days for which a network or browser stays known as its owner's"
+    )
+
+
 class Metrics(_Section):
     """Prometheus."""
 
@@ -336,6 +358,7 @@ class Config(BaseSettings):
     dns: Dns = Dns()
     mailstore: Mailstore = Mailstore()
     web: Web = Web()
+    sign_in: SignIn = SignIn()
     metrics: Metrics = Metrics()
     log: Log = Log()
 
