@@ -107,7 +107,49 @@ class Relay(_Section):
     trusted_networks: list[IPv4Network | IPv6Network] = Field(
         [], description="networks whose hosts may relay without signing in"
     )
+    load_balancers: list[IPv4Network | IPv6Network] = Field(
+        [],
+        description="networks whose connections begin with the PROXY protocol, version 2, and no others",
+    )
+    repair_line_ends: bool = Field(
+        True, description="mend stray CR and LF from hosts of trusted_networks; false: refuse them"
+    )
+    postmaster: str = Field(
+        "",
+        description="mailbox that takes mail to postmaster where there is none of that name; empty: none",
+    )
+    scram: bool = Field(
+        False,
+        description="offer SCRAM-SHA-256, which takes app passwords only: clients that choose it can't use another",
+    )
     greeting: str = Field("", description="text after the host name in the banner")
+
+
+class Screening(_Section):
+    """What strangers on the mx port must pass before their mail is looked at. All off by default."""
+
+    greet_pause_seconds: float = Field(
+        0,
+        ge=0,
+        le=60,
+        description="wait before the banner; who talks meanwhile is refused; 0: none",
+    )
+    dnsbl: list[str] = Field(
+        [], description="zones that list addresses of spammers; whom one lists is refused"
+    )
+    greylist: bool = Field(
+        False, description="ask unknown senders to come back: mail servers do, many spammers do not"
+    )
+    greylist_minutes: float = Field(5, gt=0, description="wait before coming back counts")
+    greylist_hours: float = Field(48, gt=0, description="wait after which it counts as new")
+    greylist_days: float = Field(
+        35,
+        gt=0,
+        description="days for which senders and networks are remembered after their last mail",
+    )
+    greylist_passes: int = Field(
+        5, ge=1, description="senders of a network that came back, after which all of it may pass"
+    )
 
 
 class Limits(_Section):
@@ -123,6 +165,7 @@ class Limits(_Section):
     line_bytes: int = Field(64 * KiB, ge=998, description="one line of a message")
     header_bytes: int = Field(256 * KiB, ge=KiB, description="header block of a message")
     header_fields: int = Field(1000, ge=10, description="header fields of a message")
+    field_bytes: int = Field(64 * KiB, ge=KiB, description="one header field of a message")
     mime_parts: int = Field(1000, ge=1, description="parts of a message")
     mime_depth: int = Field(30, ge=1, description="depth of parts within parts")
     received_hops: int = Field(100, ge=10, description="Received fields before a loop is assumed")
@@ -148,6 +191,20 @@ class Limits(_Section):
         900, ge=1, description="new sessions of one /24 or /56 in a minute"
     )
     idle_seconds: float = Field(300, ge=1, description="wait for the next command")
+    handshake_seconds: float = Field(30, ge=1, description="time to shake hands for TLS")
+    stressed_share: float = Field(
+        0.8, ge=0.1, le=1, description="share of `connections` from which patience is short"
+    )
+    stressed_idle_seconds: float = Field(
+        10,
+        ge=1,
+        description="wait for the next command while patience is short; then one error ends it",
+    )
+    memory_bytes: int = Field(
+        2048 * MiB,
+        ge=256 * MiB,
+        description="memory of the process; beyond 80 % no new sessions, beyond 90 % no new mail",
+    )
     login_seconds: float = Field(60, ge=1, description="time to sign in on a submission port")
     data_block_seconds: float = Field(180, ge=1, description="wait for the next block of a message")
     data_bytes_per_second: float = Field(
@@ -179,6 +236,15 @@ class Limits(_Section):
     password_checks_waiting: int = Field(64, ge=1, description="password checks waiting")
     free_bytes: int = Field(
         256 * MiB, ge=0, description="free space on the data disk below which new mail is deferred"
+    )
+    free_share: float = Field(
+        0.05, ge=0, le=0.5, description="the same as a share of the disk; the larger counts"
+    )
+    free_inodes_share: float = Field(
+        0.1, ge=0, le=0.5, description="share of free inodes below which new mail is deferred"
+    )
+    queue_recipients: int = Field(
+        2_000_000, ge=1000, description="recipients in the queue from which new mail is deferred"
     )
 
 
@@ -350,6 +416,7 @@ class Config(BaseSettings):
     data: Data = Data()
     database: DatabaseSettings = DatabaseSettings()
     relay: Relay = Relay()
+    screening: Screening = Screening()
     limits: Limits = Limits()
     readers: Readers = Readers()
     scanner: Scanner = Scanner()

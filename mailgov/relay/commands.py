@@ -1,4 +1,4 @@
-"""MAIL and RCPT, read strictly: RFC 5321 (4.1.2), RFC 1870, 3461, 4954, 6152, 6531.
+"""MAIL and RCPT, read strictly: RFC 5321 (4.1.2), RFC 1870, 3461, 4954, 6152, 6531, 6710, 8689.
 
 One parser for both ports. What has two readings, or one that serves only to sneak a route past
 us, is refused. Delivery status parameters are kept letter by letter for the next server.
@@ -19,6 +19,7 @@ _VALUE = re.compile(r"[!-<>-~\u0080-\U0010FFFF]+")  # RFC 5321, 4.1.2: esmtp-val
 _XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})+")  # RFC 3461, 4
 _ADDRESS_TYPE = re.compile(r"[A-Za-z0-9-]+")
 _SIZE = re.compile(r"[0-9]{1,20}")  # RFC 1870, 3
+_PRIORITY = re.compile(r"-?[1-9]|0")  # RFC 6710, 4
 _CHUNK = re.compile(r"([0-9]{1,20})(?: +(LAST))?", re.IGNORECASE)
 _HELLO = re.compile(r"[!-~]{1,255}")
 _MAX_ENVID = 100  # RFC 3461, 5.4
@@ -44,6 +45,8 @@ class MailCommand:
     smtputf8: bool = False
     ret: str = ""  # RFC 3461, 4.3: FULL, HDRS
     envid: str = ""  # RFC 3461, 4.4, as given
+    require_tls: bool = False  # RFC 8689
+    priority: int | None = None  # RFC 6710, -9 to 9; None when it was not said
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,7 @@ def parse_hello(argument: str) -> str:
 def parse_mail(argument: str, *, extended: bool) -> MailCommand:
     """The argument of MAIL, `FROM:<…>` with parameters; none after HELO.
 
-    Raises CommandError `sender-syntax`, `parameter-syntax`, `parameter-unknown` or
+    Raises CommandError `sender-syntax`, `parameter-syntax`, `parameter-unknown`, `binary-mime` or
     `needs-smtputf8`.
     """
     mailbox, rest = _path(_FROM, argument, "sender-syntax")
@@ -76,6 +79,8 @@ def parse_mail(argument: str, *, extended: bool) -> MailCommand:
     for keyword, value in _parameters(rest, extended=extended):
         if keyword not in _MAIL_PARAMETERS:
             raise CommandError("parameter-unknown")
+        if keyword == "BODY" and value.upper() == "BINARYMIME":
+            raise CommandError("binary-mime")  # RFC 3030, 3: not offered, so not to be asked for
         if not _MAIL_PARAMETERS[keyword](value):
             raise CommandError("parameter-syntax")
         values[keyword] = value
@@ -88,6 +93,8 @@ def parse_mail(argument: str, *, extended: bool) -> MailCommand:
         smtputf8=smtputf8,
         ret=values.get("RET", "").upper(),
         envid=values.get("ENVID", ""),
+        require_tls="REQUIRETLS" in values,
+        priority=int(values["MT-PRIORITY"]) if "MT-PRIORITY" in values else None,
     )
 
 
@@ -180,6 +187,8 @@ _MAIL_PARAMETERS: dict[str, Callable[[str], bool]] = {
     "SMTPUTF8": lambda value: not value,
     "RET": lambda value: value.upper() in ("FULL", "HDRS"),
     "ENVID": lambda value: len(value) <= _MAX_ENVID and _XTEXT.fullmatch(value) is not None,
+    "REQUIRETLS": lambda value: not value,
+    "MT-PRIORITY": lambda value: _PRIORITY.fullmatch(value) is not None,
     # RFC 4954, 5: we trust nobody's word on who wrote a message, so it is read and dropped.
     "AUTH": lambda value: value == "<>" or _XTEXT.fullmatch(value) is not None,
 }

@@ -111,6 +111,8 @@ _OWN: dict[str, tuple[int, str]] = {
     "data-too-slow": (421, "4.4.2"),
     "stopping": (421, "4.3.2"),
     "not-mail": (421, "4.7.0"),
+    "memory-short": (421, "4.3.2"),
+    "early-talker": (554, "5.5.1"),
     # commands
     "line-syntax": (500, "5.5.2"),
     "line-end": (500, "5.5.2"),
@@ -131,6 +133,8 @@ _OWN: dict[str, tuple[int, str]] = {
     "parameter-syntax": (501, "5.5.4"),
     "parameter-unknown": (555, "5.5.4"),
     "needs-smtputf8": (553, "5.6.7"),
+    "binary-mime": (555, "5.6.1"),
+    "require-tls-clear": (530, "5.7.10"),  # RFC 8689, 4.1
     # signing in
     "tls-first": (538, "5.7.11"),  # RFC 4954, 6
     "tls-active": (503, "5.5.1"),
@@ -150,6 +154,11 @@ _OWN: dict[str, tuple[int, str]] = {
     "mailbox-suspended": (550, "5.2.1"),
     "mailbox-recalled": (550, "5.2.1"),
     "too-many-recipients": (452, "4.5.3"),
+    "recipients-this-hour": (450, "4.7.1"),
+    "recipients-this-day": (450, "4.7.1"),
+    "messages-this-day": (450, "4.7.1"),
+    "listed": (554, "5.7.1"),
+    "greylisted": (451, "4.7.1"),
     # messages
     "message-too-big": (552, "5.3.4"),
     "header-too-big": (552, "5.3.4"),
@@ -157,6 +166,8 @@ _OWN: dict[str, tuple[int, str]] = {
     "bare-line-end": (550, "5.6.11"),
     "too-many-hops": (554, "5.4.6"),
     "disk-full": (452, "4.3.1"),
+    "memory-full": (452, "4.3.1"),
+    "queue-full": (452, "4.3.1"),
     "not-judged": (451, "4.7.1"),
     "trouble": (451, "4.3.0"),
     "trouble-dns": (451, "4.4.3"),
