@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from mailgov.content.lookalikes import as_displayed
 from mailgov.content.runs import Run
 from mailgov.content.vietnamese import with_old_tone_placement
 
@@ -14,7 +15,7 @@ _INVISIBLE = re.compile(
     "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U000e0000-\U000e0fff]"
 )
 _WIDE = re.compile("[\uff01-\uff5e\U0001d400-\U0001d7ff]+")  # the same letters in other shapes
-_SPACE = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
+_SPACE = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u2800\u3000]")
 _MAX_LETTERS = 4000  # of a line; longer ones are running text and their end says no more
 
 
@@ -29,7 +30,7 @@ def normal(text: str) -> str:
     """The text in the one form in which words are looked for. Case is kept."""
     if text.isascii():
         return text
-    text = _WIDE.sub(lambda match: unicodedata.normalize("NFKC", match[0]), text)
+    text = _WIDE.sub(lambda match: unicodedata.normalize("NFKC", match[0]), as_displayed(text))
     return _SPACE.sub(" ", with_old_tone_placement(_INVISIBLE.sub("", text)))
 
 

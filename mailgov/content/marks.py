@@ -17,6 +17,7 @@ from importlib import resources
 from typing import Any, NamedTuple
 
 from mailgov.content.lines import Line, normal
+from mailgov.content.lookalikes import in_latin
 from mailgov.content.vietnamese import is_vietnamese, with_old_tone_placement, without_marks
 from mailgov_policies.facts import Mark, MarkKind
 
@@ -32,6 +33,7 @@ _MAX_MARKS = 50  # of one file
 
 _DECORATION = " \t*_-–—=~•·.,:;|/\\[](){}<>«»\"'“”‘’!#+^>`→"
 _GAPS = re.compile(r"[\s.\-_·*|/–—,']+")
+_SIGNS = re.compile(r"[\W_]+")  # whatever is no letter or digit
 _COLUMNS = re.compile(r"\t+| {3,}|\s*\|\s*")
 _BRACKETED = re.compile(r"[\[({<【«]\s*([^\[\](){}<>【】«»]{1,40}?)\s*[\])}>】»]")
 _LEADING = re.compile(r"^\s*([^\W\d_](?:[^:\-–—_|\[\](){}]{0,38}[^\W\d_])?)\s*[:\-–—_|]")
@@ -108,10 +110,16 @@ def _is_capital(text: str) -> bool:
 def _mark_of(text: str) -> _Word | None:
     """The mark that the text is, whatever its case, spacing and decoration."""
     stripped = text.strip(_DECORATION)
-    compact = _compact(stripped) if len(stripped) <= _MAX_ALONE else ""
-    if not 2 < len(compact) <= _MAX_COMPACT:
+    if not 2 < len(stripped) <= _MAX_ALONE:
         return None
-    return _words().get(compact) or _words().get(compact.upper())
+    known = _words()
+    # Signs are letters in private encodings, so they are only left out where nothing is found with them.
+    for compact in (_compact(stripped), _SIGNS.sub("", stripped)):
+        if 2 < len(compact) <= _MAX_COMPACT and (
+            word := known.get(compact) or known.get(compact.upper())
+        ):
+            return word
+    return None
 
 
 # Lines of a document
@@ -129,9 +137,9 @@ def _alone(lines: Sequence[Line], place: str, part: str) -> Iterator[_Found]:
     top = _TOP_LINES
     vietnamese: bool | None = None
     for index, line in enumerate(lines):
-        text = line.text
-        if len(text) > _MAX_LINE:
+        if len(line.text) > _MAX_LINE:
             continue
+        text = in_latin(line.text)
         if "NAM" in text and _HEADING in _folded(text):
             top = max(top, index + _HEADING_LINES)
         word = _word_on_line(text)
@@ -147,7 +155,7 @@ def _alone(lines: Sequence[Line], place: str, part: str) -> Iterator[_Found]:
             value = before
         yield _Found(
             index,
-            Mark(word.kind, value, _joined(place, line.place), certain, text[:_MAX_LINE], part),
+            Mark(word.kind, value, _joined(place, line.place), certain, line.text, part),
         )
 
 
@@ -257,7 +265,7 @@ def _value_inside(text: str) -> str:
 
 def in_title(text: str, place: str, part: str = "") -> tuple[Mark, ...]:
     """Marks in a subject, file name or property: in brackets, before or behind a dash, or alone."""
-    title = normal(text[:1000]).strip()
+    title = in_latin(normal(text[:1000])).strip()
     spaced = title.replace("_", " ") if " " not in title else title
     found = [
         Mark(word.kind, word.value, place, certain, title[:_MAX_LINE], part)

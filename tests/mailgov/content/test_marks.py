@@ -16,6 +16,10 @@ from mailgov_policies.facts import Mark
 
 CASES = tomllib.loads((Path(__file__).parent / "vectors" / "marks.toml").read_text("utf-8"))
 
+DRESSED = tomllib.loads(
+    (Path(__file__).parent / "vectors" / "disguised-marks.toml").read_text("utf-8")
+)
+
 
 def _seen(marks: tuple[Mark, ...]) -> list[list[Any]]:
     return sorted([mark.kind, mark.value, mark.certain] for mark in marks)
@@ -54,6 +58,20 @@ def test_a_cell_far_down_a_sheet_is_only_possible() -> None:
 def test_place_and_line_are_told() -> None:
     (mark,) = in_lines([Line("TỐI MẬT", "paragraph 6")], "part 2", "2")
     assert (mark.place, mark.line, mark.part) == ("part 2 paragraph 6", "TỐI MẬT", "2")
+
+
+@pytest.mark.parametrize("case", DRESSED["dress"], ids=lambda case: case["name"])
+def test_a_mark_in_every_dress(case: dict[str, Any]) -> None:
+    lines = lines_of([Run("Kính gửi: Văn phòng", "1"), Run(case["text"], "2")], 1000)
+    assert _seen(in_lines(lines, "body", "")) == [case["mark"]]
+    assert _seen(in_title(f"[{case['text']}] Báo cáo tháng 3", "subject")) == [case["mark"]]
+
+
+@pytest.mark.parametrize("case", DRESSED["plain"], ids=lambda case: case["name"])
+def test_no_mark_in_any_dress(case: dict[str, Any]) -> None:
+    lines = lines_of([Run(case["text"], "1")], 1000)
+    assert not any(mark.certain for mark in in_lines(lines, "body", ""))
+    assert not any(mark.certain for mark in in_title(f"[{case['text']}]", "subject"))
 
 
 @given(st.text(max_size=200))
