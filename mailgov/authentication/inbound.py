@@ -8,7 +8,8 @@ from mailgov.clock import Clock
 from mailgov.message import Body
 from mailgov.resolver import Resolver
 from mailgov.signing.results import results_field
-from mailgov.signing.verify import DkimResult, SignatureResult, summary, verify
+from mailgov.signing.tags import DkimResult
+from mailgov.signing.verify import SignatureResult, summary, verify
 from mailgov_policies import facts
 
 # What rules know; `policy` is a signature that verifies in a way that does not count.
