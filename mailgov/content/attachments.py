@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from mailgov.config import Limits
 from mailgov.content import active, documents, signatures
 from mailgov.content.archives import Bomb, Budget, Damaged
-from mailgov.content.charsets import well_formed
+from mailgov.content.charsets import decode, well_formed
 from mailgov.content.disguises import is_disguised, shown_name
 from mailgov.content.extract import KINDS, Unreadable, extract
 from mailgov.content.file_kinds import family, find_kind
@@ -42,6 +42,14 @@ _ELSEWHERE = {
     "message/external-body": "content lies elsewhere",
 }
 _OWN_LAYERS = 3  # S/MIME within S/MIME that is still the message itself
+_USUAL_PREAMBLES = frozenset(
+    {
+        b"This is a multi-part message in MIME format.",
+        b"This is a multipart message in MIME format.",
+        b"This is a cryptographically signed message in MIME format.",
+        b"This is an S/MIME signed message",
+    }
+)
 _BINARY_STARTS = (
     b"MZ",
     b"PK\x03\x04",
@@ -97,6 +105,7 @@ class Examiner:
         elif part.children:
             for child in part.children:
                 self.read_tree(child, outer, depth)
+            self._read_outside(part, outer, depth)
         elif _is_shown(part):
             self._read_body(part, outer, depth)
         else:
@@ -138,6 +147,16 @@ class Examiner:
         said = read_file_text(runs, place, "" if is_own else number)
         (self.bodies if is_own else self.said).append(said)
         self._read_uuencoded(content, number, part.media_type, depth)
+
+    def _read_outside(self, part: Part, outer: str, depth: int) -> None:
+        """What a multipart has outside its parts: old programs show it, new ones its source."""
+        if not part.outside or part.outside in _USUAL_PREAMBLES:
+            return
+        number = _numbered(outer, part.number).rstrip("/")
+        place = "body" if depth == 0 else f"part {number}"
+        runs = (Run(decode(part.outside), "preamble"),)
+        self.said.append(read_file_text(runs, place, "" if depth == 0 else number))
+        self._read_uuencoded(part.outside, number, part.media_type, depth)
 
     def _read_uuencoded(self, content: bytes, number: str, media_type: str, depth: int) -> None:
         """Files written into the text itself, as old programs do."""

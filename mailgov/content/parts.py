@@ -43,6 +43,7 @@ class Part:
     disposition: Value
     raw: bytes = b""  # content as transported; empty for containers, unless they sign it
     children: tuple["Part", ...] = ()
+    outside: bytes = b""  # of a multipart: what stands before, between and behind its parts
 
     @property
     def media_type(self) -> str:
@@ -189,13 +190,13 @@ def _part(
         count.defects.append("too many parts")
         return leaf
     if type_.value.startswith("multipart/"):
-        children = _children(body, type_, number, depth, count)
+        children, outside = _children(body, type_, number, depth, count)
         if not children and leaf.transfer_encoding not in _IDENTITY:
             # RFC 2045, 6.4 forbids to encode a multipart; some programs decode it all the same.
-            children = _children(leaf.content(), type_, number, depth, count)
+            children, outside = _children(leaf.content(), type_, number, depth, count)
         if children:
             signed = body if type_.value == "multipart/signed" else b""
-            return Part(number, fields, type_, disposition, signed, children)
+            return Part(number, fields, type_, disposition, signed, children, outside)
         return leaf
     if leaf.media_type in MESSAGE_TYPES:
         if depth >= count.limits.mime_depth:
@@ -246,18 +247,20 @@ def _boundary_ambiguities(raw_type: bytes, type_: Value) -> list[str]:
 
 def _children(
     body: bytes, type_: Value, number: str, depth: int, count: _Count
-) -> tuple[Part, ...]:
+) -> tuple[tuple[Part, ...], bytes]:
+    """The parts of a multipart, and what it has outside them."""
     boundary = _boundary(type_)
     if not boundary or len(boundary) > MAX_BOUNDARY_BYTES:
         count.defects.append("multipart without boundary")
-        return ()
+        return (), b""
     if depth >= count.limits.mime_depth:
         count.defects.append("parts nested too deeply")
-        return ()
+        return (), b""
     children: list[Part] = []
+    outside: list[bytes] = []
     count.boundaries.add(boundary)
     default = _DIGEST_TYPE if type_.value == "multipart/digest" else _NO_TYPE
-    for piece in _pieces(body, boundary, count):
+    for piece in _pieces(body, boundary, count, outside):
         if count.parts >= count.limits.mime_parts:
             count.defects.append("too many parts")
             break
@@ -271,20 +274,24 @@ def _children(
         children.append(_part(content, fields, child, depth + 1, count, default=default))
     if not children and b"\n--" in body:
         count.defects.append("multipart whose boundary does not occur")
-    return tuple(children)
+    return tuple(children), b"\r\n".join(outside)
 
 
 def _boundary(type_: Value) -> bytes:
     return type_.parameters.get("boundary", "").encode("utf-8", "surrogateescape").rstrip()
 
 
-def _pieces(body: bytes, boundary: bytes, count: _Count | None = None) -> Iterator[bytes]:
+def _pieces(
+    body: bytes, boundary: bytes, count: _Count | None = None, outside: list[bytes] | None = None
+) -> Iterator[bytes]:
     """What stands between the delimiter lines; the line end before a delimiter belongs to it.
 
-    Parts behind the closing delimiter count as well: some programs show them.
+    Parts behind the closing delimiter count as well: some programs show them. `outside` takes what
+    stands before the first part and behind a closing delimiter (RFC 2046, 5.1.1: preamble, epilogue).
     """
     delimiter = b"--" + boundary
     start = -1
+    closed = 0  # where what is outside begins
     position = 0 if body.startswith(delimiter) else _next(body, delimiter, 0)
     while position >= 0:
         line_end = body.find(b"\n", position)
@@ -293,12 +300,16 @@ def _pieces(body: bytes, boundary: bytes, count: _Count | None = None) -> Iterat
         if tail in (b"", b"--"):
             if start >= 0:
                 yield _without_line_end(body[start:position])
-            start = -1 if tail else line_end
+            elif outside is not None and (text := body[closed:position].strip()):
+                outside.append(text)
+            start, closed = (-1, line_end) if tail else (line_end, closed)
         elif count is not None:
             count.see_delimiter(body[position + 2 : line_end].rstrip())
         position = _next(body, delimiter, max(line_end - 1, position + 1))
     if start >= 0:  # cut short: what is there counts
         yield body[start:]
+    elif outside is not None and (text := body[closed:].strip()):
+        outside.append(text)
 
 
 def _next(body: bytes, delimiter: bytes, position: int) -> int:

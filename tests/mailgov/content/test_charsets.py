@@ -27,11 +27,37 @@ TABLES = {
     "vps": "decode-vps.tsv",
     "cp1258": "decode-cp1258.tsv",
 }
-WRONG_LABELS = (
-    "utf-16 utf-16le utf-16be utf-32 utf-7 big5 gb18030 gb2312 shift_jis euc-jp euc-kr iso-2022-jp "
-    "hz-gb-2312 koi8-r koi8-u windows-1250 windows-1251 windows-1253 windows-1254 windows-1255 "
-    "windows-1256 windows-1257 iso-8859-2 iso-8859-5 iso-8859-15 macintosh ibm437 ibm866 tis-620"
-).split()
+WRONG_LABELS = [
+    "utf-16",
+    "utf-16le",
+    "utf-16be",
+    "utf-32",
+    "utf-7",
+    "big5",
+    "gb18030",
+    "gb2312",
+    "shift_jis",
+    "euc-jp",
+    "euc-kr",
+    "iso-2022-jp",
+    "hz-gb-2312",
+    "koi8-r",
+    "koi8-u",
+    "windows-1250",
+    "windows-1251",
+    "windows-1253",
+    "windows-1254",
+    "windows-1255",
+    "windows-1256",
+    "windows-1257",
+    "iso-8859-2",
+    "iso-8859-5",
+    "iso-8859-15",
+    "macintosh",
+    "ibm437",
+    "ibm866",
+    "tis-620",
+]
 
 
 def stored(text: str, encoding: str) -> bytes:

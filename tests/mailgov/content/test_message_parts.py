@@ -1,6 +1,7 @@
 """No part of a message is lost, whatever its make, and hostile makes are bounded."""
 
 import base64
+import binascii
 import time
 
 import pytest
@@ -13,6 +14,7 @@ from mailgov.content.parts import read_parts, uuencoded_files
 from mailgov_policies.facts import Attachment, Content
 
 from . import making
+from .making import tcvn3
 
 HEAD = b"From: a@b.vn\r\nMIME-Version: 1.0\r\n"
 
@@ -282,3 +284,41 @@ def test_a_message_that_breaks_a_limit_still_tells_who_sent_it() -> None:
     content: Content = read_message(HEAD + b"\r\n" + b"a" * (1 << 20))
     assert content.header.from_[0].address == "a@b.vn"
     assert content.unscannable == "line too long"
+
+
+OUTSIDE = "Đề nghị các đơn vị báo cáo kết quả thực hiện trước ngày quy định để tổng hợp."
+
+
+@pytest.mark.parametrize("where", ["before", "behind", "between"])
+def test_what_stands_outside_the_parts_is_read(where: str) -> None:
+    hidden = b"M\xcbT\r\n" + tcvn3(OUTSIDE.lower()) + b"\r\n"
+    part = b"--b\r\nContent-Type: text/plain\r\n\r\nXin xem.\r\n"
+    before, between, behind = (
+        hidden if where == one else b"" for one in ("before", "between", "behind")
+    )
+    closed = b"--b--\r\n" + between if between else b""
+    data = (
+        b"From: a@b.vn\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+        + before + part + closed + part + b"--b--\r\n" + behind
+    )  # fmt: skip
+    content = read_message(data)
+    assert [(text.encoding, text.place) for text in content.texts] == [("tcvn3", "body preamble")]
+    assert [(mark.value, mark.certain) for mark in content.marks] == [("MẬT", True)]
+
+
+def test_a_file_outside_the_parts_is_a_file() -> None:
+    packed = b"begin 644 a.exe\r\n" + binascii.b2a_uu(b"MZ" + bytes(40)) + b"\r\nend\r\n"
+    data = (
+        b"From: a@b.vn\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n" + packed
+        + b"--b\r\n\r\nXin xem.\r\n--b--\r\n"
+    )  # fmt: skip
+    assert [attachment.name for attachment in read_message(data).attachments] == ["a.exe"]
+
+
+def test_the_usual_words_before_the_parts_say_nothing() -> None:
+    data = (
+        b"From: a@b.vn\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+        b"This is a multi-part message in MIME format.\r\n--b\r\n\r\nXin xem.\r\n--b--\r\n"
+    )
+    content = read_message(data)
+    assert (content.texts, content.marks, content.malformed) == ((), (), ())
