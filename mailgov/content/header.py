@@ -4,15 +4,22 @@ RFC 5322, 3.6: exactly one From, at most one of most others. Raw 8-bit text and 
 both read.
 """
 
+import re
 import unicodedata
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 from mailgov.content.fields import Fields
+from mailgov.content.lines import visible
+from mailgov.content.lookalikes import in_latin
 from mailgov.content.mailboxes import Mailboxes, read_mailboxes
 from mailgov_policies.facts import Header, Person
 
 MAX_SUBJECT = 2000  # letters kept
+_MAX_CLAIMS = 5  # of one name
+_SPEAKS_OF_ADDRESS = re.compile("[@\uff20\ufe6b]")
+_SPACED_SIGN = re.compile(r"\s*([@.])\s*")
+_ADDRESS = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+")
 _SINGLE = (
     *("sender", "reply-to", "to", "cc", "subject", "date"),
     *("message-id", "in-reply-to", "references", "mime-version"),
@@ -65,11 +72,20 @@ def _mailbox_defects(name: str, mailboxes: Mailboxes) -> list[str]:
 def _people(fields: Fields, name: str) -> tuple[Person, ...]:
     """Everybody with an address, over all fields of that name: nobody hides in a second field."""
     return tuple(
-        Person(unicodedata.normalize("NFC", person.name), person.address)
+        Person(shown := visible(person.name), person.address, _claims(shown, person.address))
         for item in fields.all(name)
         for person in read_mailboxes(item.value).people
         if person.address
     )
+
+
+def _claims(name: str, own: str) -> tuple[str, ...]:
+    """Other addresses in a display name, which many programs show alone, whatever their letters."""
+    if not _SPEAKS_OF_ADDRESS.search(name):
+        return ()
+    plain = _SPACED_SIGN.sub(r"\1", in_latin(unicodedata.normalize("NFKC", name[:500]))).lower()
+    found = dict.fromkeys(address.rstrip(".") for address in _ADDRESS.findall(plain))
+    return tuple(address for address in found if address != own)[:_MAX_CLAIMS]
 
 
 def _date(text: str) -> str:

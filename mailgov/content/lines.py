@@ -34,6 +34,14 @@ def normal(text: str) -> str:
     return _SPACE.sub(" ", with_old_tone_placement(_INVISIBLE.sub("", text)))
 
 
+def visible(text: str) -> str:
+    """A name in NFC, without what no program shows and in the usual shapes of its letters."""
+    if text.isascii():
+        return text
+    text = _WIDE.sub(lambda match: unicodedata.normalize("NFKC", match[0]), as_displayed(text))
+    return unicodedata.normalize("NFC", _INVISIBLE.sub("", text))
+
+
 def lines_of(runs: Iterable[Run], limit: int) -> list[Line]:
     """The first so many lines. Runs of one place are one text, which may hold several lines."""
     pieces: list[str] = []

@@ -39,6 +39,7 @@ class Person:
 
     name: str
     address: str
+    claims: tuple[str, ...] = ()  # other addresses that stand in the display name
 
     @property
     def domain(self) -> str:
@@ -105,6 +106,7 @@ class Document:
     abstract: str = ""
     urgency: str = ""
     due: str = ""
+    addressees: tuple[str, ...] = ()  # agencies it is addressed to, or sent to, as it names them
     place: str = ""  # where it was found: `header Mailgov-Document`, `subject`, `body`, `part 2`, `file name 2`
     words: tuple[str, ...] = ()  # the words that decided
     confidence: float = 0.0
@@ -146,6 +148,19 @@ class ScannedPages:
     version: str  # of the format: 1.4
     pages: int
     dpi: int  # the lowest of the pictures that fill the first pages; 0: none was found
+    grey: bool = False  # a picture that fills one of them has no colours
+    width_mm: int = 0  # of the first page; 0: not known
+    height_mm: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """How the first page of a document is set. Empty and 0: not known."""
+
+    width_mm: int = 0
+    height_mm: int = 0
+    font: str = ""  # of most of its letters
+    size_pt: float = 0.0  # of most of its letters
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +183,7 @@ class Attachment:
     document: Document | None = None  # the document found in it
     has_text: bool = True  # False: a scan without text layer
     scan: ScannedPages | None = None  # of a PDF without text layer
+    page: Page | None = None  # of a document with text, where its reader tells
     signatures: tuple[Signature, ...] = ()  # on the file, in the order of signing
 
     @property
@@ -188,6 +204,7 @@ class Content:
     marks: tuple[Mark, ...] = ()
     attachments: tuple[Attachment, ...] = ()
     active: tuple[str, ...] = ()  # active content in the HTML of the message itself
+    improper: tuple[str, ...] = ()  # kinds of use other than work that its words suggest: uses.py
     unmarked_words: int = 0  # Vietnamese words of a text that is written without diacritics
     signatures: tuple[Signature, ...] = ()  # S/MIME, on the message or on one within it
     malformed: tuple[
@@ -214,7 +231,20 @@ class RecipientFacts:
     kind: str = ""  # ours: person, office, post, shared
     agency: str = ""  # ours: code
     interagency_only: bool = False
+    agency_names: tuple[
+        str, ...
+    ] = ()  # ours: its agency's and of those above, when a document asks
+    wrote_days_ago: int = -1  # when it last wrote to the one who sends; -1: not within a year
     mailbox_id: int | None = None  # ours: for those who deliver; rules have no use for it
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A document in the message that one of its recipients has got before."""
+
+    recipient: str
+    place: str  # of the document in this message
+    on: str  # day of the earlier one, ISO 8601
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +268,9 @@ class Envelope:
     may_send_as: tuple[str, ...] = ()  # addresses the login owns or is delegated
     sender_local: bool = False  # domain of mail_from is ours
     agency: str = ""  # code of the sender's agency
+    public_contact: bool = False  # the mailbox that sends is there for citizens and companies
+    forwarded_by: str = ""  # mailbox of ours whose own rule passes the message on; empty: none does
+    received: tuple[Receipt, ...] = ()  # documents in it that recipients of ours have already
     local_domains: tuple[
         str, ...
     ] = ()  # only those named in this message: sender's and recipients'

@@ -24,7 +24,8 @@ def check(facts: Facts, settings: Settings) -> Iterator[Hit]:
     for where, person in authors:
         if is_within(person.domain, honest) or is_foreign_government(person.domain):
             continue
-        claim = agency_claimed(person.name, person.domain, envelope.official_suffixes)
+        said = " ".join((person.name, *person.claims))  # addresses in look-alike letters, too
+        claim = agency_claimed(said, person.domain, envelope.official_suffixes)
         if claim:
             evidence = {"name": person.name, "claim": claim, "address": person.address}
             yield Hit(RULE.key, where, evidence)
@@ -33,7 +34,7 @@ def check(facts: Facts, settings: Settings) -> Iterator[Hit]:
 RULE = Rule(
     key="display-name-spoof",
     id="display-name-spoof",
-    version=1,
+    version=2,
     check=check,
     evidence=("name", "claim", "address"),
     settings={"known": ()},

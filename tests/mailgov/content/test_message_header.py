@@ -136,3 +136,29 @@ def test_any_bytes_are_read(raw: bytes) -> None:
     parse_value(raw)
     assert isinstance(decode_words(raw), str)
     assert read_message(raw).unscannable == ""
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        '"vana@bomau.gov.vn" <x@y.vn>',
+        '"Ông A <vana@bomau.gov.vn>" <x@y.vn>',
+        "=?utf-8?q?vana=40bomau=2Egov=2Evn?= <x@y.vn>",
+        '"=?utf-8?b?dmFuYUBib21hdS5nb3Yudm4=?=" <x@y.vn>',
+        "x@y.vn (vana@bomau.gov.vn)",
+        "vana＠bomau.gov.vn <x@y.vn>",
+        "vana@bo\u200bmau.gov.vn <x@y.vn>",
+        "vana @ bomau . gov . vn <x@y.vn>",
+        "vana@bоmau.gоv.vn <x@y.vn>",
+        '"\u202env.vog.uamob@anav" <x@y.vn>',
+    ],
+)
+def test_another_address_in_a_display_name_is_told(written: str) -> None:
+    (person,) = read_message(f"From: {written}\r\n\r\nKính gửi.\r\n".encode()).header.from_
+    assert (person.address, person.claims) == ("x@y.vn", ("vana@bomau.gov.vn",))
+
+
+@pytest.mark.parametrize("name", ["x@y.vn", "Phòng A@B", "Nguyễn Văn A", "@UBND"])
+def test_a_name_may_repeat_its_own_address(name: str) -> None:
+    (person,) = read_message(f'From: "{name}" <x@y.vn>\r\n\r\nKính gửi.\r\n'.encode()).header.from_
+    assert person.claims == ()
