@@ -18,6 +18,7 @@ from pydantic_settings import (
 )
 
 from mailgov.errors import ConfigError
+from mailgov.working_time import WorkingTime
 
 KiB, MiB = 1 << 10, 1 << 20
 
@@ -34,6 +35,11 @@ def _scanner_address(text: str) -> str:
 
 
 Listen = Annotated[str, AfterValidator(_listen)]
+
+
+def _working_hours(texts: list[str]) -> list[str]:
+    WorkingTime.parse(texts)
+    return texts
 
 
 def _one_or_more(value: Any) -> Any:
@@ -62,6 +68,10 @@ class Site(_Section):
         "", description="where refusals point to for help; empty: the webmail's own address"
     )
     contact: str = Field("", description="telephone or address of the help desk, shown in notices")
+    working_hours: Annotated[list[str], AfterValidator(_working_hours)] = Field(
+        ["07:30-11:30", "13:00-17:00"],
+        description="hours of a working day in Vietnam; deadlines count nothing else",
+    )
 
 
 class Data(_Section):
@@ -273,6 +283,15 @@ class Scanner(_Section):
         35 * MiB, ge=64 * KiB, description="larger messages count as not scanned, and are held"
     )
     concurrency: int = Field(10, ge=1, le=1000, description="messages scanned at once")
+    when_down: Literal["defer", "hold"] = Field(
+        "defer",
+        description="what becomes of mail while clamd does not answer: the sender tries again, or it is held for approval",
+    )
+    signatures_days: float = Field(
+        7,
+        gt=0,
+        description="days after which clamd's signatures are stale, and the operator is told",
+    )
 
 
 class Policy(_Section):
@@ -294,7 +313,9 @@ class Policy(_Section):
         "security-officer", description="role that decides on held mail; where nobody has it: it"
     )
     hold_hours: float = Field(
-        24, gt=0, description="hours to decide on held mail before it passes to the agency above"
+        8,
+        gt=0,
+        description="working hours to decide on held mail before it passes to the agency above",
     )
 
 

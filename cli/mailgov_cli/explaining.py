@@ -1,10 +1,11 @@
 """A verdict in words: what was found, where, why, on which law, and how it is mended."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mailgov import texts
 from mailgov.texts import Language
+from mailgov.texts.explanation import PROGRAMS, Explanation, law, of_finding, of_rule
 from mailgov_cli import words
 from mailgov_cli.output import one_line
 from mailgov_policies import RULES_BY_KEY, Action, Document, Finding
@@ -12,31 +13,45 @@ from mailgov_policies import RULES_BY_KEY, Action, Document, Finding
 if TYPE_CHECKING:
     from mailgov_cli.checking import Judged
 
-PROGRAMS = ("webmail", "thunderbird", "outlook", "phone")
-
 
 def rule_record(code: str, language: Language, *, for_people: bool) -> dict[str, Any]:
     """What is known of a rule's code; empty when there is none.
 
     For people the steps stand numbered under each program's name.
     """
-    entry = texts.entry(language, f"rule.{code}")
-    if not entry:
+    if not texts.entry(language, f"rule.{code}"):
         return {}
+    told = of_rule(language, code)
     record: dict[str, Any] = {
         "code": code,
         "id": RULES_BY_KEY[code].id if code in RULES_BY_KEY else "",
-        "name": entry["title"],
+        "name": told.title,
         "reason": texts.words(language, f"rule.{code}.reason"),
-        "help": entry["help"],
-        "basis": entry["basis"],
+        "help": told.help,
+        "basis": told.basis,
     }
     if not for_people:
-        return {**record, "steps": {p: list(texts.rule_steps(language, code, p)) for p in PROGRAMS}}
+        return {**record, "steps": _plain_steps(told)}
     for program in PROGRAMS:
-        steps = texts.rule_steps(language, code, program)
-        record[program] = [f"{number}. {step}" for number, step in enumerate(steps, start=1)]
+        steps = enumerate(told.steps[program], start=1)
+        record[program] = [f"{number}. {step}" for number, step in steps]
     return record
+
+
+def explained_record(told: Explanation) -> dict[str, Any]:
+    """The parts of an explanation, for programs."""
+    return {
+        "code": told.code,
+        "title": told.title,
+        "where": told.where,
+        "why": told.why,
+        "basis": told.basis,
+        "steps": _plain_steps(told),
+    }
+
+
+def _plain_steps(told: Explanation) -> dict[str, list[str]]:
+    return {program: list(told.steps[program]) for program in PROGRAMS}
 
 
 def explain(judged: "Judged", language: Language) -> str:
@@ -51,24 +66,28 @@ def _lines(judged: "Judged", language: Language) -> Iterator[str]:
     yield one_line(f"{name}: {action}" + (f" [{verdict.code}]" if verdict.code else ""))
     if document := judged.facts.content.document:
         yield f"  {_say(language, 'document')}: {_document(document, language)}"
-    for number, finding in enumerate(verdict.findings, start=1):
-        yield from _finding(number, finding, language)
+    told = [(_told(finding, language), finding.action.label) for finding in verdict.findings]
+    yield from explanations(told, language)
     yield f"  {_say(language, 'passed', n=len(verdict.passed))}"
 
 
-def _finding(number: int, finding: Finding, language: Language) -> Iterator[str]:
-    title = texts.rule_title(language, finding.code)
-    yield f"  {number}. {title} [{finding.code}]: {action_word(finding.action, language)}"
-    place = texts.place(language, finding.where, finding.evidence.get("file", ""))
-    yield f"     {_say(language, 'where')}: {one_line(place)}"
-    yield f"     {_say(language, 'why')}: {one_line(sentence(finding, language))}"
-    if read := finding.evidence.get("as_read"):
-        converted = finding.evidence.get("converted", "")
-        yield f"     {_say(language, 'read')}: {one_line(read)}"
-        yield f"     {_say(language, 'meant')}: {one_line(converted)}"
-    yield f"     {_say(language, 'basis')}: {basis(finding, language)}"
-    steps = texts.rule_steps(language, finding.code, "webmail")
-    yield f"     {_say(language, 'mend')}: {numbered(steps)}"
+def _told(finding: Finding, language: Language) -> Explanation:
+    return of_finding(language, finding.code, finding.where, finding.evidence, finding.basis)
+
+
+def explanations(told: Iterable[tuple[Explanation, str]], language: Language) -> Iterator[str]:
+    """Findings with their actions, numbered: what, where, why, on which law, how to mend it."""
+    for number, (one, action) in enumerate(told, start=1):
+        word = words.find(language, "value", "action", action) or action
+        yield one_line(f"  {number}. {one.title} [{one.code}]" + (f": {word}" if word else ""))
+        parts = [("where", one.where), ("why", one.why), ("read", one.read)]
+        parts += [("meant", one.meant if one.read else ""), ("basis", one.basis)]
+        for key, text in parts:
+            if text:
+                yield f"     {_say(language, key)}: {one_line(text)}"
+        yield f"     {_say(language, 'mend')}:"
+        for program in PROGRAMS:
+            yield f"       {_say(language, f'in-{program}')}: {numbered(one.steps[program])}"
 
 
 def sentence(finding: Finding, language: Language) -> str:
@@ -77,11 +96,8 @@ def sentence(finding: Finding, language: Language) -> str:
 
 
 def basis(finding: Finding, language: Language) -> str:
-    """The law as the ruleset gives it; in other languages the translation of the default one."""
-    known = texts.entry(language, f"rule.{finding.code}")
-    if (language == "vi" or not known) and finding.basis:
-        return finding.basis
-    return str(known.get("basis", ""))
+    """The law, as every face names it."""
+    return law(language, finding.code, finding.basis)
 
 
 def numbered(steps: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""What is held by the policy, and what those who decide may do: release, remove, report as wrong.
+"""What is held by the policy, and what those who decide may do: release or remove it.
 
 Nobody reads content here: headers, rules and recipients are enough to decide or to ask the sender.
 """
@@ -21,9 +21,11 @@ from mailgov.config import Config
 from mailgov.content.header_block import split_header
 from mailgov.db.models import EventRow, MessageRow, RecipientRow, VerdictRow
 from mailgov.errors import Conflict, NotFound
-from mailgov.holding.keepers import Desk, deadline_of, desks_for, owner
-from mailgov.holding.telling import deadline, tell_asked
-from mailgov.ledger.events import HitWrong, MessageRejudged, ReleaseAsked
+from mailgov.holding.keepers import Desk, desks_for, owner
+from mailgov.holding.refused_secrets import is_secret
+from mailgov.holding.sending import deadline
+from mailgov.holding.telling import tell_asked, tell_decided
+from mailgov.ledger.events import MessageRejudged, ReleaseAsked
 from mailgov.message import Body
 from mailgov.queue import admin
 from mailgov.queue.admin import Intervention, Picked
@@ -148,7 +150,7 @@ def _held(session: Session, config: Config, now: datetime, row: Any) -> Held:
         accepted_at=accepted_at,
         recipients=tuple(session.exec(addresses.order_by(col(RecipientRow.id)))),
         owner=f"{desk.role} {desk.agency_code}".strip() if desk else "",
-        decide_by=deadline_of(accepted_at, now, deadline(config)),
+        decide_by=deadline(config).of(accepted_at, now),
         keepers=tuple(keeper.mailbox_id for keeper in desk.keepers) if desk else (),
     )
 
@@ -252,7 +254,7 @@ def ask(session: Session, config: Config, queue_id: str, by: Intervention) -> bo
         recipients=len(picked),
     )
     ledger.record(session, event)
-    until = deadline_of(message.accepted_at, by.at, deadline(config))
+    until = deadline(config).of(message.accepted_at, by.at)
     tell_asked(session, config, desk, queue_id, by, until)
     return True
 
@@ -262,17 +264,29 @@ def permits(verdict: Verdict) -> bool:
     return verdict.action < Action.DEFER
 
 
+def may_be_overruled(verdict: Verdict) -> bool:
+    """Whether somebody may let go what the rules in force now refuse: never what is marked secret."""
+    return not is_secret(verdict)
+
+
 def release(
     session: Session,
+    config: Config,
     picked: Sequence[Picked],
     verdict: Verdict,
     by: Intervention,
 ) -> None:
-    """Let the recipients go; what the rules say now stays in the ledger beside it."""
+    """Let the recipients go and tell the sender; what the rules say now stays in the ledger.
+
+    Raises Conflict `release-forbidden` for what nobody may overrule.
+    """
+    queue_id = picked[0].queue_id
+    if not (permits(verdict) or may_be_overruled(verdict)):
+        raise Conflict("release-forbidden", queue_id=queue_id, code=verdict.code)
     deciding = (f.code for f in verdict.findings if f.action >= Action.HOLD)
     event = MessageRejudged(
         at=by.at,
-        message_id=picked[0].queue_id,
+        message_id=queue_id,
         agency_code=picked[0].agency_code,
         actor=by.actor,
         action=verdict.action.label,
@@ -283,37 +297,17 @@ def release(
     )
     ledger.record(session, event)
     admin.release(session, picked, by)
+    tell_decided(session, config, "released", queue_id, _login(session, queue_id), by)
 
 
-def remove(session: Session, picked: Sequence[Picked], by: Intervention) -> list[str]:
-    """Take the message out for good. Returns spool files to remove after the commit."""
+def remove(
+    session: Session, config: Config, picked: Sequence[Picked], by: Intervention
+) -> list[str]:
+    """Take the message out for good and tell the sender. Returns spool files to remove afterwards."""
+    queue_id = picked[0].queue_id
+    tell_decided(session, config, "removed", queue_id, _login(session, queue_id), by)
     return admin.remove(session, picked, by)
 
 
-def report_wrong(session: Session, queue_id: str, by: Intervention) -> dict[str, Any]:
-    """Note that a rule struck wrongly, whatever became of the message. What was noted.
-
-    Raises NotFound `queue-id-unknown`; Conflict `not-held` for mail that the policy never held.
-    """
-    found = session.exec(
-        select_model(MessageRow, VerdictRow)
-        .join(VerdictRow, col(VerdictRow.message_id) == col(MessageRow.id))
-        .where(MessageRow.id == queue_id)
-    ).first()
-    if found is None:
-        raise NotFound("queue-id-unknown", queue_id=queue_id)
-    message, verdict = found
-    if verdict.action not in HOLDING:
-        raise Conflict("not-held", queue_id=queue_id)
-    codes = [finding["code"] for finding in verdict.findings if finding.get("action") in HOLDING]
-    event = HitWrong(
-        at=by.at,
-        message_id=queue_id,
-        agency_code=message.agency_code,
-        actor=by.actor,
-        code=verdict.code,
-        codes=list(dict.fromkeys(codes)),
-        reason=by.reason,
-    )
-    ledger.record(session, event)
-    return {"queue_id": queue_id, "code": verdict.code}
+def _login(session: Session, queue_id: str) -> str:
+    return session.get_one(MessageRow, queue_id).login

@@ -2,6 +2,7 @@
 
 An agency's held mail belongs to whoever holds the role in it. When they let the deadline pass, it
 passes to the next agency above that has somebody, and so on to the top: nothing lapses silently.
+Deadlines count working hours only, so nothing passes over anybody's head at night or at Tết.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,6 +12,7 @@ from datetime import date, datetime, timedelta
 from sqlmodel import Session, col, or_, select
 
 from mailgov.db.models import Agency, Mailbox, RoleGrant
+from mailgov.working_time import WorkingTime
 
 FALLBACK_ROLE = "it"
 """Who keeps held mail in an agency where nobody holds the role that is meant to."""
@@ -44,6 +46,22 @@ class Desk:
     keepers: tuple[Keeper, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """How much working time each owner has."""
+
+    span: timedelta
+    working: WorkingTime
+
+    def passed(self, held_at: datetime, now: datetime) -> int:
+        """How many owners have let it pass."""
+        return self.working.between(held_at, now) // self.span
+
+    def of(self, held_at: datetime, now: datetime) -> datetime:
+        """When the present owner's time ends."""
+        return self.working.after(held_at, self.span * (self.passed(held_at, now) + 1))
+
+
 def desks(lineage: Sequence[str], grants: Iterable[Grant], role: str) -> tuple[Desk, ...]:
     """Every desk on the way up, nearest first. `lineage`: the agency, its parent, … the root."""
     given = list(grants)
@@ -60,18 +78,12 @@ def _desk(agency_code: str, grants: Sequence[Grant], role: str) -> Desk | None:
 
 
 def owner(
-    on_the_way: Sequence[Desk], held_at: datetime, now: datetime, deadline: timedelta
+    on_the_way: Sequence[Desk], held_at: datetime, now: datetime, deadline: Deadline
 ) -> Desk | None:
     """The desk that decides now; the topmost one keeps what nobody decided. None: there is none."""
     if not on_the_way:
         return None
-    passed = max(0, (now - held_at) // deadline)
-    return on_the_way[min(passed, len(on_the_way) - 1)]
-
-
-def deadline_of(held_at: datetime, now: datetime, deadline: timedelta) -> datetime:
-    """When the present owner's time ends."""
-    return held_at + deadline * (max(0, (now - held_at) // deadline) + 1)
+    return on_the_way[min(deadline.passed(held_at, now), len(on_the_way) - 1)]
 
 
 def desks_for(session: Session, agency_code: str, role: str, on: date) -> tuple[Desk, ...]:

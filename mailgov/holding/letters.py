@@ -19,13 +19,25 @@ from mailgov.clock import VIETNAM
 from mailgov.config import Config
 from mailgov.message import Body, Envelope, Recipient, new_queue_id
 from mailgov.queue import MAILBOX, NewMessage, NewRecipient
-from mailgov.texts import LANGUAGES, Language, entry, words
-from mailgov_policies.verdict import Action, Verdict
+from mailgov.texts import LANGUAGES, Language, words
+from mailgov.texts.explanation import Explanation, of_finding, of_rule
+from mailgov_policies.verdict import Action, Finding, Verdict
 
 RULESET = "notice"
 """What the verdict of our own notices names as its ruleset: nobody judges them."""
 
-LetterKind = Literal["held", "keeper", "secret", "reminder", "asked"]
+LetterKind = Literal[
+    "held",
+    "keeper",
+    "secret",
+    "reminder",
+    "passed",
+    "asked",
+    "released",
+    "removed",
+    "wrong",
+    "stale",
+]
 
 _MAX_RECIPIENTS = 10  # named in a letter; of more the number is told
 _MAX_SIGNS = 200
@@ -50,6 +62,7 @@ class Letter:
     subject: str  # what the title names: a subject of the reader's own, a reference, a count
     lines: tuple[Line, ...]
     codes: tuple[str, ...] = ()  # rules that decided
+    findings: tuple[Finding, ...] = ()  # instead of codes, for whoever may know what was found
     rows: tuple[str, ...] = ()  # already in the same form for both languages
     until: datetime | None = None
 
@@ -114,9 +127,12 @@ def _told(language: Language, letter: Letter, config: Config) -> str:
     until = moment(letter.until) if letter.until else ""
     lines = [say(f"{letter.kind}.lead", until=until), ""]
     lines += [say(f"line.{line.key}", **{line.key: _one_line(line.value)}) for line in letter.lines]
-    for code in letter.codes:
-        lines.append(say("line.why", why=_title(language, code)))
-        lines.append(say("line.rule", link=f"{config.help_base}/help/rules/{code}"))
+    for told in _explained(language, letter):
+        lines.append(say("line.why", why=told.title.rstrip(".")))
+        if told.where:
+            lines += [say("line.where", where=told.where), _one_line(told.why)]
+        lines.append(say("line.basis", basis=told.basis))
+        lines.append(say("line.rule", link=told.link(config.help_base)))
     lines += [_one_line(row) for row in letter.rows]
     lines += ["", say(f"{letter.kind}.end", until=until)]
     if config.site.contact:
@@ -124,9 +140,10 @@ def _told(language: Language, letter: Letter, config: Config) -> str:
     return "\r\n".join(lines)
 
 
-def _title(language: Language, code: str) -> str:
-    """The rule in words; an agency's own rule without words by its code."""
-    return str(entry(language, f"rule.{code}").get("title", code)).rstrip(".")
+def _explained(language: Language, letter: Letter) -> list[Explanation]:
+    if letter.findings:
+        return [of_finding(language, f.code, f.where, f.evidence, f.basis) for f in letter.findings]
+    return [of_rule(language, code) for code in letter.codes]
 
 
 def _one_line(text: str) -> str:

@@ -1,71 +1,37 @@
-"""Who hears of held mail and of refused secrets, in the transaction that holds or refuses."""
+"""Who hears of held mail, of decisions on it and of refused secrets, in the same transaction."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
 
-from sqlalchemy import func, select
 from sqlmodel import Session
-from sqlmodel import select as select_model
 
 from mailgov import ledger
-from mailgov.clock import VIETNAM, local_date
+from mailgov.clock import local_date
 from mailgov.config import Config
-from mailgov.db.models import Instance, Mailbox
-from mailgov.holding.keepers import Desk, Keeper, deadline_of, desks_for, owner
-from mailgov.holding.letters import Letter, Line, as_message, moment, named
-from mailgov.ledger.events import HeldReminded, HeldTold, MessageAccepted, MessageRefused
-from mailgov.logs import logger
-from mailgov.queue import NewMessage, enqueue
+from mailgov.holding.keepers import Desk, desks_for, owner
+from mailgov.holding.letters import Letter, LetterKind, Line, moment, named
+from mailgov.holding.sending import deadline, log, mailbox, send_about
+from mailgov.ledger.events import HeldAssigned, MessageRefused
+from mailgov.queue import NewMessage
 from mailgov.queue.admin import Intervention
-from mailgov.queue.tables import EVENT, MESSAGE, RECIPIENT, VERDICT
+from mailgov_policies.verdict import Action
 
 SECURITY_ROLE = "security-officer"
 """Who hears of refused secrets."""
-
-REMINDED_ON = "held-reminded-on"
-"""The day of the last reminder, among the facts about this installation."""
-
-MOST_IN_AN_HOUR = 30
-"""Letters about single messages to one mailbox: who bombs us must not bury those who decide."""
-
-_HOUR = timedelta(hours=1)
-_REMIND_FROM_HOUR = 7  # in Vietnam: the letter is there when work begins
-_MAX_ROWS = 50  # messages listed in one reminder
-
-log = logger("holding")
-
-
-def deadline(config: Config) -> timedelta:
-    """How long one owner has."""
-    return timedelta(hours=config.policy.hold_hours)
 
 
 def tell_held(
     session: Session, config: Config, new: NewMessage, codes: Sequence[str], subject: str
 ) -> None:
-    """A message was held: its sender, if ours, and its keepers are told."""
+    """A message was held: its sender, if ours, and its keepers are told; the keepers own it now."""
     now = new.accepted_at
-    on_the_way = desks_for(
-        session, new.agency_code, config.policy.hold_role, local_date(new.accepted_at)
-    )
+    on_the_way = desks_for(session, new.agency_code, config.policy.hold_role, local_date(now))
     desk = owner(on_the_way, now, now, deadline(config))
-    until = deadline_of(now, now, deadline(config))
-    recipients = Line("recipients", named([recipient.address for recipient in new.recipients]))
-    reference = Line("reference", new.queue_id)
-    letters = []
-    if new.envelope.login and (sender := _mailbox(session, new.envelope.login.key)):
-        lines = (Line("subject", subject), Line("sent", moment(now)), recipients, reference)
-        letters.append(
-            Letter(
-                "held", sender.address, sender.mailbox_id, new.agency_code,
-                subject, lines, tuple(codes), until=until,
-            )
-        )  # fmt: skip
+    until = deadline(config).of(now, now)
+    letters = [*_to_sender(session, new, codes, subject, until)]
     author = Line("sender", str(new.envelope.mail_from or "<>"))
-    lines = (author, recipients, Line("sent", moment(now)), reference)
+    recipients = Line("recipients", named([recipient.address for recipient in new.recipients]))
+    lines = (author, recipients, Line("sent", moment(now)), Line("reference", new.queue_id))
     letters += [
         Letter(
             "keeper", keeper.address, keeper.mailbox_id, desk.agency_code,
@@ -76,7 +42,44 @@ def tell_held(
     ]  # fmt: skip
     if desk is None:
         log.warning("held.without-keeper", queue_id=new.queue_id, agency=new.agency_code)
-    _send_about(session, config, new.queue_id, letters, now)
+    send_about(session, config, new.queue_id, letters, now)
+    ledger.record(session, assigned(new.queue_id, new.agency_code, desk, until, now))
+
+
+def assigned(
+    queue_id: str, agency_code: str, desk: Desk | None, until: datetime, now: datetime
+) -> HeldAssigned:
+    """That these decide from now on; without a desk, that nobody can."""
+    return HeldAssigned(
+        at=now,
+        message_id=queue_id,
+        agency_code=agency_code,
+        actor="holding",
+        role=desk.role if desk else "",
+        desk=desk.agency_code if desk else "",
+        until=until.isoformat(),
+        told=[keeper.address for keeper in desk.keepers] if desk else [],
+    )
+
+
+def _to_sender(
+    session: Session, new: NewMessage, codes: Sequence[str], subject: str, until: datetime
+) -> Iterable[Letter]:
+    login = new.envelope.login
+    sender = mailbox(session, login.key) if login else None
+    if sender is None:
+        return
+    lines = (
+        Line("subject", subject),
+        Line("sent", moment(new.accepted_at)),
+        Line("recipients", named([recipient.address for recipient in new.recipients])),
+        Line("reference", new.queue_id),
+    )
+    findings = tuple(f for f in new.verdict.findings if f.action >= Action.HOLD)
+    yield Letter(
+        "held", sender.address, sender.mailbox_id, new.agency_code,
+        subject, lines, tuple(codes), findings=findings, until=until,
+    )  # fmt: skip
 
 
 def tell_secret(session: Session, config: Config, refused: MessageRefused) -> None:
@@ -98,7 +101,7 @@ def tell_secret(session: Session, config: Config, refused: MessageRefused) -> No
     ]  # fmt: skip
     if not letters:
         log.warning("secret.without-officer", queue_id=refused.message_id)
-    _send_about(session, config, refused.message_id, letters, refused.at)
+    send_about(session, config, refused.message_id, letters, refused.at)
 
 
 def tell_asked(
@@ -111,171 +114,50 @@ def tell_asked(
 ) -> None:
     """Somebody whose mail is held asks for its release: those who decide now are told."""
     lines = (Line("asker", by.actor), Line("reason", by.reason), Line("reference", queue_id))
-    letters = [
+    if desk is None:
+        log.warning("held.without-keeper", queue_id=queue_id)
+    letters = _to_desk("asked", desk, queue_id, lines, until=until)
+    send_about(session, config, queue_id, letters, by.at)
+
+
+def tell_wrong(
+    session: Session, config: Config, desk: Desk | None, code: str, queue_id: str, by: Intervention
+) -> None:
+    """Somebody says that a rule struck wrongly: those who keep it in their agency are told."""
+    reference = (Line("reference", queue_id),) if queue_id else ()
+    lines = (Line("asker", by.actor), Line("reason", by.reason), *reference)
+    if desk is None:
+        log.warning("wrong.without-keeper", queue_id=queue_id, code=code)
+    letters = _to_desk("wrong", desk, code, lines, codes=(code,))
+    send_about(session, config, queue_id, letters, by.at)
+
+
+def tell_decided(
+    session: Session, config: Config, kind: LetterKind, queue_id: str, login: str, by: Intervention
+) -> None:
+    """The sender, if ours, hears what became of the held message, and why."""
+    sender = mailbox(session, login) if login else None
+    if sender is None:
+        return
+    lines = (Line("reason", by.reason), Line("reference", queue_id))
+    letter = Letter(kind, sender.address, sender.mailbox_id, "", queue_id, lines)
+    send_about(session, config, queue_id, [letter], by.at)
+
+
+def _to_desk(
+    kind: LetterKind,
+    desk: Desk | None,
+    subject: str,
+    lines: tuple[Line, ...],
+    *,
+    codes: tuple[str, ...] = (),
+    until: datetime | None = None,
+) -> list[Letter]:
+    return [
         Letter(
-            "asked", keeper.address, keeper.mailbox_id, desk.agency_code,
-            queue_id, lines, until=until,
+            kind, keeper.address, keeper.mailbox_id, desk.agency_code,
+            subject, lines, codes, until=until,
         )
         for desk in ([desk] if desk else [])
         for keeper in desk.keepers
     ]  # fmt: skip
-    if desk is None:
-        log.warning("held.without-keeper", queue_id=queue_id)
-    _send_about(session, config, queue_id, letters, by.at)
-
-
-@dataclass(frozen=True, slots=True)
-class _Held:
-    queue_id: str
-    mail_from: str
-    agency_code: str
-    code: str
-    held_at: datetime
-
-
-def remind(session: Session, config: Config, now: datetime) -> bool:
-    """Once a day, tell every owner what waits for them; whether it was done now.
-
-    Mail whose owner let the deadline pass is told to the next one above.
-    """
-    local = now.astimezone(VIETNAM)
-    last = session.get(Instance, REMINDED_ON, with_for_update=True)
-    if local.hour < _REMIND_FROM_HOUR or (last and last.value >= local.date().isoformat()):
-        return False
-    if last is None:
-        last = Instance(key=REMINDED_ON, value="")
-    last.value = local.date().isoformat()
-    session.add(last)
-    session.flush()
-    waiting = _by_desk(session, config, now)
-    for desk, held in waiting.items():
-        _remind(session, config, desk, held, now)
-    return True
-
-
-def _by_desk(session: Session, config: Config, now: datetime) -> dict[Desk | None, list[_Held]]:
-    known: dict[str, tuple[Desk, ...]] = {}
-    waiting: dict[Desk | None, list[_Held]] = defaultdict(list)
-    for one in _held(session):
-        if one.agency_code not in known:
-            role, today = config.policy.hold_role, local_date(now)
-            known[one.agency_code] = desks_for(session, one.agency_code, role, today)
-        desk = owner(known[one.agency_code], one.held_at, now, deadline(config))
-        waiting[desk].append(one)
-    return waiting
-
-
-def _held(session: Session) -> Iterable[_Held]:
-    """Every message that the policy holds, oldest first."""
-    is_held = (
-        select(RECIPIENT.c.id)
-        .where(RECIPIENT.c.message_id == MESSAGE.c.id, RECIPIENT.c.state == "held")
-        .exists()
-    )
-    query = (
-        select(
-            MESSAGE.c.id,
-            MESSAGE.c.mail_from,
-            MESSAGE.c.agency_code,
-            VERDICT.c.code,
-            MESSAGE.c.accepted_at,
-        )
-        .join(VERDICT, VERDICT.c.message_id == MESSAGE.c.id)
-        .where(MESSAGE.c.done_at.is_(None), VERDICT.c.action.in_(("hold", "quarantine")), is_held)
-        .order_by(MESSAGE.c.id)
-    )
-    rows: list[Any] = list(session.connection().execute(query))
-    return [_Held(*row) for row in rows]
-
-
-def _remind(
-    session: Session, config: Config, desk: Desk | None, held: Sequence[_Held], now: datetime
-) -> None:
-    overdue = sum(now - one.held_at >= deadline(config) for one in held)
-    event = HeldReminded(
-        at=now,
-        agency_code=desk.agency_code if desk else "",
-        actor="scheduler",
-        role=desk.role if desk else "",
-        messages=len(held),
-        overdue=overdue,
-        told=[keeper.address for keeper in desk.keepers] if desk else [],
-    )
-    ledger.record(session, event)
-    if desk is None:
-        log.error("held.without-keeper", messages=len(held), overdue=overdue)
-        return
-    rows = [
-        f"{one.queue_id} {one.mail_from or '<>'} [{one.code}] {moment(one.held_at)}"
-        for one in held[:_MAX_ROWS]
-    ]
-    if len(held) > len(rows):
-        rows.append(f"… (+{len(held) - len(rows)})")
-    letters = [
-        Letter(
-            "reminder", keeper.address, keeper.mailbox_id, desk.agency_code,
-            str(len(held)), (), rows=tuple(rows),
-        )
-        for keeper in desk.keepers
-    ]  # fmt: skip
-    _send(session, config, letters, now)
-
-
-def _mailbox(session: Session, key: str) -> Keeper | None:
-    found = session.exec(select_model(Mailbox).where(Mailbox.address == key)).first()
-    return Keeper(found.address, found.id) if found is not None and found.id else None
-
-
-def _send_about(
-    session: Session, config: Config, queue_id: str, letters: Iterable[Letter], now: datetime
-) -> None:
-    """Letters about one message; whoever got many within the hour waits for the reminder."""
-    for letter in letters:
-        if _has_enough(session, letter.to, now):
-            log.warning("held.told-enough", queue_id=queue_id, keeper=letter.to)
-            continue
-        (notice,) = _send(session, config, [letter], now)
-        event = HeldTold(
-            at=now,
-            message_id=queue_id,
-            mailbox=letter.to,
-            agency_code=letter.agency_code,
-            actor="holding",
-            letter=letter.kind,
-            notice=notice,
-        )
-        ledger.record(session, event)
-
-
-def _has_enough(session: Session, address: str, now: datetime) -> bool:
-    told = (
-        select(func.count())
-        .select_from(EVENT)
-        .where(
-            EVENT.c.kind == HeldTold.kind,
-            EVENT.c.at > now - _HOUR,
-            EVENT.c.mailbox == address,
-        )
-    )
-    return session.connection().execute(told).scalar_one() >= MOST_IN_AN_HOUR
-
-
-def _send(session: Session, config: Config, letters: Iterable[Letter], now: datetime) -> list[str]:
-    """Queue letters; their queue ids."""
-    sent = []
-    for letter in letters:
-        new = as_message(letter, config, now)
-        enqueue(session, new)
-        event = MessageAccepted(
-            at=now,
-            message_id=new.queue_id,
-            agency_code=new.agency_code,
-            actor="holding",
-            direction=new.envelope.direction,
-            action=new.verdict.action.label,
-            size_bytes=new.size_bytes,
-            channel="notice",
-        )
-        ledger.record(session, event)
-        sent.append(new.queue_id)
-    return sent

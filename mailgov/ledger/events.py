@@ -159,8 +159,20 @@ class HeldTold(Event):
 
     kind: ClassVar[str] = "held.told"
 
-    letter: str  # held, keeper, secret, asked
+    letter: str  # held, keeper, secret, asked, released, removed, wrong
     notice: str = ""  # queue id of the letter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldAssigned(Event):
+    """Somebody else decides on a held message from now on: at first, and whenever it passes up."""
+
+    kind: ClassVar[str] = "held.assigned"
+
+    role: str = ""  # empty: nobody holds one, anywhere above
+    desk: str = ""  # agency of those who decide; empty with a role: the whole platform
+    until: str = ""  # when it passes on
+    told: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,13 +211,15 @@ class ReleaseAsked(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HitWrong(Event):
-    """Somebody who decides on held mail reports that a rule struck wrongly."""
+    """Somebody reports that a rule struck wrongly. `mailbox` is theirs; the keepers were told."""
 
     kind: ClassVar[str] = "hit.wrong"
 
     code: str
     codes: list[str] = field(default_factory=list)
     reason: str = ""
+    face: str = ""  # where it was said: cli, compose, message, quarantine, help
+    draft: str = ""  # of a finding before sending
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,6 +227,15 @@ class MessageCorrupt(Event):
     """The stored bytes are not those that were accepted: set aside, neither delivered nor bounced."""
 
     kind: ClassVar[str] = "message.corrupt"
+
+    recipients: int = 0  # held from now on
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessagePoison(Event):
+    """Three processes died with the message under way: held until somebody has looked at it."""
+
+    kind: ClassVar[str] = "message.poison"
 
     recipients: int = 0  # held from now on
 
@@ -244,6 +267,17 @@ class SignIn(Event):
     channel: str  # web, smtp, imap
     success: bool
     ip: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignInsHeld(Event):
+    """Passwords were guessed too often; written once an hour for each account or network."""
+
+    kind: ClassVar[str] = "sign-ins.held"
+
+    channel: str
+    bound: str  # place-minute, place-day, network-minute, account-day
+    network: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -286,14 +320,17 @@ KINDS: dict[str, type[Event]] = {
         RecipientReleased,
         RecipientRemoved,
         HeldTold,
+        HeldAssigned,
         HeldReminded,
         MessageRejudged,
         ReleaseAsked,
         HitWrong,
         MessageCorrupt,
+        MessagePoison,
         MessageOpened,
         DraftWritten,
         SignIn,
+        SignInsHeld,
         DirectoryChanged,
         ReportRun,
     )

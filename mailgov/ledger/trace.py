@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, func, or_
 from sqlmodel import Session, col, select
 
-from mailgov.db.models import EventRow, MessageRow, RecipientRow
+from mailgov.db.models import EventRow, MessageRow, RecipientRow, VerdictRow
 from mailgov.ledger.events import MessageRefused
 from mailgov.ledger.store import of_message
 
@@ -118,3 +118,16 @@ def steps(session: Session, queue_id: str) -> list[Step]:
         }
         for row in of_message(session, queue_id)
     ]
+
+
+def findings(session: Session, queue_id: str) -> list[dict[str, Any]]:
+    """What the rules found in one message; of a refused one, which left nothing, the codes alone."""
+    kept = session.exec(select(VerdictRow).where(VerdictRow.message_id == queue_id)).first()
+    if kept is not None:
+        return kept.findings
+    query = select(EventRow).where(
+        EventRow.message_id == queue_id, EventRow.kind == MessageRefused.kind
+    )
+    refused = session.exec(query).first()
+    codes = refused.data.get("codes", ()) if refused is not None else ()
+    return [{"code": code, "action": "", "where": "", "evidence": {}} for code in codes]

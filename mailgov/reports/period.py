@@ -4,12 +4,10 @@ import calendar as months
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from functools import cache
-
-import holidays
 
 from mailgov.clock import VIETNAM
 from mailgov.errors import InputError
+from mailgov.working_time import is_working_day
 
 PROVISIONAL_DAYS = 3  # the last days of data may still change
 
@@ -86,16 +84,6 @@ class Period:
             for n in range((self.last - self.first).days + 1)
             if is_working_day(day := self.first + timedelta(n))
         )
-
-
-def is_working_day(day: date) -> bool:
-    """Whether agencies work on that day."""
-    return _calendar().is_working_day(day)
-
-
-@cache
-def _calendar() -> holidays.HolidayBase:
-    return holidays.country_holidays("VN")
 
 
 def _bounds(part: dict[str, int]) -> tuple[date, date]:

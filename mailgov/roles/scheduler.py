@@ -8,7 +8,7 @@ from sqlalchemy import delete
 from sqlmodel import Session, col
 
 from mailgov.db.models import WebSession
-from mailgov.holding.telling import remind
+from mailgov.holding.passing import pass_on, remind
 from mailgov.logs import logger
 from mailgov.services import Services
 
@@ -39,7 +39,8 @@ async def _tidy(services: Services) -> None:
         log.info("spool.swept", files=swept)
     await services.database.submit(lambda session: _forget_sessions(session, now))
     config = services.config
-    if await services.database.submit(lambda session: remind(session, config, now)):
+    passed = await services.database.submit(lambda session: pass_on(session, config, now))
+    if await services.database.submit(lambda session: remind(session, config, now)) or passed:
         services.queue.wake()
 
 

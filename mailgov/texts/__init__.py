@@ -7,11 +7,11 @@ files have the same entries; a test compares them.
 """
 
 import unicodedata
-from collections.abc import Mapping
 
 from mailgov.errors import MailgovError
 from mailgov.texts.entries import LANGUAGES, Language, catalogue, entry, fill, words
-from mailgov.texts.evidence import evidence_in_words, harmless, place, ruleset_problems
+from mailgov.texts.evidence import evidence_in_words, place, ruleset_problems
+from mailgov.texts.explanation import sentence as rule_sentence
 
 __all__ = [
     "LANGUAGES",
@@ -29,21 +29,6 @@ __all__ = [
     "without_marks",
     "words",
 ]
-
-
-def rule_sentence(language: Language, code: str, evidence: Mapping[str, str]) -> str:
-    """Why a rule struck, in one sentence; evidence that is an id is put into words.
-
-    Evidence may come from strangers: control characters are dropped, long values cut.
-    """
-    if not entry(language, f"rule.{code}") and language in evidence:
-        return harmless(evidence[language])  # a rule that a ruleset has added
-    shown = evidence_in_words(language, evidence)
-    case = f"rule.{code}.cases.{evidence.get('case', '')}"
-    sentence = words(language, case, **shown)
-    if sentence == case:
-        sentence = words(language, f"rule.{code}.reason", **shown)
-    return sentence[:1].upper() + sentence[1:]
 
 
 def rule_title(language: Language, code: str) -> str:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from datetime import date
 from functools import cache
 from typing import Any
 
@@ -117,6 +118,15 @@ def _size(language: Language, value: str) -> str:
     return f"{size_mb.replace('.', ',') if language == 'vi' else size_mb} MB"
 
 
+def _day(language: Language, value: str) -> str:
+    """A day as people write it; anything but an ISO date stays."""
+    try:
+        day = date.fromisoformat(value)
+    except ValueError:
+        return value
+    return f"{day:%d/%m/%Y}" if language == "vi" else value
+
+
 def _somebody(language: Language, value: str) -> str:
     return value or str(entry(language, "place")["nobody"])
 
@@ -153,4 +163,6 @@ _IN_WORDS: Mapping[str, Callable[[Language, str], str]] = {
     "active": _phrases,
     "faults": _phrases,
     "why": _phrases,
+    "use": _phrases,
+    "date": _day,
 }

@@ -91,9 +91,12 @@ def test_show_tells_headers_and_no_content(run: Run, hold: Hold) -> None:
     result = run("quarantine", "show", new.queue_id, "--json")
     (record,) = result.data
     assert ["subject", "Giấy mời"] in record["headers"]
-    assert record["findings"] == [
-        {"code": "encrypted-archive", "action": "hold", "where": "part 2"}
-    ]
+    (finding,) = record["findings"]
+    assert (finding["code"], finding["action"], finding["where"]) == (
+        "encrypted-archive", "hold", "phần 2",
+    )  # fmt: skip
+    assert finding["basis"].startswith("Luật An ninh mạng")
+    assert set(finding["steps"]) == {"webmail", "thunderbird", "outlook", "phone"}
     assert "Noi dung rieng" not in result.stdout
     assert "bi-mat.zip" not in result.stdout
 
@@ -107,9 +110,9 @@ def test_release_judges_again_and_lets_go(run: Run, hold: Hold, database: Databa
     assert result.exit == 0
     (row,) = result.data
     assert (row["queue_id"], row["state"]) == (new.queue_id, "released")
-    assert states(database) == {"queued"}
+    assert states(database) == {"queued"}  # the sender's letter too
     assert kinds(database, new.queue_id) == [
-        "message.accepted", "message.rejudged", *["recipient.released"] * 2,
+        "message.accepted", "message.rejudged", *["recipient.released"] * 2, "held.told",
     ]  # fmt: skip
     again = run("quarantine", "release", new.queue_id, *WHY, "--json")
     assert (again.exit, again.error["code"]) == (5, "not-held")
@@ -149,7 +152,7 @@ def test_remove_needs_consent_and_ends_recipients(run: Run, hold: Hold, database
     assert states(database) == {"held"}
     result = run("quarantine", "remove", new.queue_id, *WHY, "--yes")
     assert result.stderr == "đã gỡ 2 người nhận\n"
-    assert states(database) == {"removed"}
+    assert states(database) == {"removed", "queued"}  # and the letter to the sender
     assert run("audit", "conserve").exit == 0
     assert run("quarantine", "list", "--json").data == []
 
@@ -157,9 +160,9 @@ def test_remove_needs_consent_and_ends_recipients(run: Run, hold: Hold, database
 def test_wrong_is_noted_and_changes_nothing(run: Run, hold: Hold, database: Database) -> None:
     new = hold()
     result = run("quarantine", "wrong", new.queue_id, *WHY, "--json")
-    assert result.data == [{"queue_id": new.queue_id, "code": "encrypted-archive"}]
-    assert states(database) == {"held"}
-    assert kinds(database, new.queue_id) == ["message.accepted", "hit.wrong"]
+    assert result.data == [{"queue_id": new.queue_id, "code": "encrypted-archive", "noted": True}]
+    assert run("quarantine", "wrong", new.queue_id, *WHY, "--json").data[0]["noted"] is False
+    assert kinds(database, new.queue_id) == ["message.accepted", "hit.wrong", "held.told"]
     steps = run("trace", new.queue_id, "--format", "table").stdout
     assert "báo bắt nhầm" in steps
 

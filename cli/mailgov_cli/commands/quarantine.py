@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mailgov_cli.exits import Exit
+from mailgov_cli.exits import Exit, UsageMistake
 from mailgov_cli.grammar import Noun
 from mailgov_cli.options import LIMIT, DryRun, Limit, Since, Yes, parse_moment
+from mailgov_cli.output import Format
 from mailgov_cli.runtime import Runtime, runtime
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ FIELDS = (
     "owner",
     "decide_by",
 )
+REPORT_FIELDS = ("at", "code", "actor", "agency_code", "queue_id", "face", "reason")
 
 
 @app.command(
@@ -64,17 +66,21 @@ def show(
     ctx: typer.Context,
     id_: Annotated[str, typer.Argument(help="queue id of the message", metavar="ID")],
 ) -> None:
-    """One message: header fields, rules and recipients; never content."""
+    """One message: header fields, recipients, and why it is held; never content."""
     from mailgov.clock import utc_now
     from mailgov.db.models import MessageRow
     from mailgov.holding import acts
     from mailgov.queue import Spool, listing
+    from mailgov.texts.explanation import of_stored
+    from mailgov_cli.explaining import explained_record, explanations
 
     run = runtime(ctx)
     with run.database.read() as session:
         entry = listing.show(session, id_)
         body = Spool(run.config.data.path / "spool").open(session.get_one(MessageRow, id_))
         desk = acts.owner_of(session, run.config, entry.agency_code, entry.accepted_at, utc_now())
+    told = [of_stored(run.language, finding, discreet=True) for finding in entry.findings]
+    actions = [str(finding["action"]) for finding in entry.findings]
     record: dict[str, Any] = {
         "queue_id": entry.queue_id,
         "action": entry.action,
@@ -87,13 +93,19 @@ def show(
         "size_bytes": entry.size_bytes,
         "headers": [] if entry.done_at else [list(pair) for pair in acts.headers(body)],
         "findings": [
-            {key: finding[key] for key in ("code", "action", "where")} for finding in entry.findings
+            {"action": action, **explained_record(one)}
+            for one, action in zip(told, actions, strict=True)
         ],
         "recipients": [
             {"recipient": one.recipient, "state": one.state} for one in entry.recipients
         ],
     }
-    run.emit("quarantine.show/1", [record], tuple(record), single=True)
+    for_people = run.shown_format is Format.TABLE and run.output is None
+    fields = tuple(name for name in record if not (for_people and name == "findings"))
+    run.emit("quarantine.show/1", [record], fields, single=True)
+    if for_people:
+        lines = explanations(zip(told, actions, strict=True), run.language)
+        run.emit_text("".join(f"{line}\n" for line in lines))
 
 
 @app.command(epilog='mailgov quarantine release 0kq3zv7m8hd2v5s1x9ya --reason "thư mời họp"')
@@ -119,7 +131,7 @@ def release(
         goes = anyway or acts.permits(verdict)
         if goes:
             with run.change(dry_run=dry_run) as session:
-                acts.release(session, acts.pick(session, queue_id), verdict, by)
+                acts.release(session, run.config, acts.pick(session, queue_id), verdict, by)
         rows.append(
             {
                 "queue_id": queue_id,
@@ -141,7 +153,7 @@ def release(
 def remove(
     ctx: typer.Context, ids: Ids, reason: NeededReason, yes: Yes = False, dry_run: DryRun = False
 ) -> None:
-    """Take held messages out for good; neither sender nor recipient is told."""
+    """Take held messages out for good; a sender of ours is told, with the reason."""
     from mailgov.holding import acts
     from mailgov.queue import Spool
     from mailgov.queue.admin import Intervention
@@ -156,7 +168,7 @@ def remove(
     for queue_id in ids:
         with run.change(dry_run=dry_run) as session:
             picked = acts.pick(session, queue_id)
-            files += acts.remove(session, picked, by)
+            files += acts.remove(session, run.config, picked, by)
         rows += [{"queue_id": queue_id, "recipient": one.address} for one in picked]
     spool = Spool(run.config.data.path / "spool")
     for name in [] if dry_run else files:
@@ -165,19 +177,53 @@ def remove(
     run.say(f"queue-remove{'-dry' if dry_run else ''}", count=len(rows))
 
 
-@app.command(epilog='mailgov quarantine wrong 0kq3zv7m8hd2v5s1x9ya --reason "tệp ký số hợp lệ"')
-def wrong(ctx: typer.Context, ids: Ids, reason: NeededReason) -> None:
-    """Report that a rule struck wrongly; nothing happens to the message."""
-    from mailgov.holding import acts
+@app.command(
+    epilog="""mailgov quarantine wrong 0kq3zv7m8hd2v5s1x9ya --reason "tệp ký số hợp lệ"
+    mailgov quarantine wrong --since 30d"""
+)
+def wrong(
+    ctx: typer.Context,
+    ids: Annotated[
+        list[str] | None,
+        typer.Argument(help="queue ids of messages; none: list reports", metavar="[ID...]"),
+    ] = None,
+    reason: Annotated[str, typer.Option("--reason", help="why; kept in the ledger")] = "",
+    rule: Annotated[str, typer.Option("--rule", help="the rule that was wrong")] = "",
+    since: Since = "",
+    limit: Limit = LIMIT,
+) -> None:
+    """Report that a rule struck wrongly, or list such reports; nothing happens to the message."""
+    from mailgov.holding import wrong as reports
     from mailgov.queue.admin import Intervention
 
     run = runtime(ctx)
+    if not ids:
+        _list_wrong(run, rule, since, limit)
+        return
+    if not reason:
+        raise UsageMistake("wrong-without-reason")
     act = run.act(reason)
     by = Intervention(act.actor, act.at, act.reason)
+    rows = []
     with run.change(dry_run=False) as session:
-        rows = [acts.report_wrong(session, queue_id, by) for queue_id in ids]
-    run.emit("quarantine.wrong/1", rows, ("queue_id", "code"))
-    run.say("quarantine-wrong", count=len(rows))
+        for queue_id in ids:
+            struck = reports.on_message(session, queue_id, rule)
+            noted = reports.report(session, run.config, struck, by, face="cli")
+            rows.append({"queue_id": queue_id, "code": struck.code, "noted": noted})
+    run.emit("quarantine.wrong/1", rows, ("queue_id", "code", "noted"))
+    run.say("quarantine-wrong", count=sum(row["noted"] is True for row in rows))
+
+
+def _list_wrong(run: Runtime, rule: str, since: str, limit: int) -> None:
+    from mailgov.clock import utc_now
+    from mailgov.holding import wrong as reports
+
+    moment = parse_moment(since, utc_now())
+    with run.database.read() as session:
+        found = reports.reports(session, since=moment, code=rule, limit=limit + 1)
+    rows = [asdict(one) for one in found]
+    run.emit("quarantine.wrong-list/1", rows[:limit], REPORT_FIELDS)
+    run.tell_of_more(rows, limit)
 
 
 def _check(run: Runtime, ids: "Sequence[str]") -> int:

@@ -3,17 +3,19 @@
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailgov.db import Database
 from mailgov.directory.provisioning import grant_role
-from mailgov.holding.keepers import Desk, Grant, Keeper, deadline_of, desks, desks_for, owner
+from mailgov.holding.keepers import Deadline, Desk, Grant, Keeper, desks, desks_for, owner
+from mailgov.working_time import WorkingTime
 
 from ...support.directory import AN, OFFICE, act, fill_directory
 
-NOON = datetime(2026, 11, 23, 5, tzinfo=UTC)
-DAY = timedelta(hours=24)
+MONDAY = datetime(2026, 11, 30, 2, tzinfo=UTC)  # 9:00 in Vietnam
+HOURS = WorkingTime.parse(["07:30-11:30", "13:00-17:00"])
+DAY = Deadline(timedelta(hours=8), HOURS)
 HOA, LAN, MAI, TU = (Keeper(f"{name}@tinhmau.test", at) for at, name in enumerate("hlmt", 1))
 LINEAGE = ("H99.02.01", "H99.02", "H99")
 GRANTS = (
@@ -36,24 +38,35 @@ def test_the_nearest_agency_with_somebody_comes_first_and_it_stands_in() -> None
 
 @pytest.mark.parametrize(
     ("hours", "agency"),
-    [(0, "H99.02"), (23.9, "H99.02"), (24, "H99"), (47, "H99"), (48, ""), (24 * 300, "")],
+    [(0, "H99.02"), (23.9, "H99.02"), (24, "H99"), (47, "H99"), (48, ""), (24 * 200, "")],
 )
 def test_mail_passes_up_with_every_deadline_and_stays_at_the_top(hours: float, agency: str) -> None:
     on_the_way = desks(LINEAGE, GRANTS, "security-officer")
-    desk = owner(on_the_way, NOON, NOON + timedelta(hours=hours), DAY)
+    desk = owner(on_the_way, MONDAY, MONDAY + timedelta(hours=hours), DAY)
     assert desk is not None
     assert desk.agency_code == agency
 
 
+def test_nothing_passes_at_the_weekend_or_at_tet() -> None:
+    on_the_way = desks(LINEAGE, GRANTS, "security-officer")
+    held_at = datetime(2027, 2, 3, 9, tzinfo=UTC)  # 16:00 on the last day before Tết
+    for day, agency in ((4, "H99.02"), (10, "H99.02"), (11, "H99"), (14, "")):
+        desk = owner(on_the_way, held_at, datetime(2027, 2, day, 9, 30, tzinfo=UTC), DAY)
+        assert desk is not None
+        assert desk.agency_code == agency, day
+
+
 def test_nobody_on_the_way_is_said() -> None:
-    assert owner(desks(LINEAGE, GRANTS[5:], "security-officer"), NOON, NOON, DAY) is None
+    assert owner(desks(LINEAGE, GRANTS[5:], "security-officer"), MONDAY, MONDAY, DAY) is None
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.integers(-100, 10**6), st.floats(0.1, 1000))
 def test_somebody_has_it_at_every_moment(minutes: int, deadline_hours: float) -> None:
-    now, span = NOON + timedelta(minutes=minutes), timedelta(hours=deadline_hours)
-    assert owner(desks(LINEAGE, GRANTS, "it"), NOON, now, span) is not None
-    assert deadline_of(NOON, now, span) > now
+    now = MONDAY + timedelta(minutes=minutes)
+    deadline = Deadline(timedelta(hours=deadline_hours), HOURS)
+    assert owner(desks(LINEAGE, GRANTS, "it"), MONDAY, now, deadline) is not None
+    assert deadline.of(MONDAY, now) > now
 
 
 def test_the_directory_says_who_holds_roles(database: Database) -> None:

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from mailgov import access, texts
 from mailgov.errors import Conflict, InputError, NotFound
-from mailgov.holding import acts
+from mailgov.holding import acts, wrong
 from mailgov.queue.admin import Intervention
 from mailgov_webmail.pages.frame import framed_page
 from mailgov_webmail.visit import Visit, see
@@ -88,7 +88,9 @@ async def report(visit: Visit) -> Response:
     def work(session: Session) -> None:
         if not _decides(session, visit, queue_id):
             _require_own(session, visit, queue_id)
-        acts.report_wrong(session, queue_id, by)
+        struck = wrong.on_message(session, queue_id)
+        config, mailbox = visit.services.config, visit.account.address
+        wrong.report(session, config, struck, by, face="quarantine", mailbox=mailbox)
 
     await visit.services.database.submit(work)
     return see("/quarantine?done=reported")
@@ -101,7 +103,9 @@ async def _release(visit: Visit, queue_id: str, by: Intervention) -> None:
         raise Conflict("release-refused", queue_id=queue_id, code=judged.verdict.code)
 
     def work(session: Session) -> None:
-        acts.release(session, acts.pick(session, queue_id), judged.verdict, by)
+        acts.release(
+            session, visit.services.config, acts.pick(session, queue_id), judged.verdict, by
+        )
 
     await visit.services.database.submit(work)
     visit.services.queue.wake()
