@@ -7,6 +7,7 @@ counted as well. One `Budget` serves a whole message, so that many small bombs a
 import bz2
 import io
 import lzma
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -17,6 +18,7 @@ from typing import Protocol
 from mailgov.content.file_kinds import zip_directory_at
 
 _CENTRAL_ENTRY_BYTES = 46  # APPNOTE 4.3.12, without name
+_LOCAL_HEADER_BYTES = 30  # APPNOTE 4.3.7, without name and extra field
 _PARTS_FOR_A_FILE = 10  # an office file may have so many times the parts that an archive has files
 _CHUNK = 1 << 16
 
@@ -102,7 +104,39 @@ def open_zip(data: bytes, budget: Budget) -> zipfile.ZipFile:
     if any(data.find(magic, 0, first) >= 0 for magic in (b"PK\x03\x04", b"PK\x05\x06")):
         archive.close()
         raise Damaged("two archives in one file")  # which of them opens depends on the program
+    try:
+        _check_layout(archive, data)
+    except (Bomb, Damaged):
+        archive.close()
+        raise
     return archive
+
+
+def _check_layout(archive: zipfile.ZipFile, data: bytes) -> None:
+    """Raises Damaged or Bomb where programs that read from the front see other files than this one.
+
+    Each file must follow the other up to the directory, and its own header (APPNOTE 4.3.7) say what
+    the directory says.
+    """
+    entries = sorted(archive.infolist(), key=lambda entry: entry.header_offset)
+    names = [entry.filename for entry in entries if not entry.is_dir()]
+    if len(set(names)) < len(names):
+        raise Damaged("two files of one name")
+    end_of_files: int = archive.start_dir
+    ends = [*(entry.header_offset for entry in entries[1:]), end_of_files]
+    for entry, end in zip(entries, ends, strict=True):
+        at = entry.header_offset
+        if data[at : at + 4] != b"PK\x03\x04" or at + _LOCAL_HEADER_BYTES > len(data):
+            raise Damaged("file that is not where the directory says")
+        flags, method = struct.unpack_from("<HH", data, at + 6)
+        if flags & 1 != entry.flag_bits & 1 or method != entry.compress_type:
+            raise Damaged("file with two readings")
+        name_bytes, extra_bytes = struct.unpack_from("<HH", data, at + 26)
+        behind = at + _LOCAL_HEADER_BYTES + name_bytes + extra_bytes + entry.compress_size
+        if behind > end:
+            raise Bomb("files that overlap")
+        if data.find(b"PK\x03\x04", behind, end) >= 0:
+            raise Damaged("file that the directory does not name")
 
 
 def check_sizes(archive: zipfile.ZipFile, budget: Budget, *, in_package: bool = False) -> None:

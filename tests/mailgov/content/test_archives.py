@@ -56,6 +56,56 @@ def test_two_archives_in_one_file_are_not_taken_for_the_last() -> None:
     assert _attachments(b"stub" * 50 + bad)["2/a.exe"].kind == "exe"
 
 
+def _without_entry(data: bytes, number: int) -> bytes:
+    """The same ZIP with one file left out of its directory, its bytes still there."""
+    directory = zipfile.ZipFile(io.BytesIO(data)).start_dir
+    entries = [b"PK\x01\x02" + one for one in data[directory:-22].split(b"PK\x01\x02")[1:]]
+    del entries[number]
+    listed = b"".join(entries)
+    count = len(entries).to_bytes(2, "little")
+    end = data[-22:-14] + count * 2 + len(listed).to_bytes(4, "little") + data[-6:]
+    return data[:directory] + listed + end
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_file_that_the_directory_does_not_name(number: int) -> None:
+    whole = making.zipped({"a.txt": "xin chào", "b.exe": making.PROGRAM, "c.exe": making.PROGRAM})
+    found = _attachments(_without_entry(whole, number))["2"]
+    assert (found.state, found.why) == ("unscannable", "file that the directory does not name")
+    first = _attachments(_without_entry(whole, 0))["2"]
+    assert (first.state, first.why) == ("unscannable", "two archives in one file")
+
+
+def test_the_same_in_an_office_file() -> None:
+    found = _attachments(_without_entry(making.docx(more={"word/a.xml": "<a/>"}), 3), "thu.docx")
+    assert found["2"].state == "unscannable"
+
+
+def test_files_that_overlap_are_a_bomb() -> None:
+    data = making.zipped({"a.txt": "a" * 500, "b.txt": "b" * 500}, zipfile.ZIP_STORED)
+    archive = zipfile.ZipFile(io.BytesIO(data))
+    sizes = archive.start_dir - 30 - len("a.txt")
+    entry = archive.start_dir + 20  # packed and unpacked size of the first file
+    data = data[:entry] + sizes.to_bytes(4, "little") * 2 + data[entry + 8 :]
+    assert _attachments(data)["2"].why == "files that overlap"
+
+
+@pytest.mark.parametrize(("offset", "value"), [(8, b"\x08\0"), (6, b"\x01\0")])
+def test_a_file_whose_header_says_otherwise(offset: int, value: bytes) -> None:
+    data = making.zipped({"a.txt": "a" * 500}, zipfile.ZIP_STORED)
+    data = data[:offset] + value + data[offset + 2 :]
+    assert _attachments(data)["2"].why == "file with two readings"
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_two_files_of_one_name() -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("a.txt", "xin chào")
+        archive.writestr("a.txt", making.PROGRAM)
+    assert _attachments(packed.getvalue())["2"].why == "two files of one name"
+
+
 def test_depth_is_bounded() -> None:
     data = making.zipped({"a.txt": b"x"})
     for _ in range(7):
