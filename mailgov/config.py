@@ -304,7 +304,7 @@ class Policy(_Section):
     authserv_id: str = Field(
         "", description="our name in Authentication-Results; empty: site.hostname"
     )
-    verify_inbound: bool = Field(True, description="check DKIM of inbound mail")
+    verify_inbound: bool = Field(True, description="check SPF, DKIM, DMARC and ARC of inbound mail")
     trust_roots: Paths = Field(
         [],
         description="a folder, or a list of PEM files: the only authorities that may vouch for signatures",
@@ -316,6 +316,56 @@ class Policy(_Section):
         8,
         gt=0,
         description="working hours to decide on held mail before it passes to the agency above",
+    )
+
+
+class Authentication(_Section):
+    """Checks on mail from outside, and the reports that domains exchange about them."""
+
+    spf_seconds: float = Field(15, gt=0, description="all look-ups of one SPF check (RFC 7208)")
+    dmarc_override: list[str] = Field(
+        [], description="domains in From whose DMARC policy is not applied, only recorded"
+    )
+    trusted_sealers: list[str] = Field(
+        [], description="domains of forwarders whose word is taken (ARC) when DMARC fails"
+    )
+    send_reports: bool = Field(
+        True, description="send the daily DMARC and TLS reports that other domains ask for"
+    )
+    report_sender: str = Field(
+        "",
+        description="address that reports come from, in a domain of ours; empty: report_mailbox of the first domain with a key",
+    )
+    report_mailbox: str = Field(
+        "postmaster",
+        description="local part, in each domain of ours, where others' reports arrive and are read",
+    )
+    results_days: int = Field(
+        35, ge=3, description="days for which single results are kept after their report"
+    )
+
+
+class Signing(_Section):
+    """Signatures on outgoing mail (DKIM)."""
+
+    secret_file: Path | None = Field(
+        None,
+        description="file outside the data folder that encrypts the private keys; empty: systemd's credential mailgov-signing, if any",
+    )
+    socket: Path | None = Field(
+        None,
+        description="socket of `mailgov dkim serve`, which then alone holds the keys; empty: no process of its own",
+    )
+    rotate_days: int = Field(
+        365, ge=0, description="age at which a key is replaced; 0: only when told to"
+    )
+    publish_days: float = Field(
+        2,
+        ge=0,
+        description="days between making a key and its use, so that DNS shows it everywhere",
+    )
+    withdraw_days: float = Field(
+        30, ge=1, description="days for which the record of a retired key stays published"
     )
 
 
@@ -442,6 +492,8 @@ class Config(BaseSettings):
     readers: Readers = Readers()
     scanner: Scanner = Scanner()
     policy: Policy = Policy()
+    authentication: Authentication = Authentication()
+    signing: Signing = Signing()
     delivery: Delivery = Delivery()
     dns: Dns = Dns()
     mailstore: Mailstore = Mailstore()
