@@ -59,7 +59,11 @@ def build(config: Config, *, clock: Clock = utc_now, resolver: Resolver | None =
     database = open_database(config)
     resolver = resolver or DnsResolver(config.dns)
     directory = Directory(
-        database, clock, config.limits, official_suffixes=config.site.official_suffixes
+        database,
+        clock,
+        config.limits,
+        official_suffixes=config.site.official_suffixes,
+        settings=config.sign_in,
     )
     readers = ReaderPool(
         config.readers, config.limits, trust_roots=read_trust_roots(config.policy.trust_roots)

@@ -1,29 +1,20 @@
 """Look-ups that the road of mail makes for every session and message: each a few index probes."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
 
 from sqlmodel import Session
 
-from mailgov import ledger
 from mailgov.addresses import Address, is_within
 from mailgov.clock import Clock, local_date
-from mailgov.config import Limits
+from mailgov.config import Limits, SignIn
 from mailgov.db import Database
-from mailgov.db.models import Credential, Mailbox
 from mailgov.directory import queries
-from mailgov.directory.credentials import PasswordChecks
 from mailgov.directory.queries import Account, LocalMailbox
+from mailgov.directory.sign_in import Attempt, Channel, SignIns
 from mailgov.errors import InputError
-from mailgov.ledger.events import SignIn
 from mailgov.message import Envelope
 from mailgov_policies import facts
 from mailgov_policies.freemail import is_freemail
-
-# How often a successful sign-in is written beside the password. Every mail program signs in again
-# and again; a write for each would make reading cost as much as sending.
-_USE_NOTED_EVERY = timedelta(hours=1)
-
 
 _Known = tuple[Account | None, dict[str, LocalMailbox], frozenset[str]]
 
@@ -41,55 +32,28 @@ class Directory:
         limits: Limits,
         *,
         official_suffixes: Sequence[str] = ("gov.vn", "chinhphu.vn"),
+        settings: SignIn | None = None,
     ) -> None:
         self._database = database
         self._clock = clock
         self._limits = limits
         self._suffixes = tuple(official_suffixes)
-        self._checks = PasswordChecks(limits.password_checks, limits.password_checks_waiting)
+        self.sign_ins = SignIns(database, clock, limits, settings or SignIn())
 
-    async def authenticate(self, address: str, password: str) -> Account | None:
-        """The account, when the password is right and the mailbox active.
+    async def sign_in(
+        self, name: str, password: str, *, channel: Channel = "web", ip: str = "", browser: str = ""
+    ) -> Account | None:
+        """The account, when the password opens it on this channel and the mailbox is active.
 
         Unknown names, suspended mailboxes and wrong passwords take the same time and get the same
-        None. Raises Unavailable `too-busy` when too many checks wait already.
+        None. Attempts stand in the ledger. In the web an account with a second factor is not signed
+        in yet. `browser` is the token that a browser got at an earlier sign-in. Raises NotAllowed
+        `sign-in-later` when too much was guessed, Unavailable `too-busy` when too many checks wait
+        already.
         """
-        key = _key(address)
-        login = await self._database.query(lambda session: queries.login(session, key))
-        usable = login if login is not None and login.state == "active" else None
-        if not await self._checks.check(usable.stored if usable else None, password):
-            return None
-        assert usable is not None
-        now = self._clock()
-        if not usable.use_noted_since(now - _USE_NOTED_EVERY):
-            await self._database.submit(lambda session: _note_use(session, usable, now))
-        return await self.account(key)
-
-    async def record_sign_in(
-        self, address: str, *, channel: str, success: bool, ip: str = ""
-    ) -> None:
-        """Write a sign-in, or an attempt, into the ledger. `channel` is web, smtp or imap."""
-        key = _key(address)
-        now = self._clock()
-
-        def write(session: Session) -> None:
-            code = queries.agency_code(session, key)
-            # What was typed as a name may be a password: names that are not ours are not kept.
-            mailbox = key if code else ""
-            ledger.record(
-                session,
-                SignIn(
-                    at=now,
-                    mailbox=mailbox,
-                    actor=mailbox,
-                    agency_code=code,
-                    channel=channel,
-                    success=success,
-                    ip=ip,
-                ),
-            )
-
-        await self._database.submit(write)
+        attempt = Attempt(name, password, channel, ip, browser)
+        key = await self.sign_ins.open(attempt)
+        return await self.account(key) if key is not None else None
 
     async def account(self, address: str) -> Account | None:
         """The account of a mailbox's own address, in any state; None when there is none."""
@@ -151,7 +115,7 @@ class Directory:
 
     def close(self) -> None:
         """End the threads that check passwords."""
-        self._checks.close()
+        self.sign_ins.close()
 
 
 def _key(address: str) -> str:
@@ -160,13 +124,6 @@ def _key(address: str) -> str:
         return Address.parse(address).key
     except InputError:
         return ""
-
-
-def _note_use(session: Session, login: queries.Login, now: datetime) -> None:
-    credential = session.get_one(Credential, login.credential_id)
-    credential.last_used_at = now
-    mailbox = session.get_one(Mailbox, login.mailbox_id)
-    mailbox.activated_at = mailbox.activated_at or now
 
 
 def _recipient_facts(

@@ -10,7 +10,16 @@ from sqlalchemy.orm import Mapped
 from sqlmodel import Session, col
 
 from mailgov.access import Role
-from mailgov.db.models import Agency, Alias, Credential, Delegation, Domain, Mailbox, RoleGrant
+from mailgov.db.models import (
+    Agency,
+    Alias,
+    Credential,
+    Delegation,
+    Domain,
+    Mailbox,
+    RoleGrant,
+    SecondFactor,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +35,8 @@ class Account:
     state: str
     may_send_as: tuple[str, ...]  # own address first, then aliases, then delegated mailboxes
     roles: tuple[Role, ...]
+    on_behalf_of: tuple[str, ...] = ()  # mailboxes that may stand in From beside an own Sender
+    second_factor: bool = False  # in force
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +62,17 @@ class Login:
     credential_id: int | None
     stored: str | None  # PHC string
     last_used_at: datetime | None
+    second_factor: bool = False  # in force
 
-    def use_noted_since(self, moment: datetime) -> bool:
-        """Whether use after that moment is written already."""
-        if self.activated_at is None or self.last_used_at is None:
-            return False
-        return self.last_used_at > moment
+
+@dataclass(frozen=True, slots=True)
+class AppPassword:
+    """A password that opens a mailbox to one program."""
+
+    credential_id: int
+    scopes: str  # such as `imap smtp`
+    last_used_at: datetime | None
+    verifier: str  # for SCRAM, RFC 5803
 
 
 def _in_force(last_day: Mapped[date | None]) -> ColumnElement[bool]:
@@ -76,7 +92,9 @@ _LOGIN = (
         col(Credential.id),
         col(Credential.hash),
         col(Credential.last_used_at),
+        col(SecondFactor.confirmed_at).is_not(None),
     )
+    .join(SecondFactor, col(SecondFactor.mailbox_id) == col(Mailbox.id), isouter=True)
     .join(
         Credential,
         and_(
@@ -90,6 +108,21 @@ _LOGIN = (
     .order_by(col(Credential.id).desc())
     .limit(1)
 )
+_APP_PASSWORDS = (
+    select(
+        cast("Mapped[int]", col(Credential.id)),
+        col(Credential.scopes),
+        col(Credential.last_used_at),
+        col(Credential.verifier),
+    )
+    .where(
+        col(Credential.mailbox_id) == bindparam("id"),
+        col(Credential.kind) == "app",
+        col(Credential.revoked_at).is_(None),
+    )
+    .order_by(col(Credential.id))
+)
+_APP_PASSWORD = _APP_PASSWORDS.where(col(Credential.hash) == bindparam("hash"))
 _ACCOUNT = (
     select(
         _MAILBOX_ID,
@@ -99,8 +132,10 @@ _ACCOUNT = (
         col(Agency.code),
         col(Agency.name_vi),
         col(Mailbox.state),
+        col(SecondFactor.confirmed_at).is_not(None),
     )
     .join(Agency, _AGENCY_OF_MAILBOX)
+    .join(SecondFactor, col(SecondFactor.mailbox_id) == col(Mailbox.id), isouter=True)
     .where(col(Mailbox.address) == bindparam("key"))
 )
 _ALIASES_OF = (
@@ -113,7 +148,7 @@ _DELEGATED_TO = (
     .join(Delegation, col(Delegation.mailbox_id) == col(Mailbox.id))
     .where(
         col(Delegation.holder_id) == bindparam("id"),
-        col(Delegation.rights) == "send-as",
+        col(Delegation.rights) == bindparam("rights"),
         col(Mailbox.state) == "active",
         _in_force(col(Delegation.until)),
     )
@@ -157,6 +192,19 @@ def login(session: Session, key: str) -> Login | None:
     return Login(*row) if row is not None else None
 
 
+def app_password(session: Session, mailbox_id: int, digest: str) -> AppPassword | None:
+    """The app password of a mailbox with this digest."""
+    wanted = {"id": mailbox_id, "hash": digest}
+    row = session.connection().execute(_APP_PASSWORD, wanted).first()
+    return AppPassword(*row) if row is not None else None
+
+
+def app_passwords(session: Session, mailbox_id: int) -> list[AppPassword]:
+    """Every app password of a mailbox that is in force."""
+    rows = session.connection().execute(_APP_PASSWORDS, {"id": mailbox_id})
+    return [AppPassword(*row) for row in rows]
+
+
 def account(session: Session, key: str, today: date) -> Account | None:
     """The account of a mailbox's own address; None when there is none."""
     connection = session.connection()
@@ -167,10 +215,11 @@ def account(session: Session, key: str, today: date) -> Account | None:
     may_send_as = (
         row[1],
         *connection.execute(_ALIASES_OF, whose).scalars(),
-        *connection.execute(_DELEGATED_TO, whose).scalars(),
+        *connection.execute(_DELEGATED_TO, {**whose, "rights": "send-as"}).scalars(),
     )
+    on_behalf = connection.execute(_DELEGATED_TO, {**whose, "rights": "on-behalf"}).scalars()
     roles = tuple(Role(role, code or "") for role, code in connection.execute(_ROLES_OF, whose))
-    return Account(*row, may_send_as, roles)
+    return Account(*row[:7], may_send_as, roles, tuple(on_behalf), row[7])
 
 
 def mailboxes(session: Session, keys: Iterable[str], today: date) -> dict[str, LocalMailbox]:

@@ -8,11 +8,11 @@ import hmac
 import ssl
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from mailgov.addresses import Address
 from mailgov.config import Config
-from mailgov.errors import ConfigError
+from mailgov.errors import ConfigError, NotAllowed
 from mailgov.imap.account import FolderError, SharedAccount
 from mailgov.imap.session import Bounds, Session
 from mailgov.imap.wire import LINE_BYTES
@@ -51,8 +51,13 @@ class Box(Protocol):
 class Accounts(Protocol):
     """The directory, as the server needs it. Every method raises Unavailable."""
 
-    async def authenticate(self, address: str, password: str) -> Holder | None:
-        """Who signs in; None for a wrong name or password."""
+    async def sign_in(
+        self, name: str, password: str, *, channel: Literal["imap"], ip: str
+    ) -> Holder | None:
+        """Who signs in; None for a wrong name or password.
+
+        Raises NotAllowed `sign-in-later` when too much was guessed.
+        """
 
     async def account(self, address: str) -> Holder | None:
         """The holder of an address, in any state."""
@@ -142,9 +147,15 @@ class ImapServer:
 
     # The gate of the sessions
 
-    async def admit(self, user: str, password: str) -> tuple[str, SharedAccount] | None:
-        """Address and mailbox of a user; None for a wrong name or password."""
-        holder = await self._holder(user, password)
+    async def admit(self, user: str, password: str, ip: str) -> tuple[str, SharedAccount] | None:
+        """Address and mailbox of a user; None for a wrong name or password.
+
+        Raises FolderError `UNAVAILABLE` when too many passwords were wrong, or `LIMIT`.
+        """
+        try:
+            holder = await self._holder(user, password, ip)
+        except NotAllowed as exc:
+            raise FolderError("UNAVAILABLE", "too many wrong passwords, try again later") from exc
         if holder is None or holder.state != "active":
             return None
         address = Address.parse(holder.address)
@@ -163,10 +174,10 @@ class ImapServer:
         account.quota_bytes = box.quota_mb << 20
         return holder.address, account
 
-    async def _holder(self, user: str, password: str) -> Holder | None:
+    async def _holder(self, user: str, password: str, ip: str) -> Holder | None:
         address, separator, opener = user.rpartition(master.SEPARATOR)
         if not separator:
-            return await self._accounts.authenticate(user, password)
+            return await self._accounts.sign_in(user, password, channel="imap", ip=ip)
         known = hmac.compare_digest(password.encode(), self._secret.encode())
         if not known or opener != master.USER:
             return None

@@ -43,10 +43,11 @@ log = logger("imap")
 class Gate(Protocol):
     """Who may come in, and to what. Owned by the session, answered by the server."""
 
-    async def admit(self, user: str, password: str) -> tuple[str, SharedAccount] | None:
+    async def admit(self, user: str, password: str, ip: str) -> tuple[str, SharedAccount] | None:
         """Address and mailbox of a user; None for a wrong name or password.
 
-        Raises Unavailable, and FolderError `LIMIT` when the user has too many sessions.
+        Raises Unavailable, and FolderError: `LIMIT` when the user has too many sessions,
+        `UNAVAILABLE` when too many passwords were wrong.
         """
 
     async def leave(self, address: str, account: SharedAccount) -> None:
@@ -74,6 +75,7 @@ class Session:
         large: asyncio.Semaphore,
     ) -> None:
         self._writer = writer
+        self._ip = str((writer.get_extra_info("peername") or ("",))[0])
         self._commands = CommandReader(reader, writer.write, large)
         self._gate = gate
         self._bounds = bounds
@@ -258,7 +260,7 @@ class Session:
 
     async def _sign_in(self, user: bytes, password: bytes) -> str:
         try:
-            admitted = await self._gate.admit(user.decode(), password.decode())
+            admitted = await self._gate.admit(user.decode(), password.decode(), self._ip)
         except UnicodeDecodeError:
             admitted = None
         if admitted is None:

@@ -7,7 +7,7 @@ unknown recipient, sender identity, limits. Everything else is judged at the gat
 import asyncio
 
 from mailgov.addresses import Address
-from mailgov.errors import Unavailable
+from mailgov.errors import NotAllowed, Unavailable
 from mailgov.logs import logger
 from mailgov.message import Body, Client, Direction, Envelope, Recipient
 from mailgov.relay import replies
@@ -285,22 +285,17 @@ class Handler:
 
     async def login(self, credentials: Credentials) -> Reply:
         """Check a password. Raises CommandError, and Unavailable from the directory."""
-        guard, directory = self.parts.guard, self.parts.directory
-        name, ip = credentials.name, self.ip
-        if not guard.begin(name, ip, self.parts.now()):
-            log.warning("login.held-off", ip=str(ip))
-            raise CommandError("login-later")
+        ip = str(self.ip)
         try:
-            account = await directory.authenticate(name, credentials.password)
-        except Unavailable:
-            guard.forgive(name, ip)
-            raise
-        success = account is not None
-        await directory.record_sign_in(name, channel="smtp", success=success, ip=str(ip))
+            account = await self.parts.directory.sign_in(
+                credentials.name, credentials.password, channel="smtp", ip=ip
+            )
+        except NotAllowed:
+            log.warning("login.held-off", ip=ip)
+            raise CommandError("login-later") from None
         if account is None:
             self.counters.failed_login()
             raise CommandError("login-wrong")
-        guard.forgive(name, ip)
         if not self.parts.doorkeeper.sign_in(account.address):
             raise CommandError("too-many-of-user")
         self.account, self._account_read_at = account, self.parts.now()

@@ -9,7 +9,7 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Any, Literal
 
 from mailgov.config import Limits
-from mailgov.relay.limits import Doorkeeper, FreeSpace, IPAddress, LoginGuard
+from mailgov.relay.limits import Doorkeeper, FreeSpace, IPAddress
 from mailgov.relay.ports import Directory, Intake, Outcome, Spool
 
 
@@ -40,7 +40,6 @@ class Parts:
     intake: Intake
     spool: Spool
     doorkeeper: Doorkeeper
-    guard: LoginGuard
     free_space: FreeSpace
     executor: Executor  # for writing bodies
     now: Callable[[], float] = time.monotonic  # seconds

@@ -3,7 +3,7 @@
 Every method may raise Unavailable: trouble that passes, answered with a 4xx reply.
 """
 
-from typing import Protocol
+from typing import Literal, Protocol
 
 from mailgov.addresses import Address
 from mailgov.message import Body, Envelope
@@ -37,19 +37,17 @@ class Mailbox(Protocol):
 class Directory(Protocol):
     """Who is who."""
 
-    async def authenticate(self, address: str, password: str) -> Account | None:
+    async def sign_in(
+        self, name: str, password: str, *, channel: Literal["smtp"], ip: str
+    ) -> Account | None:
         """The account that the password opens; None in the same time for unknown names.
 
-        Raises Unavailable `too-busy` when too many passwords wait to be checked.
+        Writes the attempt into the ledger. Raises NotAllowed `sign-in-later` when too much was
+        guessed, Unavailable `too-busy` when too many passwords wait to be checked.
         """
 
     async def account(self, address: str) -> Account | None:
         """The account of this own address as it is now, whatever its state."""
-
-    async def record_sign_in(
-        self, address: str, *, channel: str, success: bool, ip: str = ""
-    ) -> None:
-        """Write the attempt into the ledger."""
 
     async def is_local_domain(self, domain: str) -> bool:
         """Whether we receive mail for the domain."""

@@ -12,7 +12,7 @@ from mailgov.config import Config
 from mailgov.errors import ConfigError, Unavailable
 from mailgov.logs import logger
 from mailgov.relay.connection import Connection
-from mailgov.relay.limits import Doorkeeper, FreeSpace, LoginGuard
+from mailgov.relay.limits import Doorkeeper, FreeSpace
 from mailgov.relay.parts import MX, SUBMISSION, SUBMISSIONS, Listener, Parts
 from mailgov.relay.ports import Directory, Intake, Spool
 from mailgov.relay.session import HANDSHAKE_SECONDS, RelaySession
@@ -57,7 +57,6 @@ class RelayServer:
             intake=intake,
             spool=spool,
             doorkeeper=Doorkeeper(config.limits),
-            guard=LoginGuard(config.limits),
             free_space=FreeSpace(
                 measure_free or (lambda: shutil.disk_usage(path).free), config.limits.free_bytes
             ),

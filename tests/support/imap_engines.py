@@ -47,8 +47,9 @@ class TestDirectory:
     def __init__(self, addresses: tuple[str, ...]) -> None:
         self.holders = {address: Holder(address) for address in addresses}
 
-    async def authenticate(self, address: str, password: str) -> Holder | None:
-        return self.holders.get(address.lower()) if password == PASSWORD else None
+    async def sign_in(self, name: str, password: str, *, channel: str, ip: str) -> Holder | None:
+        assert (channel, ip) == ("imap", "127.0.0.1")
+        return self.holders.get(name.lower()) if password == PASSWORD else None
 
     async def account(self, address: str) -> Holder | None:
         return self.holders.get(address.lower())

@@ -9,6 +9,7 @@ import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ import trustme
 from structlog.testing import capture_logs
 
 from mailgov.addresses import Address
-from mailgov.config import Config, load_config
+from mailgov.config import Config, Limits, load_config
+from mailgov.directory.guard import Guard, Try, network_of
+from mailgov.errors import NotAllowed
 from mailgov.message import Body, Envelope
 from mailgov.queue.spool import Spool
 from mailgov.relay.server import RelayServer
@@ -67,24 +70,27 @@ class FakeDirectory:
     )
     sign_ins: list[tuple[str, bool]] = field(default_factory=list)
     trouble: Exception | None = None
+    guard: Guard = field(default_factory=lambda: Guard(Limits()))
 
-    async def authenticate(self, address: str, password: str) -> FakeAccount | None:
+    async def sign_in(
+        self, name: str, password: str, *, channel: str, ip: str
+    ) -> FakeAccount | None:
         """The account, when name and password are those of one."""
+        assert channel == "smtp"
         if self.trouble is not None:
             raise self.trouble
-        return self.accounts.get((address, password))
+        guess = Try(name.casefold(), network_of(ip))
+        if self.guard.begin(guess, datetime.now(UTC)):
+            raise NotAllowed("sign-in-later")
+        found = self.accounts.get((name, password))
+        if found is not None:
+            self.guard.forgive(guess)
+        self.sign_ins.append((name, found is not None))
+        return found
 
     async def account(self, address: str) -> FakeAccount | None:
         """The account as it is now."""
         return next((a for (name, _), a in self.accounts.items() if name == address), None)
-
-    async def record_sign_in(
-        self, address: str, *, channel: str, success: bool, ip: str = ""
-    ) -> None:
-        """Remember the attempt."""
-        assert channel == "smtp"
-        assert ip
-        self.sign_ins.append((address, success))
 
     async def is_local_domain(self, domain: str) -> bool:
         """Whether it is ours."""
@@ -313,7 +319,7 @@ async def running_relay(
     config = relay_config(folder, authority, limits, trusted_networks=list(trusted_networks))
     spool = Spool(folder / "spool")
     (spool.folder / "tmp").mkdir(parents=True)
-    directory, intake = FakeDirectory(), FakeIntake()
+    directory, intake = FakeDirectory(guard=Guard(config.limits)), FakeIntake()
     server = RelayServer(
         config=config,
         directory=directory,

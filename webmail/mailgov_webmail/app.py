@@ -17,7 +17,6 @@ from mailgov_webmail.render import Templates
 from mailgov_webmail.routes import routes
 from mailgov_webmail.security import Guard, allowed_hosts, is_secure
 from mailgov_webmail.sessions import Sessions
-from mailgov_webmail.throttle import Throttle
 from mailgov_webmail.visit import Parts, Visit, language_of
 from mailgov_webmail.words import Words
 
@@ -32,7 +31,6 @@ def create_app(services: Services, mail: MailFactory) -> Starlette:
         sessions=Sessions(
             services.database, services.directory, services.clock, services.config.web
         ),
-        throttle=Throttle(services.config.limits, services.clock),
         templates=Templates(),
     )
     web = services.config.web

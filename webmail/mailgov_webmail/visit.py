@@ -20,7 +20,6 @@ from mailgov_webmail.security import (
     masked,
 )
 from mailgov_webmail.sessions import Sessions, SignedIn
-from mailgov_webmail.throttle import Throttle
 from mailgov_webmail.words import Words
 
 
@@ -31,7 +30,6 @@ class Parts:
     services: Services
     mail: MailFactory
     sessions: Sessions
-    throttle: Throttle
     templates: Templates
 
 

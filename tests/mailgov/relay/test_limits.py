@@ -9,7 +9,6 @@ from mailgov.relay.limits import (
     Allowance,
     Doorkeeper,
     FreeSpace,
-    LoginGuard,
     SessionCounters,
     host_of,
     network_of,
@@ -112,37 +111,6 @@ class TestDoorkeeper:
         assert door.sign_in("b")
         door.sign_out("a")
         assert door.sign_in("a")
-
-
-class TestLoginGuard:
-    def test_bounds_account_and_network(self) -> None:
-        guard = LoginGuard(limits(failed_logins_per_minute=2))
-        assert [guard.begin("an@vidu.gov.vn", HOME, 0.0) for _ in range(3)] == [True, True, False]
-        assert not guard.begin("AN@vidu.gov.vn", NEXT_DOOR, 0.0)
-        assert guard.begin("an@vidu.gov.vn", FAR, 0.0)  # the owner, elsewhere, is not locked out
-        assert guard.begin("binh@vidu.gov.vn", HOME, 0.0)
-
-    def test_bounds_the_day(self) -> None:
-        guard = LoginGuard(limits(failed_logins_per_minute=10, failed_logins_per_day=12))
-        tries = [guard.begin("an@vidu.gov.vn", HOME, minute * 60.0) for minute in range(20)]
-        assert tries == [True] * 12 + [False] * 8
-
-    def test_bounds_a_network_that_tries_many_accounts(self) -> None:
-        guard = LoginGuard(limits(failed_logins_per_minute_network=3))
-        tries = [guard.begin(f"a{number}@vidu.gov.vn", HOME, 0.0) for number in range(5)]
-        assert tries == [True, True, True, False, False]
-
-    def test_a_held_off_attempt_is_not_charged_elsewhere(self) -> None:
-        guard = LoginGuard(limits(failed_logins_per_minute=1, failed_logins_per_minute_network=3))
-        for _ in range(10):
-            guard.begin("an@vidu.gov.vn", HOME, 0.0)
-        assert guard.begin("binh@vidu.gov.vn", HOME, 0.0)
-
-    def test_forgives(self) -> None:
-        guard = LoginGuard(limits(failed_logins_per_minute=1, failed_logins_per_day=1))
-        for _ in range(5):
-            assert guard.begin("an@vidu.gov.vn", HOME, 0.0)
-            guard.forgive("an@vidu.gov.vn", HOME)
 
 
 def test_free_space_is_measured_once_a_second() -> None:

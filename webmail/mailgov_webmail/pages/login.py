@@ -7,7 +7,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from mailgov.addresses import Address
 from mailgov.directory import Account
-from mailgov.errors import Conflict, InputError, MailgovError, NotFound
+from mailgov.errors import Conflict, InputError, MailgovError, NotAllowed, NotFound
 from mailgov_webmail.compose.drafts import Drafts, is_draft_id, new_draft_id
 from mailgov_webmail.compose.letter import Letter
 from mailgov_webmail.security import is_secure, masked
@@ -29,19 +29,15 @@ async def sign_in(visit: Visit) -> Response:
     """Check the password. Unknown names, suspended mailboxes and wrong passwords look alike."""
     typed, password = visit.text("address").strip()[:MAX_NAME], visit.text("password")
     address = _completed(typed)
-    throttle = visit.parts.throttle
-    if not throttle.may_try(address, visit.client_ip):
-        return _refused(visit, typed, "throttled", 429)
-    directory = visit.services.directory
     try:
-        account = await directory.authenticate(address, password)
+        account = await visit.services.directory.sign_in(
+            address, password, channel="web", ip=visit.client_ip
+        )
+    except NotAllowed:
+        return _refused(visit, typed, "throttled", 429)
     except MailgovError as error:
         return _refused(visit, typed, "", 503, error)
-    await directory.record_sign_in(
-        address, channel="web", success=account is not None, ip=visit.client_ip
-    )
     if account is None:
-        throttle.failed(address, visit.client_ip)
         return _refused(visit, typed, "wrong", 401)
     return await _welcome(visit, account)
 
