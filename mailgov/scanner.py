@@ -55,10 +55,20 @@ class ClamdScanner:
     async def scan(self, body: Body) -> Scan:
         """What clamd says of a message.
 
-        Raises Unavailable `scanner-unavailable` when it is down, late, or says what we do not know.
+        Raises Unavailable `scanner-unavailable` when it is down, late, or says what we do not know;
+        with `when_down = "hold"` the message then counts as not scanned, and is held.
         """
         if body.size_bytes > self.settings.max_bytes:
             return NOT_SCANNED
+        try:
+            return await self._scanned(body)
+        except Unavailable as error:
+            if self.settings.when_down == "defer":
+                raise
+            log.warning("scanner.down", cause=str(error), size_bytes=body.size_bytes)
+            return NOT_SCANNED
+
+    async def _scanned(self, body: Body) -> Scan:
         try:
             async with self._room, asyncio.timeout(self.settings.seconds):
                 reply = await self._ask(body)

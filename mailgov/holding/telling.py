@@ -1,23 +1,29 @@
 """Who hears of held mail, of decisions on it and of refused secrets, in the same transaction."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlmodel import Session
+from sqlmodel import Session, col, select
 
 from mailgov import ledger
 from mailgov.clock import local_date
 from mailgov.config import Config
+from mailgov.db.models import EventRow
 from mailgov.holding.keepers import Desk, desks_for, owner
 from mailgov.holding.letters import Letter, LetterKind, Line, moment, named
 from mailgov.holding.sending import deadline, log, mailbox, send_about
-from mailgov.ledger.events import HeldAssigned, MessageRefused
+from mailgov.ledger.events import HeldAssigned, MessageRefused, ScannerStale
 from mailgov.queue import NewMessage
 from mailgov.queue.admin import Intervention
 from mailgov_policies.verdict import Action
 
 SECURITY_ROLE = "security-officer"
 """Who hears of refused secrets."""
+
+OPERATOR_ROLE = "it"
+"""Who runs the platform: the holders of this role over the whole of it."""
+
+_DAY = timedelta(days=1)
 
 
 def tell_held(
@@ -142,6 +148,26 @@ def tell_decided(
     lines = (Line("reason", by.reason), Line("reference", queue_id))
     letter = Letter(kind, sender.address, sender.mailbox_id, "", queue_id, lines)
     send_about(session, config, queue_id, [letter], by.at)
+
+
+def tell_stale(session: Session, config: Config, made_at: datetime, now: datetime) -> bool:
+    """The scanner's signatures are stale: who runs the platform is told, once a day. Whether now."""
+    again = select(EventRow).where(
+        EventRow.kind == ScannerStale.kind, col(EventRow.at) > now - _DAY
+    )
+    if session.exec(again).first() is not None:
+        return False
+    days = (now - made_at).days
+    desk = next(iter(desks_for(session, "", OPERATOR_ROLE, local_date(now))), None)
+    lines = (Line("scanner", config.scanner.clamd), Line("made", f"{made_at:%d/%m/%Y}"))
+    told = send_about(session, config, "", _to_desk("stale", desk, str(days), lines), now)
+    if desk is None:
+        log.warning("scanner.without-operator", days=days)
+    event = ScannerStale(
+        at=now, actor="scheduler", made_at=made_at.isoformat(), days=days, told=told
+    )
+    ledger.record(session, event)
+    return True
 
 
 def _to_desk(

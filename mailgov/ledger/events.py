@@ -223,6 +223,17 @@ class HitWrong(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ScannerStale(Event):
+    """The malware scanner's signatures are too old, and those who run the platform were told."""
+
+    kind: ClassVar[str] = "scanner.stale"
+
+    made_at: str
+    days: int
+    told: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MessageCorrupt(Event):
     """The stored bytes are not those that were accepted: set aside, neither delivered nor bounced."""
 
@@ -325,6 +336,7 @@ KINDS: dict[str, type[Event]] = {
         MessageRejudged,
         ReleaseAsked,
         HitWrong,
+        ScannerStale,
         MessageCorrupt,
         MessagePoison,
         MessageOpened,

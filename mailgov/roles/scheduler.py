@@ -1,4 +1,4 @@
-"""Housekeeping by the clock: leftovers of the spool, sign-ins that ended, held mail that waits."""
+"""Housekeeping by the clock: leftovers of the spool, ended sign-ins, held mail, the scanner."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,6 +10,7 @@ from sqlmodel import Session, col
 from mailgov.db.models import WebSession
 from mailgov.holding.passing import pass_on, remind
 from mailgov.logs import logger
+from mailgov.roles.scanner_watch import look
 from mailgov.services import Services
 
 ROUND = timedelta(minutes=10)
@@ -39,6 +40,7 @@ async def _tidy(services: Services) -> None:
         log.info("spool.swept", files=swept)
     await services.database.submit(lambda session: _forget_sessions(session, now))
     config = services.config
+    await look(services)
     passed = await services.database.submit(lambda session: pass_on(session, config, now))
     if await services.database.submit(lambda session: remind(session, config, now)) or passed:
         services.queue.wake()

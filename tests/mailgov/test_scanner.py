@@ -26,7 +26,7 @@ def body(data: bytes) -> Body:
     return Body(len(data), hashlib.sha256(data).digest(), data=data)
 
 
-def scanner(address: str, **settings: float) -> ClamdScanner:
+def scanner(address: str, **settings: float | str) -> ClamdScanner:
     return ClamdScanner(Scanner.model_validate({"clamd": address, **settings}))
 
 
@@ -186,3 +186,8 @@ async def test_a_scanner_that_is_down_defers(tmp_path: Path) -> None:
             await scanner(address).scan(body(LETTER % b"x"))
         with pytest.raises(Unavailable, match="scanner-unavailable"):
             await scanner(address).signatures_of()
+
+
+async def test_a_scanner_that_is_down_holds_where_the_operator_says_so(tmp_path: Path) -> None:
+    asked = scanner(str(tmp_path / "no.ctl"), when_down="hold")
+    assert await asked.scan(body(LETTER % b"x")) == NOT_SCANNED

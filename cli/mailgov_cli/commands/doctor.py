@@ -28,7 +28,6 @@ app = Noun(single=True)
 
 _RENEW_BEFORE = timedelta(days=14)
 _CONNECT_SECONDS = 2.0
-_SIGNATURES_STALE = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +193,7 @@ def _scanner(run: Runtime) -> Iterator[Finding]:
     except MailgovError:
         yield Finding("scanner", "fail", "scanner-down", settings.clamd)
         return
-    stale = made is not None and utc_now() - made > _SIGNATURES_STALE
+    stale = made is not None and utc_now() - made > timedelta(days=settings.signatures_days)
     key = "scanner-stale" if stale else "scanner"
     yield Finding("scanner", "warn" if stale else "ok", key, settings.clamd)
 
