@@ -14,6 +14,7 @@ from mailgov.content.extract import KINDS, Unreadable, extract
 from mailgov.content.file_kinds import family, find_kind
 from mailgov.content.opened import Opened, State
 from mailgov.content.opening import open_file
+from mailgov.content.page_setup import page_of
 from mailgov.content.parts import MESSAGE_TYPES, Part, read_parts, uuencoded_files
 from mailgov.content.runs import Run
 from mailgov.content.texts import (
@@ -24,7 +25,7 @@ from mailgov.content.texts import (
     read_subject,
 )
 from mailgov.content.trust import Trust
-from mailgov_policies.facts import Attachment, Document, ScannedPages, Signature
+from mailgov_policies.facts import Attachment, Document, Page, ScannedPages, Signature
 
 # The text reader for each kind; other kinds have no text, or none that people read there.
 _TEXT_READERS = {
@@ -203,7 +204,7 @@ class Examiner:
         before = len(self.said)
         state, why = self._read_inside(file, opened, data, depth)
         forwarded = self._document_since(before) if opened.kind == "message" else None
-        text, state, why, has_text, scan = self._read_text(file, opened, data, state, why)
+        text, state, why, has_text, scan, page = self._read_text(file, opened, data, state, why)
         self._read_captions(file.part, opened)
         return Attachment(
             part=file.part,
@@ -220,6 +221,7 @@ class Examiner:
             document=documents.best_of((text.document, named.document, forwarded)),
             has_text=has_text,
             scan=scan,
+            page=page,
             signatures=self._signed(file, opened, data),
         )
 
@@ -303,18 +305,21 @@ class Examiner:
 
     def _read_text(
         self, file: File, opened: Opened, data: bytes, state: State, why: str
-    ) -> tuple[Said, State, str, bool, ScannedPages | None]:
+    ) -> tuple[Said, State, str, bool, ScannedPages | None, Page | None]:
         """The text of a file as far as it can be read; state and reason may get worse by it."""
         reader = _TEXT_READERS.get(opened.kind, "")
         if state != "read" or reader not in KINDS:
-            return Said(), state, why, family(opened.kind) not in ("image", "media"), None
+            return Said(), state, why, family(opened.kind) not in ("image", "media"), None, None
         try:
             extracted = extract(reader, data)
         except Unreadable as exc:
-            return Said(), exc.state, str(exc), True, None
+            return Said(), exc.state, str(exc), True, None, None
         said = read_file_text(extracted.runs, f"part {file.part}", file.part, file.name)
         self.said.append(said)
-        return said, state, why, extracted.has_text, extracted.scan
+        # How it is set matters of documents alone, and costs a second look at the file.
+        is_document = said.document is not None and said.document.is_agency_document
+        page = page_of(reader, data, extracted.runs) if is_document else None
+        return said, state, why, extracted.has_text, extracted.scan, page
 
 
 def _numbered(outer: str, number: str) -> str:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from mailgov.content.addressees import addressees
 from mailgov.content.declared import MAX_ABSTRACT, without_tag
 from mailgov.content.document_block import read_block
 from mailgov.content.lines import Line, normal
@@ -44,6 +45,7 @@ def in_document(lines: Sequence[Line], marks: Iterable[Mark], place: str) -> Doc
         agency=block.agencies[-1] if block.agencies else "",
         abstract=block.abstract[:MAX_ABSTRACT],
         urgency=_urgency(marks),
+        addressees=addressees(lines) if block.is_of_agency else (),
         place=place,
         words=tuple(dict.fromkeys(block.words))[:_MAX_WORDS],
         confidence=round(score if any(signs) else _TITLE_ALONE, 2),

@@ -13,6 +13,7 @@ from mailgov.content.parts import Tree, read_parts
 from mailgov.content.prescan import header_end, prescan
 from mailgov.content.texts import Said, read_display_name, read_subject
 from mailgov.content.trust import Trust
+from mailgov.content.uses import improper_uses
 from mailgov.content.vietnamese import unmarked_words
 from mailgov_policies.facts import Content, Document, Header
 
@@ -75,6 +76,7 @@ def _read(data: bytes, limits: Limits, trust_roots: tuple[bytes, ...]) -> Conten
         marks=tuple(mark for one in said for mark in one.marks),
         attachments=tuple(examiner.attachments),
         active=tuple(dict.fromkeys(examiner.active)),
+        improper=improper_uses(_written(body) for body in examiner.bodies),
         unmarked_words=max(map(_unmarked_words, examiner.bodies), default=0),
         signatures=tuple(examiner.signatures),
         malformed=_malformed(tree, fields),
@@ -103,9 +105,11 @@ def _found(subject: Said, examiner: Examiner) -> Document | None:
 
 def _unmarked_words(body: Said) -> int:
     """Of what the writer wrote: not of what is quoted."""
-    return unmarked_words(
-        "\n".join(line.text for line in body.lines if not line.text.startswith(">"))
-    )
+    return unmarked_words(_written(body))
+
+
+def _written(body: Said) -> str:
+    return "\n".join(line.text for line in body.lines if not line.text.startswith(">"))
 
 
 def _malformed(tree: Tree, fields: Fields) -> tuple[str, ...]:

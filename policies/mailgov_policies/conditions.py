@@ -20,7 +20,9 @@ from mailgov_policies.facts import (
     Facts,
     Header,
     Mark,
+    Page,
     Person,
+    Receipt,
     RecipientFacts,
     ScannedPages,
     Signature,
@@ -47,6 +49,7 @@ _EMPTY: Mapping[str, Any] = {
     "declared": Document(),
     "found": Document(),
     "document": Document(),
+    "page": Page(),
     "scan": ScannedPages("", 0, 0),
 }
 
@@ -114,12 +117,9 @@ def _names_read(condition: str) -> set[str]:
 @cache
 def known_names() -> frozenset[str]:
     """Every field of the facts."""
-    types = (Attachment, Content, Document, Envelope, Header, Mark, Person, RecipientFacts)
-    known = {
-        field.name
-        for kind in (*types, ScannedPages, Signature, Text, type(_bare().envelope.authentication))
-        for field in fields(kind)
-    }
+    types = (Attachment, Content, Document, Envelope, Header, Mark, Page, Person, Receipt)
+    more = (RecipientFacts, ScannedPages, Signature, Text, type(_bare().envelope.authentication))
+    known = {field.name for kind in (*types, *more) for field in fields(kind)}
     return frozenset(known.union(*_DERIVED.values()))
 
 
@@ -150,7 +150,7 @@ def _present(name: str, value: Any) -> Any:
 @cache
 def samples() -> tuple[Facts, ...]:
     """Facts that say nothing, and facts that have one of everything."""
-    person, document = Person("A", "a@b.vn"), Document()
+    person, document = Person("A", "a@b.vn"), Document(addressees=("A",))
     signature = Signature("valid", "pdf")
     full = Content(
         size_bytes=1,
@@ -161,11 +161,15 @@ def samples() -> tuple[Facts, ...]:
         marks=(Mark("urgency", "KHẨN", "body", certain=True),),
         attachments=(Attachment("2", "a.pdf", "", "pdf", 1, signatures=(signature,)),),
         active=("javascript",),
+        improper=("trade",),
         signatures=(signature,),
         malformed=("bare CR",),
     )
-    recipient = RecipientFacts("a@b.vn", "b.vn")
-    envelope = Envelope("inbound", "a@b.vn", (recipient,), may_send_as=("a@b.vn",))
+    recipient = RecipientFacts("a@b.vn", "b.vn", agency_names=("a",))
+    receipt = Receipt("a@b.vn", "part 2", "2026-11-21")
+    envelope = Envelope(
+        "inbound", "a@b.vn", (recipient,), may_send_as=("a@b.vn",), received=(receipt,)
+    )
     return _bare(), Facts(envelope, full)
 
 

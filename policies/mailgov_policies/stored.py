@@ -19,19 +19,21 @@ from mailgov_policies.facts import (
     Header,
     Mark,
     Person,
+    RecipientFacts,
     Signature,
     Text,
 )
 
-NOT_REPLAYED = ("annex-signed", "display-name-spoof", "subject-line")
+NOT_REPLAYED = ("annex-signed", "display-name-spoof", "subject-line", "unknown-recipient-unit")
 """Rules whose findings can't be told again from what is kept."""
 
 _DROPPED: Mapping[type, frozenset[str]] = {
     Attachment: frozenset({"why"}),
-    Document: frozenset({"abstract", "agency", "words"}),
+    Document: frozenset({"abstract", "addressees", "agency", "words"}),
     Envelope: frozenset({"client_ip", "helo"}),
     Mark: frozenset({"line"}),
     Person: frozenset({"name"}),
+    RecipientFacts: frozenset({"agency_names"}),
     Signature: frozenset({"signer", "organisation", "why"}),
     Text: frozenset({"as_read", "converted", "file"}),
     Header: frozenset({"message_id"}),

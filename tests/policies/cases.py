@@ -18,7 +18,9 @@ from mailgov_policies import (
     Facts,
     Header,
     Mark,
+    Page,
     Person,
+    Receipt,
     RecipientFacts,
     ScannedPages,
     Signature,
@@ -55,6 +57,7 @@ def _envelope(case: dict[str, Any]) -> Envelope:
     named["authentication"] = Authentication(**case.get("authentication", {}))
     if "direction" in case:
         named["direction"] = case["direction"]
+    named["received"] = tuple(Receipt(**one) for one in case.get("received", []))
     return Envelope(
         mail_from=mail_from,
         recipients=tuple(_recipient(one) for one in case.get("to", ["vanphong@bomau.gov.vn"])),
@@ -65,7 +68,8 @@ def _envelope(case: dict[str, Any]) -> Envelope:
 def _recipient(named: str | dict[str, Any]) -> RecipientFacts:
     if isinstance(named, str):
         named = {"address": named}
-    return RecipientFacts(domain=named["address"].rpartition("@")[2], **named)
+    values = {name: _frozen(value) for name, value in named.items()}
+    return RecipientFacts(domain=named["address"].rpartition("@")[2], **values)
 
 
 def _content(case: dict[str, Any]) -> Content:
@@ -91,7 +95,9 @@ def _content(case: dict[str, Any]) -> Content:
 
 
 def _document(named: dict[str, Any] | None) -> Document | None:
-    return Document(**named) if named is not None else None
+    if named is None:
+        return None
+    return Document(**{name: _frozen(value) for name, value in named.items()})
 
 
 def _text(named: dict[str, Any]) -> Text:
@@ -106,6 +112,7 @@ def _attachment(named: dict[str, Any]) -> Attachment:
     }
     values["document"] = _document(named.get("document"))
     values["scan"] = ScannedPages(**named["scan"]) if "scan" in named else None
+    values["page"] = Page(**named["page"]) if "page" in named else None
     values["signatures"] = tuple(_signature(one) for one in named.get("signatures", []))
     return Attachment(**values)
 

@@ -14,6 +14,7 @@ import pypdfium2
 import pypdfium2.raw as pdfium
 
 from mailgov.content.extract.collector import Collector
+from mailgov.content.extract.pictures import is_grey
 from mailgov.content.fonts import font_family
 from mailgov.content.runs import Extracted, Unreadable
 from mailgov_policies.facts import ScannedPages
@@ -21,6 +22,7 @@ from mailgov_policies.facts import ScannedPages
 MAX_PAGES = 5000
 _SCAN_PAGES, _SCAN_PICTURES = 3, 20  # looked at for the resolution of a scan
 _POINTS_PER_INCH = 72
+_POINTS_PER_MM = _POINTS_PER_INCH / 25.4
 _FONT_NAME_BYTES = 128
 # A hyphen at a line end, where PDFium joins the lines. In TCVN3 it is the letter of code AD.
 _JOINED_LINES = "\ufffe"
@@ -69,17 +71,40 @@ def _read(document: pypdfium2.PdfDocument) -> Extracted:
     return extracted if extracted.has_text else replace(extracted, scan=_scanned(document))
 
 
+def first_page_mm(data: bytes) -> tuple[int, int]:
+    """Width and height of the first page as it is shown. Raises PdfiumError."""
+    with _one_at_a_time:
+        document = pypdfium2.PdfDocument(data)
+        try:
+            return _size_mm(document)
+        finally:
+            document.close()
+
+
+def _size_mm(document: pypdfium2.PdfDocument) -> tuple[int, int]:
+    width, height = document.get_page_size(0)
+    return round(width / _POINTS_PER_MM), round(height / _POINTS_PER_MM)
+
+
 def _scanned(document: pypdfium2.PdfDocument) -> ScannedPages:
     version = document.get_version() or 0
     looked_at = range(min(len(document), _SCAN_PAGES))
-    found = [dpi for index in looked_at if (dpi := _resolution(document, index))]
-    return ScannedPages(f"{version // 10}.{version % 10}", len(document), min(found, default=0))
+    found = [picture for index in looked_at if (picture := _picture(document, index))[0]]
+    width_mm, height_mm = _size_mm(document)
+    return ScannedPages(
+        version=f"{version // 10}.{version % 10}",
+        pages=len(document),
+        dpi=min((dpi for dpi, _ in found), default=0),
+        grey=any(grey for _, grey in found),
+        width_mm=width_mm,
+        height_mm=height_mm,
+    )
 
 
-def _resolution(document: pypdfium2.PdfDocument, index: int) -> int:
-    """Dots per inch of the largest picture on the page, as it is shown; 0 when there is none."""
+def _picture(document: pypdfium2.PdfDocument, index: int) -> tuple[int, bool]:
+    """Of the largest picture on the page: dots per inch as it is shown, 0 for none; whether grey."""
     page = document[index]
-    largest, dpi = 0.0, 0
+    largest, dpi, grey = 0.0, 0, False
     try:
         images = page.get_objects(filter=(pdfium.FPDF_PAGEOBJ_IMAGE,), max_depth=2)
         for image in islice(images, _SCAN_PICTURES):
@@ -89,11 +114,12 @@ def _resolution(document: pypdfium2.PdfDocument, index: int) -> int:
                 largest = width * height
                 across, down = image.get_px_size()
                 dpi = round(min(across / width, down / height) * _POINTS_PER_INCH)
+                grey = is_grey(image)
     except pypdfium2.PdfiumError:
-        return 0  # a picture that can't be measured says nothing
+        return 0, False  # a picture that can't be measured says nothing
     finally:
         page.close()
-    return dpi
+    return dpi, grey
 
 
 def _read_page(text_page: pypdfium2.PdfTextPage, place: str, collector: Collector) -> None:

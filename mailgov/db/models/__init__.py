@@ -1,6 +1,7 @@
 """One file per noun. Importing this package registers every table with the metadata."""
 
 from mailgov.db.models.agency import Agency
+from mailgov.db.models.document import TakenDocument
 from mailgov.db.models.domain import DkimKey, Domain
 from mailgov.db.models.event import EventRow
 from mailgov.db.models.greylist import Greylisted
@@ -44,6 +45,7 @@ __all__ = [
     "SecondFactor",
     "SentReport",
     "SignInFailure",
+    "TakenDocument",
     "TlsResult",
     "VerdictRow",
     "WebSession",

@@ -2,6 +2,7 @@
 
 from datetime import date, datetime
 
+from sqlalchemy import false
 from sqlmodel import Field, SQLModel
 
 from mailgov.clock import utc_now
@@ -25,6 +26,9 @@ class Mailbox(SQLModel, table=True):
     state: str = Field(default="active", index=True)  # active, suspended, recalled
     quota_mb: int = DEFAULT_QUOTA_MB
     interagency_only: bool = False  # takes documents of state agencies only
+    public_contact: bool = Field(  # is there for citizens and companies, and may write to them
+        default=False, sa_column_kwargs={"server_default": false()}
+    )
     created_at: datetime = Field(default_factory=utc_now, sa_type=Moment)
     activated_at: datetime | None = Field(default=None, sa_type=Moment)  # first sign-in
     suspended_at: datetime | None = Field(default=None, sa_type=Moment)

@@ -7,7 +7,17 @@ in one transaction with its ledger event.
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Column, ForeignKey, Index, Integer, LargeBinary, false
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    false,
+    text,
+)
 from sqlmodel import Field, SQLModel
 
 from mailgov.clock import utc_now
@@ -19,7 +29,17 @@ class MessageRow(SQLModel, table=True):
 
     __tablename__ = "message"
     # What a user has sent of late.
-    __table_args__ = (Index("ix_message_login", "login", "accepted_at"),)
+    __table_args__ = (
+        Index("ix_message_login", "login", "accepted_at"),
+        # Who wrote to whom first is asked of mail from outside alone.
+        Index(
+            "ix_message_writer",
+            "header_from",
+            "accepted_at",
+            sqlite_where=text("direction = 'inbound'"),
+            postgresql_where=text("direction = 'inbound'"),
+        ),
+    )
 
     id: str = Field(primary_key=True, max_length=20)  # queue id, sorts by time
     direction: str  # submission, inbound, internal

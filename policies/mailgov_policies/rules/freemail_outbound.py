@@ -1,10 +1,12 @@
 """No official document goes to a free mailbox; other mail there is pointed out.
 
+Those who wrote first within `reply_days` are left to `freemail-citizen-exception`; 0: nobody is.
 Basis: docs/basis.md#a03.
 """
 
 from collections.abc import Iterator
 
+from mailgov_policies import citizens
 from mailgov_policies.agency_documents import sent_as_document
 from mailgov_policies.domains import is_within
 from mailgov_policies.facts import Facts
@@ -15,7 +17,13 @@ from mailgov_policies.verdict import Hit
 def check(facts: Facts, settings: Settings) -> Iterator[Hit]:
     """A hit for each recipient with a free mailbox; case `document` when one is sent along."""
     more = settings.names("domains")
-    free = [r for r in facts.envelope.recipients if r.freemail or is_within(r.domain, more)]
+    days = settings.number("reply_days")
+    free = [
+        recipient
+        for recipient in facts.envelope.recipients
+        if (recipient.freemail and not citizens.is_answered(recipient, facts.envelope, days))
+        or is_within(recipient.domain, more)
+    ]
     if not free:
         return
     document = next(sent_as_document(facts.content), None)
@@ -35,10 +43,10 @@ def check(facts: Facts, settings: Settings) -> Iterator[Hit]:
 RULE = Rule(
     key="freemail-outbound",
     id="A03",
-    version=1,
+    version=2,
     check=check,
     evidence=("recipient", "place", "file", "case"),
-    settings={"domains": ()},
+    settings={"domains": (), "reply_days": citizens.DAYS},
     cases=("document",),
     directions=("submission",),
 )
