@@ -63,7 +63,7 @@ def _outcome(
     tells = (
         has_sender
         and not item.delay_notified
-        and is_delay_notice_due(now, item.queued_at, settings)
+        and is_delay_notice_due(now, item.queued_at, item.attempt, settings)
         and _wants(item, "DELAY")
     )
     return Outcome(Result(item, "queued", reply, at), answer, "delay" if tells else None)

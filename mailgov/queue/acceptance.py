@@ -7,6 +7,7 @@ from sqlmodel import Session
 
 from mailgov.queue.item import NewMessage
 from mailgov.queue.tables import MESSAGE, RECIPIENT, VERDICT
+from mailgov.queue.turns import lane_of, priority_of, rank_of
 from mailgov_policies.stored import keep
 from mailgov_policies.verdict import Verdict
 
@@ -35,6 +36,8 @@ def _message_values(new: NewMessage) -> dict[str, Any]:
         "smtputf8": envelope.smtputf8,
         "envid": envelope.envid,
         "ret": envelope.ret,
+        "require_tls": envelope.require_tls,
+        "priority": priority_of(envelope.priority, document),
         "document_category": document.category if document else "",
         "document_type": document.type if document else "",
         "document_number": document.number if document else "",
@@ -77,6 +80,7 @@ def _findings(verdict: Verdict) -> list[dict[str, Any]]:
 
 
 def _recipient_values(new: NewMessage, verdict_id: int) -> list[dict[str, Any]]:
+    rank = rank_of(priority_of(new.envelope.priority, new.document))
     return [
         {
             "message_id": new.queue_id,
@@ -85,6 +89,8 @@ def _recipient_values(new: NewMessage, verdict_id: int) -> list[dict[str, Any]]:
             "original": recipient.original,
             "notify": ",".join(sorted(recipient.notify)),
             "destination": recipient.destination,
+            "lane": lane_of(recipient.destination, new.agency_code),
+            "rank": rank,
             "mailbox_id": recipient.mailbox_id,
             "state": recipient.state,
             "attempts": 0,

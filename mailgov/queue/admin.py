@@ -19,6 +19,7 @@ from mailgov.ledger.events import (
     RecipientRemoved,
     RecipientRetried,
 )
+from mailgov.queue.item import BY_HAND
 from mailgov.queue.results import finish
 from mailgov.queue.tables import MESSAGE, RECIPIENT, VERDICT
 
@@ -34,6 +35,8 @@ class Pick:
     destination: str = ""
     queued_before: datetime | None = None
     reply_contains: str = ""
+    mail_from: str = ""  # address of the envelope sender, or `@domain`; `<>` for our own notices
+    agency_code: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +63,13 @@ def pick(session: Session, what: Pick, verb: str, now: datetime, *, after: int =
 
     `verb` is retry, hold, release or remove. Release leaves out what the policy holds and
     corrupt messages: the one is judged again before it goes, the other is not what was accepted.
+    Poison can be released: whoever does so has seen to what killed the process.
     """
     query = (
         select(RECIPIENT.c.id, RECIPIENT.c.message_id, RECIPIENT.c.address, MESSAGE.c.agency_code)
         .join(MESSAGE, MESSAGE.c.id == RECIPIENT.c.message_id)
         .join(VERDICT, VERDICT.c.id == RECIPIENT.c.verdict_id)
-        .where(*_fits(what), *_ready_for(verb, now), RECIPIENT.c.id > after)
+        .where(*fits(what), *_ready_for(verb, now), RECIPIENT.c.id > after)
         .order_by(RECIPIENT.c.id)
         .limit(BATCH)
     )
@@ -79,12 +83,13 @@ def count(session: Session, what: Pick, verb: str, now: datetime) -> int:
         .select_from(RECIPIENT)
         .join(MESSAGE, MESSAGE.c.id == RECIPIENT.c.message_id)
         .join(VERDICT, VERDICT.c.id == RECIPIENT.c.verdict_id)
-        .where(*_fits(what), *_ready_for(verb, now))
+        .where(*fits(what), *_ready_for(verb, now))
     )
     return session.connection().execute(query).scalar_one()
 
 
-def _fits(what: Pick) -> list[ColumnElement[bool]]:
+def fits(what: Pick) -> list[ColumnElement[bool]]:
+    """The conditions on message and recipient that the filters make."""
     conditions: list[ColumnElement[bool]] = []
     if what.queue_ids:
         conditions.append(RECIPIENT.c.message_id.in_(what.queue_ids))
@@ -94,6 +99,13 @@ def _fits(what: Pick) -> list[ColumnElement[bool]]:
         conditions.append(RECIPIENT.c.queued_at < what.queued_before)
     if what.reply_contains:
         conditions.append(RECIPIENT.c.last_reply.icontains(what.reply_contains, autoescape=True))
+    if what.mail_from.startswith("@"):
+        conditions.append(MESSAGE.c.mail_from.iendswith(what.mail_from, autoescape=True))
+    elif what.mail_from:
+        sender = what.mail_from.removeprefix("<").removesuffix(">")
+        conditions.append(func.lower(MESSAGE.c.mail_from) == sender.lower())
+    if what.agency_code:
+        conditions.append(MESSAGE.c.agency_code == what.agency_code)
     return conditions
 
 
@@ -107,7 +119,7 @@ def _ready_for(verb: str, now: datetime) -> list[ColumnElement[bool]]:
         case "release":
             return [
                 RECIPIENT.c.state == "held",
-                MESSAGE.c.state == "intact",
+                MESSAGE.c.state.in_(("intact", "poison")),
                 VERDICT.c.action.not_in(("hold", "quarantine")),
             ]
         case "remove":
@@ -117,8 +129,8 @@ def _ready_for(verb: str, now: datetime) -> list[ColumnElement[bool]]:
 
 
 def retry(session: Session, picked: Sequence[Picked], by: Intervention) -> None:
-    """Make recipients due now."""
-    _set(session, picked, next_attempt_at=by.at)
+    """Make recipients due now, whatever is known of their destination."""
+    _set(session, picked, next_attempt_at=BY_HAND)
     ledger.record(session, *(_event(RecipientRetried, one, by) for one in picked))
 
 
@@ -130,7 +142,12 @@ def hold(session: Session, picked: Sequence[Picked], by: Intervention) -> None:
 
 def release(session: Session, picked: Sequence[Picked], by: Intervention) -> None:
     """Let held recipients go, now; the days until we give up begin now too."""
-    _set(session, picked, state="queued", next_attempt_at=by.at, queued_at=by.at)
+    _set(session, picked, state="queued", next_attempt_at=by.at, queued_at=by.at, crashes=0)
+    session.connection().execute(
+        update(MESSAGE)
+        .where(MESSAGE.c.id.in_({one.queue_id for one in picked}), MESSAGE.c.state == "poison")
+        .values(state="intact")
+    )
     ledger.record(session, *(_event(RecipientReleased, one, by) for one in picked))
 
 

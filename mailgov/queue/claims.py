@@ -1,47 +1,75 @@
 """Taking due recipients out of the queue for one attempt, fairly and at a cost that does not grow.
 
 A claim raises the attempt number and moves `next_attempt_at` to the end of the lease: nobody else
-sees the recipient until then, and if we die, it is due again by itself. Destinations take turns;
-a look at each costs one index probe, however many recipients it has.
+sees the recipient until then, and if we die, it is due again by itself. What is urgent goes first;
+within a rank, lanes (an agency's mail to a destination) take turns. A look at each lane costs one
+index probe, however many recipients it has.
+
+A lease that is still set when its recipient is claimed again ended with its process. From then on
+the message is a suspect and goes alone; after three such ends it is poison, and held.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, bindparam, func, select, text, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    bindparam,
+    case,
+    func,
+    literal,
+    select,
+    text,
+    union_all,
+    update,
+)
 from sqlmodel import Session
 
 from mailgov.addresses import Address
 from mailgov.db.types import Moment
-from mailgov.queue.item import QueuedMessage, QueueItem
+from mailgov.queue.item import BY_HAND, QueuedMessage, QueueItem
 from mailgov.queue.tables import MAILBOX, MESSAGE, RECIPIENT
+from mailgov.queue.turns import RANKS, destination_of
 
-# Skips from destination to destination along the index instead of reading every recipient.
-_DUE_DESTINATIONS = text(
+MAX_RECIPIENTS = 100
+"""Recipients of one message in one claim: no server may take fewer (RFC 5321, 4.5.3.1.8)."""
+
+MAX_CRASHES = 3
+"""Leases in a row that ended with their process, then a message is poison."""
+
+# Skips from lane to lane along the index instead of reading every recipient.
+_DUE_LANES = text(
     """
-    WITH RECURSIVE destinations(name) AS (
-        SELECT (SELECT destination FROM recipient
-                WHERE state = 'queued' AND destination > :after
-                ORDER BY destination LIMIT 1)
+    WITH RECURSIVE lanes(name) AS (
+        SELECT (SELECT lane FROM recipient
+                WHERE state = 'queued' AND rank = :rank AND lane > :after
+                ORDER BY lane LIMIT 1)
         UNION ALL
-        SELECT (SELECT destination FROM recipient
-                WHERE state = 'queued' AND destination > destinations.name
-                ORDER BY destination LIMIT 1)
-        FROM destinations WHERE destinations.name IS NOT NULL
+        SELECT (SELECT lane FROM recipient
+                WHERE state = 'queued' AND rank = :rank AND lane > lanes.name
+                ORDER BY lane LIMIT 1)
+        FROM lanes WHERE lanes.name IS NOT NULL
     )
-    SELECT name FROM destinations
+    SELECT name FROM lanes
     WHERE name IS NOT NULL AND EXISTS (
         SELECT 1 FROM recipient
-        WHERE state = 'queued' AND destination = name AND next_attempt_at <= :now)
+        WHERE state = 'queued' AND rank = :rank AND lane = name AND next_attempt_at <= :now)
     LIMIT :count
     """
 ).bindparams(bindparam("now", type_=Moment()))
 
-
-NEXT_DUE = select(func.min(RECIPIENT.c.next_attempt_at)).where(RECIPIENT.c.state == "queued")
-"""When the next recipient is due or the next lease ends; one index probe."""
+_NEXT_OF_RANK = [
+    select(literal(rank).label("rank"), func.min(RECIPIENT.c.next_attempt_at).label("due")).where(
+        RECIPIENT.c.state == "queued", RECIPIENT.c.rank == rank
+    )
+    for rank in RANKS
+]
+_NEXT_DUE = union_all(*_NEXT_OF_RANK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,37 +80,111 @@ class Claim:
     lease_until: datetime
     messages: int  # at most
     room: Callable[[str], int]  # messages that it can still take for a destination
-    after: str = ""  # the destination served last; the next in order has its turn
+    after: Mapping[int, str] = field(default_factory=dict)  # by rank: the lane served last
+    ours: Container[int] = ()  # recipients under way here: not due, whatever the clock says
+    suspects: int = 1  # messages that may have killed a process, at most
 
 
-def take(session: Session, claim: Claim) -> list[QueueItem]:
-    """Lease due recipients in the caller's transaction; all of a message's at one destination.
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """What a claim brought: items in the order of the turns, and messages that are poison."""
 
-    In the order of the turns: the last item's destination was served last.
-    """
+    items: list[QueueItem]
+    served: dict[int, str]  # by rank: the lane served last
+    poison: list[str]
+
+
+def next_due(session: Session) -> datetime | None:
+    """When the next recipient is due or the next lease ends; one index probe for each rank."""
+    moments = [row.due for row in session.connection().execute(_NEXT_DUE) if row.due is not None]
+    return min(moments, default=None)
+
+
+def take(session: Session, claim: Claim) -> Claimed:
+    """Lease due recipients in the caller's transaction; up to a hundred of a message at once."""
     connection = session.connection()
-    next_due = connection.execute(NEXT_DUE).scalar_one()
-    if next_due is None or next_due > claim.now:
-        return []  # without a look at each destination
-    claimed: list[int] = []
-    left = claim.messages
-    for destination in _in_turn(connection, claim):
-        wanted = min(claim.room(destination), left)
-        if wanted > 0:
-            messages = _due_messages(connection, destination, claim.now, wanted)
-            claimed += _lease(connection, destination, messages, claim)
-            left -= len(messages)
-        if left <= 0:
-            break
-    return _items(connection, claimed)
+    # Without a look at each lane where nothing is due.
+    due = {row.rank for row in connection.execute(_NEXT_DUE) if row.due and row.due <= claim.now}
+    turn = _Turn(connection, claim)
+    for rank in sorted(due):
+        turn.serve(rank)
+    leased, poison = turn.lease()
+    return Claimed(_items(connection, leased), turn.served, poison)
 
 
-def _in_turn(connection: Connection, claim: Claim) -> Iterator[str]:
-    """Destinations with due recipients: those after the last one served, then from the start."""
+class _Turn:
+    """One round of the lanes."""
+
+    def __init__(self, connection: Connection, claim: Claim) -> None:
+        self._connection = connection
+        self._claim = claim
+        self._left = claim.messages
+        self._suspects: set[str] = set()
+        self._taken: Counter[str] = Counter()
+        self._chosen: dict[str, list[str]] = {}  # messages by lane
+        self.served: dict[int, str] = {}
+
+    def serve(self, rank: int) -> None:
+        """Choose due messages of a rank, lane by lane, while there is room."""
+        if self._left <= 0:
+            return
+        for lane in _in_turn(self._connection, rank, self._claim):
+            destination = destination_of(lane)
+            room = self._claim.room(destination) - self._taken[destination]
+            chosen = self._choose(rank, lane, min(room, self._left)) if room > 0 else []
+            if chosen:
+                self._chosen.setdefault(lane, []).extend(chosen)
+                self._taken[destination] += len(chosen)
+                self._left -= len(chosen)
+                self.served[rank] = lane
+            if self._left <= 0:
+                return
+
+    def _choose(self, rank: int, lane: str, count: int) -> list[str]:
+        """Ids of the lane's messages that have waited longest; no more suspects than allowed."""
+        with_suspects = self._claim.suspects > 0
+        rows = _due_messages(self._connection, rank, lane, self._claim, count, with_suspects)
+        chosen: dict[str, None] = {}
+        for row in rows:
+            if row.id in self._claim.ours or row.message_id in chosen:
+                continue
+            if _is_suspect(row):
+                if len(self._suspects | {row.message_id}) > self._claim.suspects:
+                    continue
+                self._suspects.add(row.message_id)
+            chosen[row.message_id] = None
+        return list(chosen)
+
+    def lease(self) -> tuple[list[Any], list[str]]:
+        """Raise the attempt numbers of what was chosen. In order, and messages that are poison."""
+        wanted = [message for messages in self._chosen.values() for message in messages]
+        if not wanted:
+            return [], []
+        rows = _free(self._connection, wanted, self._chosen, self._claim)
+        grouped: dict[tuple[str, str], list[Any]] = {}
+        for row in rows:
+            if row.id not in self._claim.ours:
+                grouped.setdefault((row.lane, row.message_id), []).append(row)
+        leased: list[Any] = []
+        poison: list[str] = []
+        for lane, messages in self._chosen.items():
+            for message in messages:
+                group = grouped.get((lane, message), [])[:MAX_RECIPIENTS]
+                if any(_crashes(row) >= MAX_CRASHES for row in group):
+                    poison.append(message)
+                else:
+                    leased += group
+        if leased:
+            _lease(self._connection, [row.id for row in leased], self._claim)
+        return leased, list(dict.fromkeys(poison))
+
+
+def _in_turn(connection: Connection, rank: int, claim: Claim) -> Iterator[str]:
+    """Lanes with due recipients: those after the last one served, then from the start."""
     seen: set[str] = set()
-    for start in dict.fromkeys((claim.after, "")):
+    for start in dict.fromkeys((claim.after.get(rank, ""), "")):
         after = start
-        while names := _due_destinations(connection, after, claim):
+        while names := _due_lanes(connection, rank, after, claim):
             for name in names:
                 if name in seen:
                     return
@@ -91,51 +193,83 @@ def _in_turn(connection: Connection, claim: Claim) -> Iterator[str]:
             after = names[-1]
 
 
-def _due_destinations(connection: Connection, after: str, claim: Claim) -> Sequence[str]:
-    values = {"after": after, "now": claim.now, "count": max(claim.messages, 10)}
-    return connection.execute(_DUE_DESTINATIONS, values).scalars().all()
+def _due_lanes(connection: Connection, rank: int, after: str, claim: Claim) -> Sequence[str]:
+    values = {"rank": rank, "after": after, "now": claim.now, "count": max(claim.messages, 10)}
+    return connection.execute(_DUE_LANES, values).scalars().all()
 
 
-def _due_at(destination: str, now: datetime) -> tuple[ColumnElement[bool], ...]:
+def _due_at(rank: int, lane: str, now: datetime) -> tuple[ColumnElement[bool], ...]:
     column = RECIPIENT.c
     return (
         column.state == "queued",
-        column.destination == destination,
+        column.rank == rank,
+        column.lane == lane,
         column.next_attempt_at <= now,
     )
 
 
-def _due_messages(connection: Connection, destination: str, now: datetime, count: int) -> list[str]:
-    """Ids of the messages that have waited longest."""
+def _due_messages(
+    connection: Connection, rank: int, lane: str, claim: Claim, count: int, suspects_too: bool
+) -> Sequence[Any]:
+    column = RECIPIENT.c
     query = (
-        select(RECIPIENT.c.message_id)
-        .where(*_due_at(destination, now))
-        .order_by(RECIPIENT.c.next_attempt_at)
+        select(column.id, column.message_id, column.lease_until, column.crashes)
+        .where(*_due_at(rank, lane, claim.now))
+        .order_by(column.next_attempt_at)
         .limit(count)
     )
-    return list(dict.fromkeys(connection.execute(query).scalars()))
+    if not suspects_too:
+        query = query.where(column.crashes == 0, column.lease_until.is_(None))
+    return connection.execute(query).all()
 
 
-def _lease(
-    connection: Connection, destination: str, messages: Sequence[str], claim: Claim
-) -> list[int]:
-    """Raise the attempt number of what is due and, on PostgreSQL, not locked by another."""
-    free = (
-        select(RECIPIENT.c.id)
-        .where(RECIPIENT.c.message_id.in_(messages), *_due_at(destination, claim.now))
+def _is_suspect(row: Row[Any]) -> bool:
+    return row.crashes > 0 or row.lease_until is not None
+
+
+def _crashes(row: Row[Any]) -> int:
+    """Crashes so far; a lease that is still set is one more."""
+    return int(row.crashes + (row.lease_until is not None))
+
+
+def _free(
+    connection: Connection, messages: Iterable[str], lanes: Iterable[str], claim: Claim
+) -> Sequence[Any]:
+    """Due recipients of messages; on PostgreSQL, those that are not locked by another."""
+    column = RECIPIENT.c
+    query = (
+        select(
+            column.id,
+            column.message_id,
+            column.lane,
+            column.lease_until,
+            column.crashes,
+            column.next_attempt_at,
+        )
+        .where(
+            column.message_id.in_(list(messages)),
+            column.destination.in_({destination_of(lane) for lane in lanes}),
+            column.state == "queued",
+            column.next_attempt_at <= claim.now,
+        )
+        .order_by(column.id)
         .with_for_update(skip_locked=True)
     )
-    leased = (
+    return connection.execute(query).all()
+
+
+def _lease(connection: Connection, ids: Sequence[int], claim: Claim) -> None:
+    column = RECIPIENT.c
+    connection.execute(
         update(RECIPIENT)
-        .where(RECIPIENT.c.id.in_(free))
+        .where(column.id.in_(ids))
         .values(
-            attempts=RECIPIENT.c.attempts + 1,
+            attempts=column.attempts + 1,
+            crashes=column.crashes + case((column.lease_until.is_not(None), 1), else_=0),
             lease_until=claim.lease_until,
             next_attempt_at=claim.lease_until,
         )
-        .returning(RECIPIENT.c.id)
     )
-    return sorted(connection.execute(leased).scalars())
 
 
 _ITEM = (
@@ -153,16 +287,17 @@ _ITEM = (
 )
 
 
-def _items(connection: Connection, ids: Sequence[int]) -> list[QueueItem]:
-    if not ids:
+def _items(connection: Connection, leased: Sequence[Any]) -> list[QueueItem]:
+    if not leased:
         return []
-    rank = {row_id: position for position, row_id in enumerate(ids)}
-    rows = connection.execute(_ITEM.where(RECIPIENT.c.id.in_(ids))).all()
+    query = _ITEM.where(RECIPIENT.c.id.in_([row.id for row in leased]))
+    rows = {row.id: row for row in connection.execute(query)}
     messages: dict[str, QueuedMessage] = {}
     items = []
-    for row in sorted(rows, key=lambda row: rank[row.id]):
+    for before in leased:
+        row = rows[before.id]
         message = messages.setdefault(row.message_id, _message(row))
-        items.append(_item(row, message))
+        items.append(_item(row, message, by_hand=before.next_attempt_at == BY_HAND))
     return items
 
 
@@ -177,10 +312,12 @@ def _message(row: Row[Any]) -> QueuedMessage:
         prefix=row.message_prefix,
         size_bytes=row.message_size_bytes,
         accepted_at=row.message_accepted_at,
+        require_tls=row.message_require_tls,
+        priority=row.message_priority,
     )
 
 
-def _item(row: Row[Any], message: QueuedMessage) -> QueueItem:
+def _item(row: Row[Any], message: QueuedMessage, *, by_hand: bool) -> QueueItem:
     return QueueItem(
         recipient_id=row.id,
         attempt=row.attempts,
@@ -192,4 +329,6 @@ def _item(row: Row[Any], message: QueuedMessage) -> QueueItem:
         notify=frozenset(row.notify.split(",")) if row.notify else frozenset(),
         queued_at=row.queued_at,
         delay_notified=row.delay_notified_at is not None,
+        by_hand=by_hand,
+        crashes=row.crashes,
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Literal
 
 from mailgov.addresses import Address
@@ -12,6 +12,9 @@ from mailgov_policies.verdict import Verdict
 
 MAILBOX = "mailbox"
 """The destination of recipients whose mailbox is ours; all others bear their domain."""
+
+BY_HAND = datetime(1970, 1, 1, tzinfo=UTC)
+"""When a recipient is due that somebody wants tried now: before all others of its lane."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,8 @@ class QueuedMessage:
     prefix: bytes
     size_bytes: int
     accepted_at: datetime
+    require_tls: bool = False  # RFC 8689
+    priority: int = 0  # RFC 6710, -9 to 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +84,8 @@ class QueueItem:
     notify: frozenset[str]
     queued_at: datetime
     delay_notified: bool
+    by_hand: bool = False  # somebody wants it tried now, even at a destination that seems dead
+    crashes: int = 0  # processes that died with it under way, one after another
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,11 @@ from sqlalchemy import Select, select
 from sqlmodel import Session
 
 from mailgov.errors import NotFound
+from mailgov.queue.admin import Pick, fits
 from mailgov.queue.results import OPEN_STATES
 from mailgov.queue.tables import MESSAGE, RECIPIENT, VERDICT
+
+EVERYTHING = Pick()
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,8 @@ class Entry:
     next_attempt_at: datetime | None
     last_reply: str
     done_at: datetime | None
+    message_state: str  # intact, corrupt, poison
+    priority: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,21 +54,17 @@ class QueuedEntry:
     recipients: tuple[Entry, ...]
 
 
-def waiting(
-    session: Session,
-    *,
-    destination: str = "",
-    queued_before: datetime | None = None,
-    reply_contains: str = "",
-) -> Iterator[Entry]:
-    """Recipients that are queued or held, oldest message first, streamed."""
-    query = _entries().where(RECIPIENT.c.state.in_(OPEN_STATES))
-    if destination:
-        query = query.where(RECIPIENT.c.destination == destination)
-    if queued_before is not None:
-        query = query.where(RECIPIENT.c.queued_at < queued_before)
-    if reply_contains:
-        query = query.where(RECIPIENT.c.last_reply.icontains(reply_contains, autoescape=True))
+def waiting(session: Session, what: Pick = EVERYTHING, *, state: str = "") -> Iterator[Entry]:
+    """Recipients that are queued or held, oldest message first, streamed.
+
+    `state` is empty for both, `queued`, `held`, or what is wrong with a held message: `corrupt`,
+    `poison`.
+    """
+    query = _entries().where(RECIPIENT.c.state.in_(OPEN_STATES), *fits(what))
+    if state in OPEN_STATES:
+        query = query.where(RECIPIENT.c.state == state)
+    elif state:
+        query = query.where(MESSAGE.c.state == state)
     rows = session.connection().execute(query.execution_options(yield_per=1000))
     for row in rows:
         yield Entry(*row)
@@ -111,6 +112,8 @@ def _entries() -> Select[Any]:
             RECIPIENT.c.next_attempt_at,
             RECIPIENT.c.last_reply,
             RECIPIENT.c.done_at,
+            MESSAGE.c.state,
+            MESSAGE.c.priority,
         )
         .join(MESSAGE, MESSAGE.c.id == RECIPIENT.c.message_id)
         .order_by(RECIPIENT.c.message_id, RECIPIENT.c.id)

@@ -5,9 +5,19 @@ the attempt number under which it was claimed.
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, bindparam, exists, func, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    bindparam,
+    exists,
+    func,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 from sqlmodel import Session
 
 from mailgov import ledger
@@ -16,6 +26,7 @@ from mailgov.ledger import Event
 from mailgov.ledger.events import (
     MessageAccepted,
     MessageCorrupt,
+    MessagePoison,
     RecipientBounced,
     RecipientDeferred,
     RecipientDelivered,
@@ -63,6 +74,7 @@ _WRITE = (
         state=bindparam("new_state"),
         last_reply=bindparam("reply"),
         lease_until=None,
+        crashes=0,
         next_attempt_at=bindparam("next_at"),
         done_at=bindparam("ended_at"),
         delay_notified_at=func.coalesce(
@@ -209,32 +221,62 @@ def release(session: Session, items: Iterable[QueueItem], now: datetime) -> None
     )
 
 
-def release_all(session: Session, now: datetime) -> int:
-    """Give every lease back, because no other deliverer can hold one. How many there were."""
-    released = session.connection().execute(
+def free_all(session: Session, now: datetime) -> int:
+    """Make every leased recipient due, because no other deliverer can be at work. How many.
+
+    The leases stay as marks: their next claim counts the end of the process that had them.
+    """
+    freed = session.connection().execute(
         update(RECIPIENT)
         .where(RECIPIENT.c.state == "queued", RECIPIENT.c.lease_until.is_not(None))
-        .values(lease_until=None, next_attempt_at=now)
+        .values(next_attempt_at=now)
     )
-    return released.rowcount
+    return freed.rowcount
+
+
+def bring_back(session: Session, now: datetime, longest: timedelta) -> int:
+    """Make due what is due later than anything can be: the clock was wrong when it was set."""
+    early = session.connection().execute(
+        update(RECIPIENT)
+        .where(RECIPIENT.c.state == "queued", RECIPIENT.c.next_attempt_at > now + longest)
+        .values(next_attempt_at=now)
+    )
+    return early.rowcount
 
 
 def set_aside(session: Session, message: QueuedMessage, now: datetime) -> None:
     """Hold what is left of a message whose bytes are not those that were accepted."""
     connection = session.connection()
-    connection.execute(
-        update(MESSAGE).where(MESSAGE.c.id == message.queue_id).values(state="corrupt")
-    )
-    held = connection.execute(
-        update(RECIPIENT)
-        .where(RECIPIENT.c.message_id == message.queue_id, RECIPIENT.c.state == "queued")
-        .values(state="held", lease_until=None, next_attempt_at=None)
-    )
+    held = _hold(connection, message.queue_id, "corrupt", RECIPIENT.c.state == "queued")
     event = MessageCorrupt(
         at=now,
         message_id=message.queue_id,
         agency_code=message.agency_code,
         actor="deliver",
-        recipients=held.rowcount,
+        recipients=held,
     )
     ledger.record(session, event)
+
+
+def set_poison(session: Session, queue_id: str, now: datetime) -> None:
+    """Hold what is left of a message whose deliveries end with their process, again and again."""
+    connection = session.connection()
+    idle = or_(RECIPIENT.c.lease_until.is_(None), RECIPIENT.c.next_attempt_at <= now)
+    held = _hold(connection, queue_id, "poison", idle)  # what others have under way ends by itself
+    agency_code = connection.execute(
+        select(MESSAGE.c.agency_code).where(MESSAGE.c.id == queue_id)
+    ).scalar_one()
+    event = MessagePoison(
+        at=now, message_id=queue_id, agency_code=agency_code, actor="deliver", recipients=held
+    )
+    ledger.record(session, event)
+
+
+def _hold(connection: Connection, queue_id: str, state: str, which: ColumnElement[bool]) -> int:
+    connection.execute(update(MESSAGE).where(MESSAGE.c.id == queue_id).values(state=state))
+    held = connection.execute(
+        update(RECIPIENT)
+        .where(RECIPIENT.c.message_id == queue_id, RECIPIENT.c.state == "queued", which)
+        .values(state="held", lease_until=None, next_attempt_at=None)
+    )
+    return held.rowcount

@@ -20,15 +20,37 @@ def next_attempt(
 
     `chance` gives numbers from 0 to 1. The last try is made at the very end of the time allowed.
     """
-    end = queued_at + timedelta(hours=settings.give_up_hours)
-    if now >= end:
+    left = timedelta(hours=settings.give_up_hours) - age(now, queued_at, attempts, settings)
+    if left <= timedelta(0):
         return None
-    waits = settings.retry_minutes
-    minutes = waits[min(max(attempts, 1), len(waits)) - 1]
     factor = 1 + SPREAD * (2 * chance() - 1)
-    return min(now + timedelta(minutes=minutes * factor), end)
+    return now + min(_wait(attempts, settings) * factor, left)
 
 
-def is_delay_notice_due(now: datetime, queued_at: datetime, settings: Delivery) -> bool:
+def age(now: datetime, queued_at: datetime, attempts: int, settings: Delivery) -> timedelta:
+    """How long the mail has been tried, by the clock, but no longer than its attempts explain.
+
+    A clock that jumps ahead, or a server that was off for days, can so give nobody's mail up.
+    """
+    waits = sum((_wait(number, settings) for number in range(1, attempts)), timedelta(0))
+    under_way = attempts * timedelta(seconds=settings.attempt_seconds)
+    return min(now - queued_at, waits * (1 + SPREAD) + under_way)
+
+
+def _wait(attempts: int, settings: Delivery) -> timedelta:
+    waits = settings.retry_minutes
+    return timedelta(minutes=waits[min(max(attempts, 1), len(waits)) - 1])
+
+
+def longest_wait(settings: Delivery) -> timedelta:
+    """No recipient waits longer than this for its next attempt, or for the end of its lease."""
+    wait = timedelta(minutes=max(settings.retry_minutes)) * (1 + SPREAD)
+    return max(wait, timedelta(seconds=settings.lease_seconds))
+
+
+def is_delay_notice_due(
+    now: datetime, queued_at: datetime, attempts: int, settings: Delivery
+) -> bool:
     """Whether the sender should hear by now that the message still waits."""
-    return now >= queued_at + timedelta(hours=settings.delay_notice_hours)
+    tried = age(now, queued_at, attempts, settings)
+    return tried >= timedelta(hours=settings.delay_notice_hours)

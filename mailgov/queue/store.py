@@ -1,6 +1,7 @@
 """The queue as those see it who deliver."""
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 
@@ -16,11 +17,15 @@ from mailgov.logs import logger
 from mailgov.message import Body
 from mailgov.queue import claims, results
 from mailgov.queue.item import Notice, QueuedMessage, QueueItem, Result
+from mailgov.queue.schedule import longest_wait
 from mailgov.queue.spool import Spool, is_intact
 from mailgov.queue.tables import MESSAGE
 
 ORPHAN_AGE = timedelta(hours=24)
 """Files without a row are kept this long: their transaction may still be under way."""
+
+CLOCK_JUMP_SECONDS = 60.0
+"""The clock may drift against the timer; more than this at once is a jump."""
 
 _SWEEP_BATCH = 500
 
@@ -33,13 +38,24 @@ class Queue:
     Methods raise Unavailable `database-unavailable` when the database can't serve.
     """
 
-    def __init__(self, database: Database, spool: Spool, settings: Delivery, clock: Clock) -> None:
+    def __init__(
+        self,
+        database: Database,
+        spool: Spool,
+        settings: Delivery,
+        clock: Clock,
+        timer: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`clock` tells when things are due; `timer` how long a lease lasts, whatever the clock does."""
         self._database = database
         self._spool = spool
         self._settings = settings
         self._clock = clock
+        self._timer = timer
         self._woken = asyncio.Event()
-        self._served_last = ""
+        self._served: dict[int, str] = {}
+        self._leases: dict[int, tuple[int, float]] = {}  # by recipient: attempt, end by the timer
+        self._ahead: float | None = None  # the clock before the timer, in seconds
 
     def wake(self) -> None:
         """Say that something is due; call it in the event loop of those who deliver."""
@@ -62,36 +78,78 @@ class Queue:
         """
         if self._database.is_sqlite:
             now = self._clock()
-            count = await self._database.submit(lambda session: results.release_all(session, now))
+            count = await self._database.submit(lambda session: results.free_all(session, now))
             log.info("queue.recovered", recipients=count)
+        await self._bring_back()
+
+    async def mind_the_clock(self) -> None:
+        """After a jump of the clock to an earlier time: nothing waits for the time before it."""
+        was, self._ahead = self._ahead, self._clock().timestamp() - self._timer()
+        if was is not None and self._ahead < was - CLOCK_JUMP_SECONDS:
+            await self._bring_back()
+
+    async def _bring_back(self) -> None:
+        now = self._clock()
+        longest = longest_wait(self._settings)
+        count = await self._database.submit(
+            lambda session: results.bring_back(session, now, longest)
+        )
+        if count:
+            log.warning("queue.clock", recipients=count)
 
     async def claim(
-        self, messages: int, room: Callable[[str], int] | None = None
+        self, messages: int, room: Callable[[str], int] | None = None, *, suspects: int = 1
     ) -> list[QueueItem]:
-        """Lease due recipients of at most so many messages; destinations take turns.
+        """Lease due recipients of at most so many messages; the urgent first, lanes take turns.
 
         `room` says how many more messages a destination may have under way; default
-        `settings.per_destination`.
+        `settings.per_destination`. `suspects`: of these, messages that may have killed a process.
         """
-        now = self._clock()
+        now, end = self._clock(), self._timer() + self._settings.lease_seconds
+        self._forget_ended_leases()
         claim = claims.Claim(
             now=now,
             lease_until=now + timedelta(seconds=self._settings.lease_seconds),
             messages=messages,
             room=room or (lambda _: self._settings.per_destination),
-            after=self._served_last,
+            after=self._served,
+            ours=self._leases,
+            suspects=suspects,
         )
-        items = await self._database.submit(lambda session: claims.take(session, claim))
-        if items:
-            self._served_last = items[-1].destination
+
+        def work(session: Session) -> claims.Claimed:
+            taken = claims.take(session, claim)
+            for queue_id in taken.poison:
+                results.set_poison(session, queue_id, now)
+            return taken
+
+        taken = await self._database.submit(work)
+        for queue_id in taken.poison:
+            log.error("message.poison", queue_id=queue_id)
+        self._served |= taken.served
+        for item in taken.items:
+            self._leases[item.recipient_id] = (item.attempt, end)
+        if taken.items:
             faults.point("D1")
-        return items
+        return taken.items
+
+    def _forget_ended_leases(self) -> None:
+        """They are in the order of their ends."""
+        now = self._timer()
+        while self._leases:
+            recipient_id = next(iter(self._leases))
+            if self._leases[recipient_id][1] > now:
+                return
+            del self._leases[recipient_id]
+
+    def _forget(self, items: Iterable[QueueItem]) -> None:
+        for item in items:
+            if self._leases.get(item.recipient_id, (0, 0.0))[0] == item.attempt:
+                del self._leases[item.recipient_id]
 
     async def next_due(self) -> datetime | None:
         """When the next recipient is due or the next lease ends; None for an empty queue."""
-        return await self._database.query(
-            lambda session: session.connection().execute(claims.NEXT_DUE).scalar_one()
-        )
+        return await self._database.query(claims.next_due)
 
     async def load(self, message: QueuedMessage) -> Body | None:
         """The content of a message, checked against length and hash.
@@ -110,7 +168,12 @@ class Queue:
         return None
 
     async def are_ours(self, items: Sequence[QueueItem]) -> bool:
-        """Whether all items still belong to this attempt: nobody else claimed or removed them."""
+        """Whether all items still belong to this attempt: their lease has not ended by the timer,
+        and nobody else claimed or removed them.
+        """
+        self._forget_ended_leases()
+        if any(self._leases.get(item.recipient_id, (0, 0.0))[0] != item.attempt for item in items):
+            return False
         ours = await self._database.query(lambda session: results.count_ours(session, items))
         return ours == len(items)
 
@@ -123,13 +186,24 @@ class Queue:
         """
         now = self._clock()
         faults.point("D7")
-        counted = await self._database.submit(
-            lambda session: results.settle(session, outcome, notices, now)
-        )
+        names: list[str] = []
+
+        def work(session: Session) -> list[Result]:
+            names.clear()
+            counted = results.settle(session, outcome, notices, now)
+            if self._database.is_sqlite:  # no other transaction runs beside this one
+                names.extend(results.finish(session, _ended(counted), now))
+            return counted
+
+        counted = await self._database.submit(work)
+        self._forget(result.item for result in outcome)
         for result in outcome:
             if result not in counted:
                 log.warning("lease.lost", queue_id=result.item.message.queue_id, state=result.state)
-        await self._finish({r.item.message.queue_id for r in counted if r.state != "queued"})
+        if self._database.is_sqlite:
+            await self._remove(names)
+        else:
+            await self._finish(_ended(counted))
         if notices:
             self.wake()
         return counted
@@ -140,7 +214,11 @@ class Queue:
         if not ids:
             return
         now = self._clock()
-        names = await self._database.submit(lambda session: results.finish(session, ids, now))
+        await self._remove(
+            await self._database.submit(lambda session: results.finish(session, ids, now))
+        )
+
+    async def _remove(self, names: Iterable[str]) -> None:
         for name in names:
             faults.point("D8")
             await asyncio.to_thread(self._spool.remove, name)
@@ -148,6 +226,7 @@ class Queue:
     async def release(self, items: Sequence[QueueItem]) -> None:
         """Give leases back unused."""
         now = self._clock()
+        self._forget(items)
         await self._database.submit(lambda session: results.release(session, items, now))
 
     async def sweep_orphans(self) -> int:
@@ -171,6 +250,10 @@ class Queue:
             faults.point("D9")
             await asyncio.to_thread(self._spool.remove, name)
         return len(orphans)
+
+
+def _ended(counted: Iterable[Result]) -> set[str]:
+    return {result.item.message.queue_id for result in counted if result.state != "queued"}
 
 
 def _needed(session: Session, names: Sequence[str]) -> set[str]:

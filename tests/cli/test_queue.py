@@ -12,6 +12,7 @@ from mailgov.db import Database
 from mailgov.db.models import MessageRow, RecipientRow, VerdictRow
 from mailgov.ledger.events import MessageRefused
 from mailgov.queue import NewMessage
+from mailgov.queue.results import set_poison
 
 from ..mailgov.queue.samples import accept, message
 from .conftest import Run
@@ -279,3 +280,44 @@ def test_conserve_tells_a_lost_message(run: Run, waiting: NewMessage, database: 
     (record,) = result.data
     assert (record["balanced"], record["accepted"], record["queued"]) == (False, 2, 1)
     assert record["unbalanced"] == [waiting.queue_id]
+
+
+def test_filters_by_sender_agency_and_state(
+    run: Run, waiting: NewMessage, database: Database
+) -> None:
+    accept(database, message("x@example.vn", sender="", held=True))
+    for filters, count in (
+        (("--from", "AN@tinhmau.gov.vn"), 2),
+        (("--from", "@tinhmau.gov.vn"), 2),
+        (("--from", "@example.vn"), 0),
+        (("--from", "<>"), 1),
+        (("--agency", "H99.02"), 3),
+        (("--agency", "H99"), 0),
+        (("--state", "held"), 1),
+        (("--state", "queued", "--to", "example.vn"), 1),
+        (("--state", "poison"), 0),
+    ):
+        assert len(run("queue", "list", *filters, "--json").data) == count, filters
+    wrong = run("queue", "list", "--state", "gone", "--lang", "en", "--json")
+    assert (wrong.exit, wrong.error["code"]) == (2, "queue-state")
+
+
+def test_flush_makes_all_that_waits_due(run: Run, waiting: NewMessage, database: Database) -> None:
+    accept(database, message("x@example.vn", held=True))
+    flushed = run("queue", "flush", "--json")
+    assert [row["recipient"] for row in flushed.data] == ["binh@example.vn", "chi@example.com"]
+    with database.read() as session:
+        due = session.exec(
+            select(RecipientRow.address).where(col(RecipientRow.next_attempt_at) <= utc_now())
+        ).all()
+    assert sorted(due) == ["binh@example.vn", "chi@example.com"]
+
+
+def test_release_lets_poison_go(run: Run, waiting: NewMessage, database: Database) -> None:
+    with database.write() as session:
+        set_poison(session, waiting.queue_id, utc_now())
+    (row,) = run("queue", "list", "--state", "poison", "--to", "example.vn", "--json").data
+    assert (row["state"], row["message_state"]) == ("held", "poison")
+    run("queue", "release", waiting.queue_id, *WHY)
+    assert set(states(database).values()) == {"queued"}
+    assert run("queue", "show", waiting.queue_id, "--json").data[0]["state"] == "intact"

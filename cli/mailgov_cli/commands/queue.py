@@ -21,6 +21,13 @@ Ids = Annotated[list[str] | None, typer.Argument(help="queue ids of messages", m
 To = Annotated[str, typer.Option("--to", help="only to this domain; `mailbox` is our own ones")]
 Older = Annotated[str, typer.Option("--older", help="only what waits longer: 30m, 1h, 2d")]
 Reply = Annotated[str, typer.Option("--reply", help="only where the last reply has these words")]
+From = Annotated[
+    str, typer.Option("--from", help="only from this sender, or `@domain`; `<>`: our own notices")
+]
+Agency = Annotated[str, typer.Option("--agency", help="only mail of this agency, by its code")]
+State = Annotated[
+    str, typer.Option("--state", help="queued, held, or what holds it: corrupt, poison")
+]
 NeededReason = Annotated[str, typer.Option("--reason", help="why; kept in the ledger")]
 
 FIELDS = (
@@ -33,6 +40,8 @@ FIELDS = (
     "queued_at",
     "next_attempt_at",
     "last_reply",
+    "message_state",
+    "priority",
 )
 
 
@@ -42,20 +51,24 @@ FIELDS = (
     mailgov queue list --to tinhmau.gov.vn --older 1h --format jsonl""",
 )
 def list_(
-    ctx: typer.Context, to: To = "", older: Older = "", reply: Reply = "", limit: Limit = LIMIT
+    ctx: typer.Context,
+    to: To = "",
+    older: Older = "",
+    reply: Reply = "",
+    sender: From = "",
+    agency: Agency = "",
+    state: State = "",
+    limit: Limit = LIMIT,
 ) -> None:
     """Recipients that wait or are held, oldest message first."""
     from mailgov.queue import listing
 
     run = runtime(ctx)
-    what = _pick(run, None, to, older, reply)
+    if state not in ("", "queued", "held", "corrupt", "poison"):
+        raise UsageMistake("queue-state", state=state)
+    what = _pick(run, None, to, older, reply, sender, agency)
     with run.database.read() as session:
-        entries = listing.waiting(
-            session,
-            destination=what.destination,
-            queued_before=what.queued_before,
-            reply_contains=what.reply_contains,
-        )
+        entries = listing.waiting(session, what, state=state)
         rows = [asdict(entry) for entry in islice(entries, limit + 1)]
     run.emit("queue.list/1", rows[:limit], FIELDS)
     run.tell_of_more(rows, limit)
@@ -104,6 +117,8 @@ def retry(
     to: To = "",
     older: Older = "",
     reply: Reply = "",
+    sender: From = "",
+    agency: Agency = "",
     reason: Reason = "",
     dry_run: DryRun = False,
 ) -> None:
@@ -111,8 +126,17 @@ def retry(
     from mailgov.queue import admin
 
     run = runtime(ctx)
-    what = _pick(run, ids, to, older, reply)
+    what = _pick(run, ids, to, older, reply, sender, agency)
     _intervene(run, "retry", admin.retry, what, reason, dry_run=dry_run)
+
+
+@app.command(epilog="mailgov queue flush")
+def flush(ctx: typer.Context, reason: Reason = "", dry_run: DryRun = False) -> None:
+    """Make the next attempt of everything that waits due at once."""
+    from mailgov.queue import admin
+
+    everything = admin.Pick()
+    _intervene(runtime(ctx), "retry", admin.retry, everything, reason, dry_run=dry_run, every=True)
 
 
 @app.command(epilog='mailgov queue hold 0kq3zv7m8hd2v5s1x9ya --reason "chờ xác minh"')
@@ -123,6 +147,8 @@ def hold(
     to: To = "",
     older: Older = "",
     reply: Reply = "",
+    sender: From = "",
+    agency: Agency = "",
     yes: Yes = False,
     dry_run: DryRun = False,
 ) -> None:
@@ -130,7 +156,7 @@ def hold(
     from mailgov.queue import admin
 
     run = runtime(ctx)
-    what = _pick(run, ids, to, older, reply)
+    what = _pick(run, ids, to, older, reply, sender, agency)
     _intervene(run, "hold", admin.hold, what, reason, dry_run=dry_run, consent=yes or bool(ids))
 
 
@@ -142,6 +168,8 @@ def release(
     to: To = "",
     older: Older = "",
     reply: Reply = "",
+    sender: From = "",
+    agency: Agency = "",
     yes: Yes = False,
     dry_run: DryRun = False,
 ) -> None:
@@ -149,7 +177,7 @@ def release(
     from mailgov.queue import admin
 
     run = runtime(ctx)
-    what = _pick(run, ids, to, older, reply)
+    what = _pick(run, ids, to, older, reply, sender, agency)
     _intervene(
         run, "release", admin.release, what, reason, dry_run=dry_run, consent=yes or bool(ids)
     )
@@ -163,6 +191,8 @@ def remove(
     to: To = "",
     older: Older = "",
     reply: Reply = "",
+    sender: From = "",
+    agency: Agency = "",
     yes: Yes = False,
     dry_run: DryRun = False,
 ) -> None:
@@ -170,7 +200,7 @@ def remove(
     from mailgov.queue import Spool, admin
 
     run = runtime(ctx)
-    what = _pick(run, ids, to, older, reply)
+    what = _pick(run, ids, to, older, reply, sender, agency)
     files: list[str] = []
 
     def take_out(*args: Any) -> None:
@@ -182,7 +212,15 @@ def remove(
         spool.remove(name)
 
 
-def _pick(run: Runtime, ids: list[str] | None, to: str, older: str, reply: str) -> "Pick":
+def _pick(
+    run: Runtime,
+    ids: list[str] | None,
+    to: str,
+    older: str,
+    reply: str,
+    sender: str,
+    agency: str,
+) -> "Pick":
     """Which recipients the options mean. Raises NotFound `queue-id-unknown`."""
     from mailgov.clock import utc_now
     from mailgov.queue import listing
@@ -191,7 +229,7 @@ def _pick(run: Runtime, ids: list[str] | None, to: str, older: str, reply: str) 
     for queue_id in ids or ():
         with run.database.read() as session:
             listing.show(session, queue_id)
-    return Pick(tuple(ids or ()), to.lower(), parse_moment(older, utc_now()), reply)
+    return Pick(tuple(ids or ()), to.lower(), parse_moment(older, utc_now()), reply, sender, agency)
 
 
 def _intervene(
@@ -203,14 +241,16 @@ def _intervene(
     *,
     dry_run: bool,
     consent: bool = True,
+    every: bool = False,
 ) -> None:
     """Do it in batches, each a transaction of its own; print whom it concerns.
 
-    Without `consent` the person is asked first, and told how many recipients it concerns.
+    Without `consent` the person is asked first, and told how many recipients it concerns. Without
+    a filter it is a mistake, unless `every` says that all mail is meant.
     """
     from mailgov.queue.admin import Intervention, Pick, count, pick
 
-    if what == Pick():
+    if what == Pick() and not every:
         raise UsageMistake("queue-of-what")
     by = run.act(reason)
     if not (dry_run or consent):

@@ -94,15 +94,21 @@ def accept(database: Database, *messages: NewMessage) -> None:
 
 @dataclass
 class Bench:
-    """A queue over a database and a spool, and the hands of its clock."""
+    """A queue over a database and a spool, the hands of its clock, and its timer."""
 
     database: Database
     spool: Spool
     queue: Queue
     now: datetime = NOON
+    elapsed: float = 0.0
 
     def later(self, **span: float) -> datetime:
         """Let time pass."""
+        self.elapsed += timedelta(**span).total_seconds()
+        return self.jump(**span)
+
+    def jump(self, **span: float) -> datetime:
+        """Set the clock, without time passing."""
         self.now += timedelta(**span)
         return self.now
 
@@ -123,7 +129,13 @@ def bench(database: Database, folder: Path, settings: Delivery | None = None) ->
     spool = Spool(folder / "spool")
     spool.prepare(database)
     made: list[Bench] = []
-    queue = Queue(database, spool, settings or Delivery(), lambda: made[0].now)
+    queue = Queue(
+        database,
+        spool,
+        settings or Delivery(),
+        lambda: made[0].now,
+        lambda: made[0].elapsed,
+    )
     made.append(Bench(database, spool, queue))
     return made[0]
 

@@ -12,11 +12,13 @@ from sqlalchemy.exc import IntegrityError
 
 from mailgov.db import Database
 from mailgov.errors import NotFound
-from mailgov.queue import QueueItem, listing
+from mailgov.queue import NewMessage, QueueItem, listing
+from mailgov.queue.admin import Pick
 from mailgov.queue.conserve import conserve
 from mailgov.queue.item import Notice, Result
 from mailgov.queue.spool import MEMORY_BYTES
 from mailgov.queue.tables import MESSAGE, RECIPIENT, VERDICT
+from mailgov_policies import facts
 
 from .samples import NOON, Bench, accept, bench, delivered, message
 
@@ -122,11 +124,129 @@ async def test_many_destinations_that_wait_hide_none_that_is_due(made: Bench) ->
     assert addresses(await made.queue.claim(1)) == ["x@d042.vn"]
 
 
-async def test_all_recipients_of_a_message_at_a_destination_come_together(made: Bench) -> None:
-    accept(made.database, message(*(f"u{i}@a.vn" for i in range(50)), "x@b.vn"))
+async def test_recipients_of_a_message_at_a_destination_come_a_hundred_at_once(
+    made: Bench,
+) -> None:
+    accept(made.database, message(*(f"u{i}@a.vn" for i in range(150)), "x@b.vn"))
     items = await made.queue.claim(1, lambda _: 1)
-    assert len(items) == 50
+    assert len(items) == 100
     assert {item.destination for item in items} == {"a.vn"}
+    assert addresses(await made.queue.claim(1, lambda _: 1)) == ["x@b.vn"]
+    assert len(await made.queue.claim(1, lambda _: 1)) == 50
+
+
+async def test_agencies_take_turns_at_a_destination(made: Bench) -> None:
+    flood = [
+        replace(message(f"u{i}@a.vn", at=NOON - timedelta(hours=1)), agency_code="H99.01")
+        for i in range(6)
+    ]
+    few = [replace(message(f"v{i}@a.vn"), agency_code="H99.02") for i in range(2)]
+    accept(made.database, *flood, *few)
+    claims = [addresses(await made.queue.claim(1)) for _ in range(5)]
+    assert claims == [["u0@a.vn"], ["v0@a.vn"], ["u1@a.vn"], ["v1@a.vn"], ["u2@a.vn"]]
+
+
+def urgent(mark: str, address: str, said: int | None = None) -> NewMessage:
+    new = message(address)
+    document = facts.Document(urgency=mark) if mark else None
+    return replace(new, document=document, envelope=replace(new.envelope, priority=said))
+
+
+async def test_what_is_urgent_goes_first(made: Bench) -> None:
+    waiting = [
+        urgent("", "bulk@a.vn", said=-4),
+        urgent("", "normal@a.vn"),
+        urgent("KHẨN", "khan@c.vn"),
+        urgent("THƯỢNG KHẨN", "thuong-khan@b.vn"),
+        urgent("HỎA TỐC", "hoa-toc@b.vn"),
+        urgent("HOẢ TỐC", "hoa-toc-2@c.vn"),
+        urgent("HỎA TỐC", "said-no@b.vn", said=0),
+    ]
+    accept(made.database, *waiting)
+    items = [item for _ in waiting for item in await made.queue.claim(1)]
+    assert addresses(items) == [
+        "hoa-toc@b.vn",
+        "hoa-toc-2@c.vn",
+        "thuong-khan@b.vn",
+        "khan@c.vn",
+        "normal@a.vn",
+        "said-no@b.vn",
+        "bulk@a.vn",
+    ]
+    assert [item.message.priority for item in items] == [6, 6, 4, 2, 0, 0, -4]
+
+
+async def died(made: Bench) -> Bench:
+    """The process ends with its leases, and another begins after they have run out."""
+    made.later(minutes=15)
+    again = bench_like(made)
+    again.later(seconds=(made.now - NOON).total_seconds())
+    await again.queue.recover()
+    return again
+
+
+async def test_three_crashes_hold_a_message_as_poison(made: Bench) -> None:
+    new = message("a@a.vn", "b@b.vn")
+    accept(made.database, new)
+    for crashes in range(3):
+        items = await made.queue.claim(10)
+        assert {item.crashes for item in items} == {crashes}
+        made = await died(made)
+    assert await made.queue.claim(10) == []
+    assert set(made.recipients().values()) == {("held", 3)}
+    assert made.events(new.queue_id) == ["message.accepted", "message.poison"]
+    with made.database.read() as session:
+        assert listing.show(session, new.queue_id).state == "poison"
+        assert conserve(session).holds
+
+
+async def test_a_result_of_any_kind_clears_a_message_of_suspicion(made: Bench) -> None:
+    accept(made.database, message())
+    await made.queue.claim(10)
+    made = await died(made)
+    (item,) = await made.queue.claim(10)
+    await made.queue.settle([Result(item, "queued", "451 later", made.now)])
+    (item,) = await made.queue.claim(10)
+    assert item.crashes == 0
+
+
+async def test_messages_that_may_kill_a_process_go_alone(made: Bench) -> None:
+    accept(made.database, *(message(f"u{i}@a.vn") for i in range(3)))
+    await made.queue.claim(3)
+    made = await died(made)
+    accept(made.database, message("x@a.vn", at=made.now))
+    items = await made.queue.claim(10, suspects=1)
+    assert [item.crashes for item in items] == [1, 0]
+    assert addresses(items)[1] == "x@a.vn"
+    assert await made.queue.claim(10, suspects=0) == []
+    assert [item.crashes for item in await made.queue.claim(10, suspects=1)] == [1]
+
+
+async def test_leases_do_not_end_when_the_clock_jumps(made: Bench) -> None:
+    accept(made.database, message())
+    (item,) = await made.queue.claim(10)
+    made.jump(days=400)
+    assert await made.queue.claim(10) == []
+    assert await made.queue.are_ours([item])
+    assert len(await made.queue.settle(delivered([item]))) == 1
+
+
+async def test_a_lease_ends_by_the_timer_even_while_nobody_else_claims(made: Bench) -> None:
+    accept(made.database, message())
+    (item,) = await made.queue.claim(10)
+    made.elapsed += 15 * 60
+    assert not await made.queue.are_ours([item])
+
+
+async def test_after_a_jump_back_nothing_waits_for_the_time_before_it(made: Bench) -> None:
+    accept(made.database, message())
+    await made.queue.mind_the_clock()
+    (item,) = await made.queue.claim(10)
+    await made.queue.settle([Result(item, "queued", "451", made.now + timedelta(minutes=5))])
+    made.jump(days=-30)
+    assert await made.queue.claim(10) == []
+    await made.queue.mind_the_clock()
+    assert len(await made.queue.claim(10)) == 1
 
 
 async def test_racing_claims_share_nothing(made: Bench) -> None:
@@ -250,8 +370,9 @@ async def test_a_restart_takes_up_what_the_dead_process_had(
     made = bench(database, tmp_path)
     accept(database, message())
     await made.queue.claim(10)
-    await bench_like(made).queue.recover()
-    assert len(await made.queue.claim(10)) == 1
+    again = bench_like(made)
+    await again.queue.recover()
+    assert len(await again.queue.claim(10)) == 1
 
 
 async def test_on_postgresql_another_workers_leases_stay_its_own(
@@ -292,10 +413,13 @@ async def test_the_listing_names_what_waits_and_why(made: Bench) -> None:
     with made.database.read() as session:
         found = [(e.recipient, e.state) for e in listing.waiting(session)]
         assert found == [("a@a.vn", "queued"), ("c@a.vn", "held")]
-        (grey,) = listing.waiting(session, reply_contains="greylisted")
+        (grey,) = listing.waiting(session, Pick(reply_contains="greylisted"))
         assert grey.last_reply == "451 4.7.1 Greylisted"
-        assert list(listing.waiting(session, destination="b.vn")) == []
-        assert list(listing.waiting(session, queued_before=NOON)) == []
+        assert list(listing.waiting(session, Pick(destination="b.vn"))) == []
+        assert list(listing.waiting(session, Pick(queued_before=NOON))) == []
+        (held,) = listing.waiting(session, state="held")
+        assert held.recipient == "c@a.vn"
+        assert list(listing.waiting(session, state="poison")) == []
         shown = listing.show(session, first.message.queue_id)
         assert [entry.state for entry in shown.recipients] == ["queued", "delivered"]
         assert (shown.action, shown.state, shown.done_at) == ("pass", "intact", None)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailgov.config import Delivery
-from mailgov.queue.schedule import is_delay_notice_due, next_attempt
+from mailgov.queue.schedule import is_delay_notice_due, longest_wait, next_attempt
 
 from .samples import NOON
 
@@ -55,5 +55,22 @@ def test_a_message_is_tried_all_five_days_through(chance: float) -> None:
 
 def test_the_sender_hears_of_a_delay_after_four_hours() -> None:
     four = NOON + timedelta(hours=4)
-    assert not is_delay_notice_due(four - timedelta(seconds=1), NOON, SETTINGS)
-    assert is_delay_notice_due(four, NOON, SETTINGS)
+    assert not is_delay_notice_due(four - timedelta(seconds=1), NOON, 7, SETTINGS)
+    assert is_delay_notice_due(four, NOON, 7, SETTINGS)
+
+
+@given(attempts=st.integers(1, 40), days=st.integers(6, 4000))
+def test_a_clock_that_jumps_ahead_gives_nothing_up(attempts: int, days: int) -> None:
+    jumped = NOON + timedelta(days=days)
+    assert next_attempt(jumped, NOON, attempts, SETTINGS, lambda: 0.5) is not None
+
+
+def test_a_clock_that_jumps_ahead_tells_no_delay_to_new_mail() -> None:
+    assert not is_delay_notice_due(NOON + timedelta(days=30), NOON, 1, SETTINGS)
+
+
+@given(chance=st.floats(0, 1), attempts=st.integers(1, 100))
+def test_nothing_is_ever_due_later_than_the_longest_wait(chance: float, attempts: int) -> None:
+    at = next_attempt(NOON, NOON, attempts, SETTINGS, lambda: chance)
+    assert at is not None
+    assert at - NOON <= longest_wait(SETTINGS)
