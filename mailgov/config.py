@@ -6,7 +6,7 @@ settings: keys and certificates are named by path, passwords live hashed in the 
 
 import os
 import tomllib
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -30,7 +30,7 @@ def _listen(text: str) -> str:
     return text
 
 
-def _scanner_address(text: str) -> str:
+def _socket_address(text: str) -> str:
     return text if not text or text.startswith("/") else _listen(text)
 
 
@@ -244,6 +244,15 @@ class Limits(_Section):
     )
     password_checks: int = Field(4, ge=1, description="password hashes computed at once")
     password_checks_waiting: int = Field(64, ge=1, description="password checks waiting")
+    queue_recipients: int = Field(
+        2_000_000, ge=1000, description="recipients waiting above which new mail is deferred"
+    )
+    queue_percent: int = Field(
+        80,
+        ge=1,
+        le=100,
+        description="share of the data disk that waiting mail may fill before new mail is deferred",
+    )
     free_bytes: int = Field(
         256 * MiB, ge=0, description="free space on the data disk below which new mail is deferred"
     )
@@ -275,7 +284,7 @@ class Readers(_Section):
 class Scanner(_Section):
     """The malware scanner: ClamAV's clamd. Its StreamMaxLength should be at least max_bytes."""
 
-    clamd: Annotated[str, AfterValidator(_scanner_address)] = Field(
+    clamd: Annotated[str, AfterValidator(_socket_address)] = Field(
         "", description="socket of clamd, `/run/clamav/clamd.ctl` or `host:port`; empty: no scanner"
     )
     seconds: float = Field(60, gt=0, description="time to scan one message; then it is deferred")
@@ -375,11 +384,40 @@ class Delivery(_Section):
     smarthost: str = Field(
         "", description="`host:port` that takes all outgoing mail; empty: MX of each domain"
     )
-    smarthost_tls: Literal["none", "opportunistic", "required"] = Field(
-        "opportunistic", description="STARTTLS towards the smarthost"
+    smarthost_tls: Literal["none", "opportunistic", "required", "implicit"] = Field(
+        "opportunistic",
+        description="towards the smarthost; `implicit`: required, from the first byte (port 465)",
     )
-    concurrency: int = Field(20, ge=1, description="messages under way at once")
-    per_destination: int = Field(5, ge=1, description="connections to one destination at once")
+    smarthost_user: str = Field("", description="name to sign in with at the smarthost")
+    smarthost_password_file: Path | None = Field(
+        None, description="file with the password for it, readable by the service only"
+    )
+    concurrency: int = Field(200, ge=1, description="messages under way at once")
+    per_destination: int = Field(
+        20, ge=1, description="messages under way to one destination at once, when all goes well"
+    )
+    per_destination_start: int = Field(
+        5, ge=1, description="the same for a destination of which nothing is known yet"
+    )
+    probe_seconds: float = Field(
+        300, ge=1, description="a destination that seems dead is tried again after this time"
+    )
+    own_addresses: list[IPv4Address | IPv6Address] = Field(
+        [], description="addresses that lead to us from outside; mail is never sent to them"
+    )
+    enforced_tls: list[str] = Field(
+        [],
+        description="domains at and below which mail goes out only to servers with a valid certificate",
+    )
+    mta_sts: bool = Field(True, description="obey the TLS policies that domains publish (MTA-STS)")
+    dane: bool = Field(
+        True,
+        description="obey TLSA records; needs a validating resolver on this machine in `dns.nameservers`",
+    )
+    tls_authorities: Paths = Field(
+        [],
+        description="PEM files of authorities that may vouch for servers, besides those of the system",
+    )
     lease_seconds: float = Field(
         900, ge=30, description="time after which a claimed recipient is free again"
     )
@@ -417,6 +455,10 @@ class Mailstore(_Section):
     )
     imap: Listen = Field("127.0.0.1:1143", description="IMAP listener; TLS unless on loopback")
     dovecot_binary: str = Field("dovecot", description="name or path of the Dovecot program")
+    lmtp: Annotated[str, AfterValidator(_socket_address)] = Field(
+        "",
+        description="deliver to this LMTP server, `/run/dovecot/lmtp` or `host:port`; empty: into the files",
+    )
 
 
 class Web(_Section):
