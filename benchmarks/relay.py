@@ -31,6 +31,8 @@ from mailgov.config import load_config
 from mailgov.message import Body, Envelope
 from mailgov.queue.spool import Spool
 from mailgov.relay import RelayServer
+from mailgov.relay.ports import Sent
+from mailgov.resolver import DnsResolver
 from mailgov_policies.verdict import Action, Verdict
 
 HOSTNAME = "mx.bench.example"
@@ -73,6 +75,18 @@ class Neighbours:
         """Every one."""
         return Yes()
 
+    async def sent(self, login: str) -> Sent:  # noqa: ARG002
+        """Nothing yet."""
+        return Sent()
+
+    async def backlog(self) -> int:
+        """Empty."""
+        return 0
+
+    async def has_come_back(self, network: bytes, triplet: bytes) -> bool:  # noqa: ARG002
+        """Always."""
+        return True
+
     async def receive(self, envelope: Envelope, body: Body) -> Yes:  # noqa: ARG002
         """Taken."""
         return Yes()
@@ -102,7 +116,14 @@ async def serve_ours(folder: Path, ready: Connection) -> None:
     spool = Spool(folder / "spool")
     (spool.folder / "tmp").mkdir(parents=True, exist_ok=True)
     both = Neighbours()
-    server = RelayServer(config=config, directory=both, intake=both, spool=spool)
+    server = RelayServer(
+        config=config,
+        directory=both,
+        intake=both,
+        spool=spool,
+        records=both,
+        resolver=DnsResolver(config.dns),
+    )
     listeners = await server.start()
     ready.send(int(listeners["mx"].rpartition(":")[2]))
     await asyncio.Event().wait()

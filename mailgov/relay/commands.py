@@ -28,11 +28,12 @@ _NOTIFY = frozenset({"SUCCESS", "FAILURE", "DELAY"})
 
 
 class CommandError(Exception):
-    """A command that can't be obeyed. `key` names its reply."""
+    """A command that can't be obeyed. `key` names its reply, `fields` fill the places in it."""
 
-    def __init__(self, key: str) -> None:
+    def __init__(self, key: str, **fields: str) -> None:
         super().__init__(key)
         self.key = key
+        self.fields = fields
 
 
 @dataclass(frozen=True, slots=True)

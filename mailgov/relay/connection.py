@@ -9,7 +9,7 @@ import asyncio
 import re
 import secrets
 import ssl
-from ipaddress import IPv6Address, ip_address
+from typing import Any
 
 from aiosmtpd.smtp import SMTP
 
@@ -18,8 +18,9 @@ from mailgov.errors import MailgovError
 from mailgov.logs import logger
 from mailgov.relay import auth, replies
 from mailgov.relay.commands import CommandError
+from mailgov.relay.deadline import Deadline
 from mailgov.relay.handler import Handler
-from mailgov.relay.limits import IPAddress
+from mailgov.relay.limits import Guest
 from mailgov.relay.parts import Listener, Parts
 from mailgov.relay.replies import Reply, refusal
 from mailgov.relay.sink import BodySink
@@ -57,6 +58,7 @@ class Connection(SMTP):
         listener: Listener,
         tls_context: ssl.SSLContext,
         sessions: "set[Connection]",
+        guest: Guest,
     ) -> None:
         super().__init__(
             None,
@@ -71,12 +73,14 @@ class Connection(SMTP):
         self.listener = listener
         self.task: asyncio.Task[None] | None = None
         self._sessions = sessions
-        self._handler: Handler
+        self._guest = guest
+        self._handler = Handler(parts, listener, guest.ip, guest.port)
         self._ahead = bytearray()  # read, not yet understood
         self._out: list[bytes] = []  # said, not yet sent
         self._sink: BodySink | None = None  # of the message under way
         self._born = self.loop.time()
-        self._deadline = self._timer_at = self._born
+        self._deadline = Deadline(self.loop, self._late)
+        self._waiting_since = self._born
         self._over = False  # nothing more is obeyed
         self._retired = False  # because the server stops
         self._last_word = False  # 221 or 421 was said
@@ -113,29 +117,39 @@ class Connection(SMTP):
 
     async def _handle_client(self) -> None:
         """The life of a session."""
-        ip, port = _peer(self._writer)
-        self._handler = Handler(self.parts, self.listener, ip, port)
-        self._handler.tls = cipher_of(self._writer)
-        why = self.parts.doorkeeper.enter(ip, self.parts.now(), trusted=self._handler.trusted)
+        self._handler.open(cipher_of(self._writer))
         try:
-            if why:
-                self._say(refusal(why))
-            else:
-                faults.point("A1")
+            faults.point("A1")
+            if await self._is_patient():
                 self._say(replies.greeting(self.parts.hostname, self.parts.greeting))
                 await self._talk()
+            else:
+                self._say(refusal("early-talker"))
             await self._flush()
         except GoneError as exc:
-            log.debug("session.broken", ip=str(ip), why=str(exc))
+            log.debug("session.broken", ip=str(self._guest.ip), why=str(exc))
         finally:
-            self._end(ip)
+            self._end()
 
-    def _end(self, ip: IPAddress) -> None:
+    async def _is_patient(self) -> bool:
+        """Whether a stranger waits for the banner, as servers do and programs for spam often don't."""
+        seconds = self.parts.screening.settings.greet_pause_seconds
+        if not seconds or not self._handler.screened:
+            return True
+        try:
+            async with asyncio.timeout(seconds):
+                said = await self._read()
+        except TimeoutError:
+            return True
+        if not said:
+            raise GoneError("left before the banner")
+        return False
+
+    def _end(self) -> None:
         self._forget_body()
         self._handler.close()
-        self.parts.doorkeeper.leave(ip)
-        if self._timeout_handle is not None:
-            self._timeout_handle.cancel()
+        self._guest.leave()
+        self._deadline.cancel()
         transport = self._writer.transport
         if transport.is_closing():
             return
@@ -148,36 +162,34 @@ class Connection(SMTP):
         if self._sink is not None:
             self._sink.close()
             self._sink = None
+            self.parts.open_bodies -= 1
 
-    # Deadlines: one timer serves the whole session, however often the deadline moves.
+    # Deadlines
 
     def _reset_timeout(self, duration: float | None = None) -> None:
+        handle: Any = self._deadline  # which the library cancels when the connection is lost
+        self._timeout_handle = handle
         self._set_deadline(self.loop.time() + (duration or self.parts.limits.idle_seconds))
 
-    def _set_deadline(self, deadline: float) -> None:
-        self._deadline = deadline
-        if self._timeout_handle is None or deadline < self._timer_at:
-            self._set_timer()
+    def _set_deadline(self, moment: float) -> None:
+        self._deadline.set(moment)
 
-    def _set_timer(self) -> None:
-        if self._timeout_handle is not None:
-            self._timeout_handle.cancel()
-        self._timer_at = self._deadline
-        self._timeout_handle = self.loop.call_at(self._timer_at, self._timeout_cb)
-
-    def _timeout_cb(self) -> None:
-        if self.loop.time() < self._deadline:
-            self._set_timer()
-        else:
-            self._cut(self._lateness())
+    def _late(self) -> None:
+        self._cut(self._lateness())
 
     def _patience(self) -> float:
-        """Until when to wait for a command."""
+        """Until when to wait for a command: for all of it, not for each of its octets."""
         limits = self.parts.limits
-        moments = [self.loop.time() + limits.idle_seconds, self._born + limits.session_seconds]
+        idle = limits.stressed_idle_seconds if self.parts.stressed else limits.idle_seconds
+        moments = [self._waiting_since + idle, self._born + limits.session_seconds]
         if self._must_sign_in:
             moments.append(self._born + limits.login_seconds)
         return min(moments)
+
+    def hurry(self) -> None:
+        """Places have become short: shorten the wait that is under way."""
+        if self._waiting:
+            self._set_deadline(self._patience())
 
     def _lateness(self) -> str:
         now, limits = self.loop.time(), self.parts.limits
@@ -211,7 +223,7 @@ class Connection(SMTP):
                     return
                 await self._obey(line)
             except CommandError as exc:
-                self._say(refusal(exc.key))
+                self._say(refusal(exc.key, **exc.fields))
             except GoneError:
                 raise
             except Exception as exc:  # noqa: BLE001 - unknown trouble is ours, and temporary
@@ -222,6 +234,7 @@ class Connection(SMTP):
     async def _next_line(self) -> bytes | None:
         """The next line with its end; None when the client has said everything."""
         searched = 0
+        self._waiting_since = self.loop.time()
         while (end := self._ahead.find(b"\n", searched)) < 0:
             searched = len(self._ahead)
             if searched > _ENDLESS_OCTETS:
@@ -308,14 +321,6 @@ def _split(line: bytes) -> tuple[str, str]:
         return verb, argument.decode("utf-8").strip(" ")
     except UnicodeDecodeError:
         raise CommandError("line-syntax") from None
-
-
-def _peer(writer: asyncio.StreamWriter) -> tuple[IPAddress, int]:
-    name = writer.get_extra_info("peername") or ("0.0.0.0", 0)  # noqa: S104 - it left already
-    ip = ip_address(name[0].partition("%")[0])
-    if isinstance(ip, IPv6Address) and ip.ipv4_mapped is not None:
-        ip = ip.ipv4_mapped
-    return ip, name[1]
 
 
 def _is_tls(writer: asyncio.StreamWriter) -> bool:

@@ -18,13 +18,15 @@ from mailgov.relay.commands import (
     parse_hello,
     parse_mail,
     parse_rcpt,
-    routes_onward,
 )
 from mailgov.relay.data import BodyLimits
 from mailgov.relay.limits import IPAddress, SessionCounters
 from mailgov.relay.parts import Listener, Parts
 from mailgov.relay.ports import Account, Outcome
+from mailgov.relay.rates import Allotment
+from mailgov.relay.recipients import Desk
 from mailgov.relay.replies import Reply
+from mailgov_policies.verdict import Action
 
 # The gate has its own time limit; this is how long we wait beyond it before we let go.
 DECISION_MARGIN_SECONDS = 5.0
@@ -44,16 +46,24 @@ class Handler:
         self.ip = ip
         self.port = port
         self.trusted = not listener.submission and parts.trusts(ip)
-        self.counters = SessionCounters(parts.limits)
+        self.counters = SessionCounters(parts.limits, lambda: parts.stressed)
         self.helo = ""
         self.extended = False
         self.tls = ""  # protocol and cipher; empty in clear
         self.account: Account | None = None
         self._account_read_at = 0.0
+        self.screened = not listener.submission and not self.trusted
+        self._desk = Desk(parts, self.counters, ip, screened=self.screened)
         self._mail: MailCommand | None = None
+        self._allotment: Allotment | None = None  # of the user, for this message
         self._recipients: dict[Address, Recipient] = {}
         self._sender_is_ours = False  # asked for trusted hosts only
         self._relays = False  # a recipient is not ours
+
+    def open(self, tls: str) -> None:
+        """The session begins."""
+        self.tls = tls
+        self._desk.open()
 
     def forget_client(self) -> None:
         """TLS has begun: what was said in clear was said by anyone (RFC 3207, 4.2)."""
@@ -66,6 +76,9 @@ class Handler:
         self._mail = None
         self._recipients = {}
         self._sender_is_ours = self._relays = False
+        if self._allotment is not None:
+            self._allotment.close()
+            self._allotment = None
 
     @property
     def in_transaction(self) -> bool:
@@ -96,12 +109,15 @@ class Handler:
             "DSN",
             "ENHANCEDSTATUSCODES",
             "CHUNKING",
+            "MT-PRIORITY",  # RFC 6710
             f"LIMITS RCPTMAX={self._most_recipients}",  # RFC 9422
         ]
         if not self.tls:
             offered.append("STARTTLS")
-        elif self.listener.submission:
-            offered.append("AUTH PLAIN LOGIN")
+        else:
+            offered.append("REQUIRETLS")  # RFC 8689, 2: in TLS only
+            if self.listener.submission:
+                offered.append("AUTH PLAIN LOGIN")
         return tuple(offered)
 
     def hello(self, argument: str, *, extended: bool) -> Reply:
@@ -120,11 +136,12 @@ class Handler:
         if self._mail is not None:
             raise CommandError("mail-twice")
         command = parse_mail(argument, extended=self.extended)
+        if command.require_tls and not self.tls:
+            raise CommandError("require-tls-clear")
         size_bytes = command.size_bytes or 0
         if size_bytes > self.parts.limits.message_bytes:
             raise CommandError("message-too-big")  # RFC 1870, 6.1
-        if not self.parts.free_space.allows(size_bytes, self.parts.now()):
-            raise CommandError("disk-full")
+        await self._require_room(size_bytes)
         await self._refresh_account()
         if foreign := self._sender_not_owned(command.sender):
             return replies.rule_refusal(
@@ -133,8 +150,26 @@ class Handler:
         if self.trusted and command.sender is not None:
             domain = command.sender.domain
             self._sender_is_ours = await self.parts.directory.is_local_domain(domain)
+        if self.account is not None:
+            self._allotment = await self.parts.rates.begin(self.account.address)
         self._mail = command
+        if command.priority != self._priority():
+            return replies.PRIORITY_LOWERED
         return replies.SENDER_OK
+
+    def _priority(self) -> int | None:
+        """What was asked for; from strangers nothing above the others (RFC 6710, 5)."""
+        asked = self._mail.priority if self._mail else None
+        return asked if asked is None or self._may_relay else min(asked, 0)
+
+    async def _require_room(self, size_bytes: int) -> None:
+        parts, now = self.parts, self.parts.now()
+        if not parts.free_space.allows(size_bytes, parts.open_bodies, now):
+            raise CommandError("disk-full")
+        if parts.memory.is_full(now):
+            raise CommandError("memory-full")
+        if await parts.backlog.is_full(now):
+            raise CommandError("queue-full")
 
     async def _refresh_account(self) -> None:
         now = self.parts.now()
@@ -162,30 +197,17 @@ class Handler:
             smtputf8=self._mail.smtputf8,
             postmaster_domain=self.parts.hostname,
         )
-        address = command.recipient
-        if address in self._recipients:
+        if command.recipient in self._recipients:
             return replies.RECIPIENT_OK  # said twice, delivered once
         if len(self._recipients) >= self._most_recipients:
             raise CommandError("too-many-recipients")
-        await self._require_deliverable(address)
-        self._recipients[address] = Recipient(address, command.notify, command.original)
+        asked = command.recipient
+        admitted = await self._desk.admit(asked, self._mail.sender, may_relay=self._may_relay)
+        if self._allotment is not None:
+            self._allotment.add()
+        self._relays = self._relays or not admitted.is_ours
+        self._recipients[asked] = Recipient(admitted.address, command.notify, command.original)
         return replies.RECIPIENT_OK
-
-    async def _require_deliverable(self, address: Address) -> None:
-        mailbox = await self.parts.directory.find_mailbox(address)
-        if mailbox is not None:
-            if mailbox.state != "active":
-                raise CommandError(f"mailbox-{mailbox.state}")
-        elif await self.parts.directory.is_local_domain(address.domain):
-            if routes_onward(address):
-                raise CommandError("relay-denied")
-            if self.counters.unknown_recipient():
-                raise CommandError("too-many-unknown-recipients")
-            raise CommandError("unknown-recipient")
-        elif not self._may_relay:
-            raise CommandError("relay-denied")
-        else:
-            self._relays = True
 
     def require_recipients(self) -> None:
         """A message may follow. Raises CommandError."""
@@ -204,7 +226,7 @@ class Handler:
             header_bytes=limits.header_bytes,
             header_fields=limits.header_fields,
             received_hops=limits.received_hops,
-            normalise=self.trusted,
+            normalise=self.trusted and self.parts.repair_line_ends,
         )
 
     async def judge(self, body: Body) -> Reply:
@@ -212,8 +234,8 @@ class Handler:
 
         Raises what the gate raises. When the client is gone meanwhile, the gate still finishes.
         """
-        envelope = self._envelope()
-        task = self.parts.judge(self._received(envelope, body))
+        allotment, self._allotment = self._allotment, None
+        task = self.parts.judge(self._received(self._envelope(), body, allotment))
         limit = self.parts.limits.decision_seconds + DECISION_MARGIN_SECONDS
         try:
             done, _ = await asyncio.wait({task}, timeout=limit)
@@ -226,10 +248,20 @@ class Handler:
             raise Unavailable("decision-late")
         return replies.outcome_reply(task.result(), self.parts.help_base)
 
-    async def _received(self, envelope: Envelope, body: Body) -> Outcome:
+    async def _received(
+        self, envelope: Envelope, body: Body, allotment: Allotment | None
+    ) -> Outcome:
+        stored = True  # in doubt it counts
         try:
-            return await self.parts.intake.receive(envelope, body)
+            outcome = await self.parts.intake.receive(envelope, body)
+            stored = outcome.verdict.action < Action.DEFER
+            return outcome
+        except Unavailable:
+            stored = False
+            raise
         finally:
+            if allotment is not None:
+                allotment.close(stored=stored)
             if body.path is not None:  # no copy stays of what was not taken
                 await asyncio.to_thread(self.parts.spool.discard, body)
 
@@ -251,6 +283,8 @@ class Handler:
             body_8bit=self._mail.body_8bit,
             envid=self._mail.envid,
             ret=self._mail.ret,
+            require_tls=self._mail.require_tls,
+            priority=self._priority(),
         )
 
     def _direction(self) -> Direction:
@@ -304,6 +338,7 @@ class Handler:
     def close(self) -> None:
         """The session has ended."""
         self.reset()
+        self._desk.close()
         if self.account is not None:
             self.parts.doorkeeper.sign_out(self.account.address)
             self.account = None

@@ -1,4 +1,4 @@
-"""What a peer may cost us: sessions, disk. Counted in memory, in bounded space.
+"""What a peer may cost us: sessions, commands, guesses at passwords. Counted in memory, in bounded space.
 
 Moments are seconds of a monotonic clock and come in as arguments.
 """
@@ -90,6 +90,11 @@ class Doorkeeper:
             return "sessions-too-fast"
         return ""
 
+    @property
+    def stressed(self) -> bool:
+        """Whether so many are here that patience must be short."""
+        return self._open > self._limits.connections * self._limits.stressed_share
+
     def leave(self, ip: IPAddress) -> None:
         """A session has ended, let in or not."""
         self._open -= 1
@@ -114,46 +119,90 @@ def _lower(counter: Counter[_K], key: _K) -> None:
         del counter[key]
 
 
-class FreeSpace:
-    """Free bytes on the data disk, measured once a second at most."""
+class LoginGuard:
+    """Bounds guesses at passwords, for each account and network: strangers lock nobody out.
 
-    def __init__(self, measure: Callable[[], int], reserve_bytes: int) -> None:
-        self._measure = measure
-        self._reserve_bytes = reserve_bytes
-        self._free_bytes = 0
-        self._measured_at = float("-inf")
+    An attempt is charged before the password is checked, so that many at once gain nothing, and
+    given back when it was right.
+    """
 
-    def allows(self, size_bytes: int, now: float) -> bool:
-        """Whether a message of this size leaves the reserve untouched."""
-        if now - self._measured_at >= 1.0:
-            self._free_bytes = self._measure()
-            self._measured_at = now
-        return self._free_bytes - size_bytes >= self._reserve_bytes
+    def __init__(self, limits: Limits) -> None:
+        self._tables = (
+            Allowance(limits.failed_logins_per_minute, MINUTE),
+            Allowance(limits.failed_logins_per_day, DAY),
+            Allowance(limits.failed_logins_per_minute_network, MINUTE),
+        )
+
+    def begin(self, name: str, ip: IPAddress, now: float) -> bool:
+        """Whether this attempt may be made now."""
+        charged: list[tuple[Allowance, Hashable]] = []
+        for table, key in self._keys(name, ip):
+            if not table.spend(key, now):
+                for other, spent in charged:
+                    other.give_back(spent)
+                return False
+            charged.append((table, key))
+        return True
+
+    def forgive(self, name: str, ip: IPAddress) -> None:
+        """The attempt was right, or never came to a check."""
+        for table, key in self._keys(name, ip):
+            table.give_back(key)
+
+    def _keys(self, name: str, ip: IPAddress) -> list[tuple[Allowance, Hashable]]:
+        network = network_of(ip)
+        account = (name[:254].casefold(), network)
+        minute, day, of_network = self._tables
+        return [(minute, account), (day, account), (of_network, network)]
+
+
+class Guest:
+    """Who is at the other end of a connection, and the place it takes. `leave` may be called again."""
+
+    __slots__ = ("_door", "ip", "port")
+
+    def __init__(self, door: Doorkeeper, ip: IPAddress, port: int) -> None:
+        self.ip = ip
+        self.port = port
+        self._door: Doorkeeper | None = door
+
+    def leave(self) -> None:
+        """Give the place back."""
+        if self._door is not None:
+            self._door.leave(self.ip)
+            self._door = None
 
 
 class SessionCounters:
-    """What went wrong in one session. Each method says whether it was once too often."""
+    """What went wrong in one session. Each method says whether it was once too often.
 
-    __slots__ = ("_limits", "errors", "failed_logins", "junk", "unknown")
+    While `stressed` says so, once is too often.
+    """
 
-    def __init__(self, limits: Limits) -> None:
+    __slots__ = ("_limits", "_stressed", "errors", "failed_logins", "junk", "unknown")
+
+    def __init__(self, limits: Limits, stressed: Callable[[], bool] = lambda: False) -> None:
         self._limits = limits
+        self._stressed = stressed
         self.errors = self.junk = self.unknown = self.failed_logins = 0
 
     def error(self) -> bool:
         """A command was refused for good."""
         self.errors += 1
-        return self.errors > self._limits.errors
+        return self._too_many(self.errors, self._limits.errors)
 
     def junk_command(self) -> bool:
         """A command that moves no mail."""
         self.junk += 1
-        return self.junk > self._limits.junk_commands
+        return self._too_many(self.junk, self._limits.junk_commands)
 
     def unknown_recipient(self) -> bool:
         """A recipient that we do not know."""
         self.unknown += 1
-        return self.unknown > self._limits.unknown_recipients
+        return self._too_many(self.unknown, self._limits.unknown_recipients)
+
+    def _too_many(self, count: int, most: int) -> bool:
+        return count > (1 if self._stressed() else most)
 
     def failed_login(self) -> None:
         """A wrong password."""

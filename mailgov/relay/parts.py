@@ -8,9 +8,13 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any, Literal
 
+from mailgov.addresses import Address
 from mailgov.config import Limits
-from mailgov.relay.limits import Doorkeeper, FreeSpace, IPAddress
+from mailgov.relay.limits import Doorkeeper, IPAddress
 from mailgov.relay.ports import Directory, Intake, Outcome, Spool
+from mailgov.relay.rates import SendingRates
+from mailgov.relay.resources import Backlog, FreeSpace, Memory
+from mailgov.relay.screening import Screening
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +40,22 @@ class Parts:
     help_base: str  # address before `/help/rules/<code>`
     limits: Limits
     trusted_networks: tuple[IPv4Network | IPv6Network, ...]
+    load_balancers: tuple[IPv4Network | IPv6Network, ...]
+    repair_line_ends: bool  # of trusted hosts
     directory: Directory
     intake: Intake
     spool: Spool
     doorkeeper: Doorkeeper
     free_space: FreeSpace
+    memory: Memory
+    backlog: Backlog
+    rates: SendingRates
+    screening: Screening
+    postmaster: Address | None  # takes mail to postmaster where there is none
     executor: Executor  # for writing bodies
     now: Callable[[], float] = time.monotonic  # seconds
     judging: set["asyncio.Task[Outcome]"] = field(default_factory=set)
+    open_bodies: int = 0  # messages that are just coming in
 
     def judge(self, work: Coroutine[Any, Any, Outcome]) -> "asyncio.Task[Outcome]":
         """Start judging a message in a task of its own: a client that hangs up cancels nothing."""
@@ -55,3 +67,12 @@ class Parts:
     def trusts(self, ip: IPAddress) -> bool:
         """Whether hosts of this address may relay without signing in."""
         return any(ip in network for network in self.trusted_networks)
+
+    def is_balancer(self, ip: IPAddress) -> bool:
+        """Whether connections of this address begin with the PROXY protocol."""
+        return any(ip in network for network in self.load_balancers)
+
+    @property
+    def stressed(self) -> bool:
+        """Whether places or memory are short, and with them patience."""
+        return self.doorkeeper.stressed or self.memory.is_short(self.now())

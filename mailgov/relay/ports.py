@@ -3,6 +3,7 @@
 Every method may raise Unavailable: trouble that passes, answered with a 4xx reply.
 """
 
+from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from mailgov.addresses import Address
@@ -54,6 +55,28 @@ class Directory(Protocol):
 
     async def find_mailbox(self, address: Address) -> Mailbox | None:
         """The mailbox behind an address or alias, whatever its state."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What a user has had taken, refused messages not counted."""
+
+    recipients_hour: int = 0
+    recipients_day: int = 0
+    messages_day: int = 0
+
+
+class Records(Protocol):
+    """What the database knows of mail that was taken."""
+
+    async def sent(self, login: str) -> Sent:
+        """What a user has sent in the last hour and day, by any way."""
+
+    async def backlog(self) -> int:
+        """Recipients that wait in the queue."""
+
+    async def has_come_back(self, network: bytes, triplet: bytes) -> bool:
+        """Whether a sender may pass the greylist; if not, it is asked to come again."""
 
 
 class BodyWriter(Protocol):

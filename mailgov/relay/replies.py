@@ -84,6 +84,7 @@ def _fold(line: str, room: int) -> list[str]:
 
 
 SENDER_OK = Reply(250, "2.1.0", "sender ok")
+PRIORITY_LOWERED = Reply(250, "2.3.6", "0 is the priority of those we do not know")  # RFC 6710, 5
 RECIPIENT_OK = Reply(250, "2.1.5", "recipient ok")
 RESET_OK = Reply(250, "2.0.0", "ok")
 NOOP_OK = Reply(250, "2.0.0", "ok")

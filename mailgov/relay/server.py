@@ -1,24 +1,26 @@
 """The listeners: MX 25, submission 587, submissions 465."""
 
 import asyncio
-import errno
-import shutil
 import ssl
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from mailgov.addresses import Address
 from mailgov.config import Config
-from mailgov.errors import ConfigError, Unavailable
+from mailgov.errors import ConfigError
 from mailgov.logs import logger
 from mailgov.relay.connection import Connection
-from mailgov.relay.limits import Doorkeeper, FreeSpace
+from mailgov.relay.entrance import Entrance
+from mailgov.relay.limits import Doorkeeper
 from mailgov.relay.parts import MX, SUBMISSION, SUBMISSIONS, Listener, Parts
-from mailgov.relay.ports import Directory, Intake, Spool
-from mailgov.relay.session import HANDSHAKE_SECONDS, RelaySession
+from mailgov.relay.ports import Directory, Intake, Records, Spool
+from mailgov.relay.rates import SendingRates
+from mailgov.relay.resources import Backlog, Disk, FreeSpace, Memory, disk_of, resident_bytes
+from mailgov.relay.screening import Screening
+from mailgov.resolver import Resolver
 
 WRITERS = 4  # threads that write bodies
-BACKLOG = 1024  # connections that the kernel holds for us
 
 log = logger("relay")
 
@@ -26,8 +28,8 @@ log = logger("relay")
 class RelayServer:
     """All SMTP listeners of a process, on one event loop.
 
-    `measure_free` gives the free bytes on the data disk. `reuse_port` lets several processes share
-    the ports.
+    `measure_disk` and `measure_memory` say what is left of the data disk, and the bytes this process
+    holds. `reuse_port` lets several processes share the ports.
     """
 
     def __init__(
@@ -37,12 +39,15 @@ class RelayServer:
         directory: Directory,
         intake: Intake,
         spool: Spool,
-        measure_free: Callable[[], int] | None = None,
+        records: Records,
+        resolver: Resolver,
+        measure_disk: Callable[[], Disk] | None = None,
+        measure_memory: Callable[[], int] = resident_bytes,
         reuse_port: bool = False,
     ) -> None:
         self._config = config
         self._reuse_port = reuse_port
-        self._servers: list[asyncio.Server] = []
+        self._entrances: list[Entrance] = []
         self._sessions: set[Connection] = set()
         self._tls: ssl.SSLContext
         self._executor = ThreadPoolExecutor(WRITERS, "relay-body")
@@ -53,13 +58,18 @@ class RelayServer:
             help_base=help_base(config),
             limits=config.limits,
             trusted_networks=tuple(config.relay.trusted_networks),
+            load_balancers=tuple(config.relay.load_balancers),
+            repair_line_ends=config.relay.repair_line_ends,
             directory=directory,
             intake=intake,
             spool=spool,
             doorkeeper=Doorkeeper(config.limits),
-            free_space=FreeSpace(
-                measure_free or (lambda: shutil.disk_usage(path).free), config.limits.free_bytes
-            ),
+            free_space=FreeSpace(measure_disk or (lambda: disk_of(path)), config.limits),
+            memory=Memory(measure_memory, config.limits),
+            backlog=Backlog(records.backlog, config.limits),
+            rates=SendingRates(records, config.limits),
+            screening=Screening(config.screening, resolver, records),
+            postmaster=Address.parse(config.relay.postmaster) if config.relay.postmaster else None,
             executor=self._executor,
         )
 
@@ -88,21 +98,9 @@ class RelayServer:
             raise
 
     async def _listen(self, listener: Listener, address: str) -> str:
-        host, _, port = address.rpartition(":")
-        try:
-            server = await asyncio.get_running_loop().create_server(
-                lambda: RelaySession(self._parts, listener, self._tls, self._sessions),
-                host.strip("[]"),
-                int(port),
-                backlog=BACKLOG,
-                reuse_port=self._reuse_port or None,
-                ssl=self._tls if listener.implicit_tls else None,
-                ssl_handshake_timeout=HANDSHAKE_SECONDS if listener.implicit_tls else None,
-            )
-        except OSError as exc:
-            raise _not_bound(exc, listener, address) from exc
-        self._servers.append(server)
-        return _address(server)
+        entrance = Entrance(self._parts, listener, self._tls, self._sessions)
+        self._entrances.append(entrance)
+        return await entrance.open(address, reuse_port=self._reuse_port)
 
     async def reload_certificate(self) -> None:
         """Serve new sessions with the certificate now on disk.
@@ -117,9 +115,11 @@ class RelayServer:
 
     async def stop(self, grace_seconds: float) -> None:
         """Stop listening, let messages under way finish, say 421 to the others."""
-        for server in self._servers:
-            server.close()
-        self._servers.clear()
+        arriving = [task for entrance in self._entrances for task in entrance.arriving]
+        for entrance in self._entrances:
+            entrance.close()
+        self._entrances.clear()
+        await asyncio.gather(*arriving, return_exceptions=True)
         for session in list(self._sessions):
             session.retire()
         await self._settled(grace_seconds)
@@ -159,17 +159,3 @@ def help_base(config: Config) -> str:
     """Where refusals point to: the help pages of the webmail, or what is set instead."""
     url = config.site.help_url or config.web.url or f"http://{config.web.listen}"
     return url.rstrip("/")
-
-
-def _not_bound(error: OSError, listener: Listener, address: str) -> Unavailable:
-    if error.errno == errno.EADDRINUSE:
-        return Unavailable(
-            "port-busy", listener=listener.name, address=address, reason=error.strerror
-        )
-    reason = error.strerror or str(error)
-    return Unavailable("port-unavailable", listener=listener.name, address=address, reason=reason)
-
-
-def _address(server: asyncio.Server) -> str:
-    host, port = server.sockets[0].getsockname()[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

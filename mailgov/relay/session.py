@@ -16,8 +16,6 @@ from mailgov.relay.data import BodyCheck, DotReader, Pace
 from mailgov.relay.handler import DECISION_MARGIN_SECONDS
 from mailgov.relay.sink import BodySink
 
-HANDSHAKE_SECONDS = 30.0
-
 log = logger("relay")
 
 
@@ -89,9 +87,10 @@ class RelaySession(Connection):
         self._forget_clear_text()
         assert self.tls_context is not None
         self._shaking_hands = True
-        self._set_deadline(self.loop.time() + 2 * HANDSHAKE_SECONDS)
+        seconds = self.parts.limits.handshake_seconds
+        self._set_deadline(self.loop.time() + 2 * seconds)  # a net below the library's own limit
         try:
-            await self._writer.start_tls(self.tls_context, ssl_handshake_timeout=HANDSHAKE_SECONDS)
+            await self._writer.start_tls(self.tls_context, ssl_handshake_timeout=seconds)
         except OSError as exc:  # ssl.SSLError among them
             raise GoneError(str(exc)) from exc
         self._shaking_hands = False
@@ -200,6 +199,7 @@ class RelaySession(Connection):
         self._sink = BodySink(
             self.parts.spool, self.parts.executor, BodyCheck(self._handler.body_limits())
         )
+        self.parts.open_bodies += 1
         self._pace = Pace(self.parts.limits.data_bytes_per_second, self.loop.time())
 
     async def _read_block(self) -> bytes:
@@ -241,6 +241,7 @@ class RelaySession(Connection):
             self._say(reply)
         finally:
             sink.close()
+            self.parts.open_bodies -= 1
             self._handler.reset()
 
 

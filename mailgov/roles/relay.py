@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
+from mailgov.relay.records import Records
 from mailgov.relay.server import RelayServer
 from mailgov.services import Services
 
@@ -18,6 +19,8 @@ async def run(
         directory=services.directory,
         intake=services.intake,
         spool=services.spool,
+        records=Records(services.database, services.clock, services.config.screening),
+        resolver=services.resolver,
     )
     for name, address in (await server.start()).items():
         announce(name, address)

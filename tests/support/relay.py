@@ -6,6 +6,7 @@ import re
 import socket
 import ssl
 import struct
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -22,8 +23,12 @@ from mailgov.directory.guard import Guard, Try, network_of
 from mailgov.errors import NotAllowed
 from mailgov.message import Body, Envelope
 from mailgov.queue.spool import Spool
+from mailgov.relay.ports import Sent
+from mailgov.relay.resources import Disk
 from mailgov.relay.server import RelayServer
 from mailgov_policies.verdict import Action, Finding, Verdict
+
+from .dns import FakeResolver
 
 HOSTNAME = "mail.vidu.gov.vn"
 DOMAIN = "vidu.gov.vn"
@@ -103,6 +108,28 @@ class FakeDirectory:
         return self.mailboxes.get(address.key)
 
 
+@dataclass
+class FakeRecords:
+    """Counts as told, and a greylist in memory that lets pass who comes twice."""
+
+    counts: Sent = field(default_factory=Sent)
+    waiting: int = 0
+    seen: Counter[bytes] = field(default_factory=Counter)
+
+    async def sent(self, login: str) -> Sent:
+        """As told."""
+        return self.counts
+
+    async def backlog(self) -> int:
+        """As told."""
+        return self.waiting
+
+    async def has_come_back(self, network: bytes, triplet: bytes) -> bool:
+        """From the second time."""
+        self.seen[triplet] += 1
+        return self.seen[triplet] > 1
+
+
 @dataclass(frozen=True, slots=True)
 class FakeOutcome:
     """What the gate said."""
@@ -167,6 +194,8 @@ class Relay:
     server: RelayServer
     directory: FakeDirectory
     intake: FakeIntake
+    records: FakeRecords
+    resolver: FakeResolver
     spool: Spool
     listeners: dict[str, str]
     authority: Authority
@@ -311,26 +340,37 @@ async def running_relay(
     authority: Authority,
     *,
     free_bytes: int = 1 << 40,
+    memory_bytes: int = 0,
     trusted_networks: tuple[str, ...] = (),
+    settings: dict[str, Any] | None = None,
+    screening: dict[str, Any] | None = None,
     **limits: Any,
 ) -> AsyncIterator[Relay]:
-    """A relay; bodies are kept below `folder`."""
+    """A relay; bodies are kept below `folder`. `settings` are those of the section `relay`."""
     limits = {"connections_per_address": 1000, "connections_per_network": 1000, **limits}
-    config = relay_config(folder, authority, limits, trusted_networks=list(trusted_networks))
+    settings = {"trusted_networks": list(trusted_networks), **(settings or {})}
+    config = relay_config(folder, authority, limits, **settings)
+    config = config.model_copy(
+        update={"screening": config.screening.model_copy(update=screening or {})}
+    )
     spool = Spool(folder / "spool")
     (spool.folder / "tmp").mkdir(parents=True)
     directory, intake = FakeDirectory(guard=Guard(config.limits)), FakeIntake()
+    records, resolver = FakeRecords(), FakeResolver()
     server = RelayServer(
         config=config,
         directory=directory,
         intake=intake,
         spool=spool,
-        measure_free=lambda: free_bytes,
+        records=records,
+        resolver=resolver,
+        measure_disk=lambda: Disk(free_bytes, free_bytes),
+        measure_memory=lambda: memory_bytes,
     )
     with capture_logs() as logs:
         listeners = await server.start()
         try:
-            yield Relay(server, directory, intake, spool, listeners, authority)
+            yield Relay(server, directory, intake, records, resolver, spool, listeners, authority)
         finally:
             await server.stop(grace_seconds=1)
     assert [entry for entry in logs if entry["event"] == "session.failed"] == []

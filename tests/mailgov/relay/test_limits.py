@@ -8,7 +8,6 @@ from mailgov.config import Limits
 from mailgov.relay.limits import (
     Allowance,
     Doorkeeper,
-    FreeSpace,
     SessionCounters,
     host_of,
     network_of,
@@ -111,15 +110,6 @@ class TestDoorkeeper:
         assert door.sign_in("b")
         door.sign_out("a")
         assert door.sign_in("a")
-
-
-def test_free_space_is_measured_once_a_second() -> None:
-    measured = iter([1000, 400])
-    space = FreeSpace(lambda: next(measured), reserve_bytes=300)
-    assert space.allows(700, 0.0)
-    assert not space.allows(701, 0.5)
-    assert not space.allows(101, 1.0)
-    assert space.allows(100, 1.1)
 
 
 def test_a_session_may_fail_n_times() -> None:

@@ -13,12 +13,14 @@ from mailgov.errors import ConfigError, Unavailable
 from mailgov.relay import RelayServer
 from mailgov.relay.server import help_base
 
+from ...support.dns import FakeResolver
 from ...support.relay import (
     HOSTNAME,
     OFFICIAL,
     Authority,
     FakeDirectory,
     FakeIntake,
+    FakeRecords,
     Relay,
     relay_config,
     running_relay,
@@ -33,6 +35,8 @@ def server(folder: Path, authority: Authority, **relay: Any) -> RelayServer:
         directory=FakeDirectory(),
         intake=FakeIntake(),
         spool=None,  # type: ignore[arg-type]  # no message comes
+        records=FakeRecords(),
+        resolver=FakeResolver(),
     )
 
 
@@ -61,7 +65,7 @@ async def test_a_busy_port_is_one_clear_error_and_nothing_listens(
     assert str(error.value).startswith(
         f"port-busy: listener=`submissions`, address=`{busy}`, reason="
     )
-    assert second._servers == []
+    assert second._entrances == []
 
 
 async def test_an_address_that_is_not_ours(tmp_path: Path, authority: Authority) -> None:
