@@ -9,7 +9,7 @@ storage: only then may anyone say 250.
 
 import asyncio
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from email.utils import format_datetime
@@ -17,9 +17,10 @@ from typing import Literal, Protocol
 
 from sqlmodel import Session, col, select
 
-from mailgov import faults
+from mailgov import correspondence, faults
 from mailgov.addresses import Address
 from mailgov.authentication import NOT_CHECKED, Authenticated
+from mailgov.authentication.contribution import Contribution, Disposition
 from mailgov.clock import Clock, local_date
 from mailgov.config import Config
 from mailgov.content.header_block import HeaderBlock, split_header
@@ -69,8 +70,10 @@ class Scanning(Protocol):
 class Authenticator(Protocol):
     """What the gate asks of the checks on inbound mail."""
 
-    async def check(self, header: bytes, body: Body, from_domain: str) -> Authenticated:
-        """Whether the message comes from where its From field says."""
+    async def check(
+        self, envelope: Envelope, header: bytes, body: Body, authors: Sequence[str]
+    ) -> Authenticated:
+        """Whether the message comes from where its From field says. Raises Unavailable."""
 
 
 class Signing(Protocol):
@@ -140,14 +143,18 @@ class Intake:
                 body, header = await self._cleaned(envelope, given)
                 content, scan = await self._examined(body)
                 authenticated = await self._authenticated(envelope, header, body, content)
-                judgement = await self._judged(envelope, content, authenticated.results, scan)
+                judgement = await self._judged(
+                    envelope, content, authenticated.results, scan, queue_id
+                )
                 faults.point("A6")
                 outcome = Outcome(judgement.facts, judgement.verdict, queue_id)
                 if outcome.accepted:
                     prefix = await self._prefix(outcome, envelope, header, body, authenticated, now)
-                    await self._store(outcome, envelope, body, prefix, now, channel, reason)
+                    part = authenticated.contribution
+                    await self._store(outcome, envelope, body, prefix, now, channel, reason, part)
                 else:
-                    await self._refused(outcome, envelope, given, now, channel)
+                    part = authenticated.contribution
+                    await self._refused(outcome, envelope, given, now, channel, part)
         except TimeoutError:
             raise Unavailable("decision-late", queue_id=queue_id) from None
         finally:
@@ -180,7 +187,7 @@ class Intake:
         header = await asyncio.to_thread(_read_header, body, self.config.limits.header_bytes)
         content, scan = await self._examined(body)
         authenticated = await self._authenticated(envelope, header, body, content)
-        return await self._judged(envelope, content, authenticated.results, scan)
+        return await self._judged(envelope, content, authenticated.results, scan, queue_id)
 
     async def _examined(self, body: Body) -> tuple[facts.Content, Scan]:
         """What reader and scanner say of the bytes; both look at once."""
@@ -199,6 +206,7 @@ class Intake:
         content: facts.Content,
         authentication: facts.Authentication,
         scan: Scan,
+        queue_id: str = "",
     ) -> Judgement:
         known = await self.directory.envelope_facts(envelope, authentication)
         known = replace(
@@ -207,6 +215,11 @@ class Intake:
             scan=scan.result,
             malware=scan.names,
         )
+        if correspondence.is_asked(known, content):
+            asked, now = known, self.clock()
+            known = await self.database.query(
+                lambda session: correspondence.recalled(session, asked, content, now, queue_id)
+            )
         found = Facts(known, content)
         verdict = await self.rules.judge(found, local_date(self.clock()))
         return Judgement(found, verdict)
@@ -226,8 +239,8 @@ class Intake:
     ) -> Authenticated:
         if envelope.direction != "inbound":
             return NOT_CHECKED
-        author = next(iter(content.header.from_), None)
-        return await self.authenticator.check(header.raw, body, author.domain if author else "")
+        authors = [person.domain for person in content.header.from_]
+        return await self.authenticator.check(envelope, header.raw, body, authors)
 
     async def _prefix(
         self,
@@ -242,7 +255,8 @@ class Intake:
         hostname = self.config.site.hostname
         received = received_field(envelope, outcome.queue_id, hostname, now)
         if envelope.direction == "inbound":
-            return received + authenticated.field + _policy_field(outcome.verdict)
+            # Results stand above the Received of whoever checked (RFC 8601, 4; RFC 7208, 9.1).
+            return authenticated.field + received + _policy_field(outcome.verdict)
         added = _missing_fields(header, outcome.queue_id, hostname, now)
         author = next(iter(outcome.facts.content.header.from_), None)  # none in a held, unread one
         domain = author.domain if author else outcome.facts.envelope.login.rpartition("@")[2]
@@ -262,6 +276,7 @@ class Intake:
         now: datetime,
         channel: Channel,
         reason: str,
+        part: Contribution | None,
     ) -> None:
         """Bytes first, then rows and event in one transaction; durable when this returns."""
         spool_name = await asyncio.to_thread(self.spool.keep, body, outcome.queue_id)
@@ -271,7 +286,9 @@ class Intake:
         def work(session: Session) -> None:
             faults.point("A11")
             enqueue(session, new)
+            session.add_all(correspondence.taken(outcome.facts.content, new.queue_id, now))
             record(session, event)
+            _contribute(session, part, outcome, now)
             if not outcome.verdict.delivers:
                 subject = outcome.facts.content.header.subject
                 tell_held(session, self.config, new, event.codes, subject)
@@ -281,7 +298,13 @@ class Intake:
         self.queue.wake()
 
     async def _refused(
-        self, outcome: Outcome, envelope: Envelope, body: Body, now: datetime, channel: Channel
+        self,
+        outcome: Outcome,
+        envelope: Envelope,
+        body: Body,
+        now: datetime,
+        channel: Channel,
+        part: Contribution | None,
     ) -> None:
         """A refusal leaves an event and nothing else: no copy of what may be a secret (rule B06)."""
         document = outcome.facts.content.document
@@ -301,9 +324,11 @@ class Intake:
             mail_from=outcome.facts.envelope.mail_from,
             recipients=[recipient.address for recipient in outcome.facts.envelope.recipients],
             deferred=outcome.verdict.action is Action.DEFER,
+            authentication=_authentication(outcome),
         )
 
         def work(session: Session) -> None:
+            _contribute(session, part, outcome, now)
             if not is_secret(outcome.verdict):
                 record(session, event)
                 return
@@ -419,6 +444,26 @@ def _agency(outcome: Outcome) -> str:
     return next((r.agency for r in known.recipients if r.agency), "")
 
 
+def _authentication(outcome: Outcome) -> dict[str, str]:
+    """What was found of an inbound message, for reports; nothing for our own."""
+    if outcome.facts.envelope.direction != "inbound":
+        return {}
+    found = outcome.facts.envelope.authentication
+    return {"spf": found.spf, "dkim": found.dkim, "dmarc": found.dmarc, "arc": found.arc}
+
+
+def _contribute(
+    session: Session, part: Contribution | None, outcome: Outcome, now: datetime
+) -> None:
+    """The message's row in a DMARC report; one that comes again counts when it is decided."""
+    if part is None or outcome.verdict.action is Action.DEFER:
+        return
+    disposition: Disposition = "none"
+    if not outcome.verdict.delivers:
+        disposition = "quarantine" if outcome.accepted else "reject"
+    part.keep(session, outcome.queue_id, now, disposition)
+
+
 def _new_message(
     outcome: Outcome,
     envelope: Envelope,
@@ -486,4 +531,5 @@ def _accepted(
         size_bytes=new.size_bytes,
         channel=channel,
         reason=reason,
+        authentication=_authentication(outcome),
     )

@@ -81,7 +81,13 @@ def build(config: Config, *, clock: Clock = utc_now, resolver: Resolver | None =
         directory=directory,
         readers=readers,
         authenticator=InboundAuthentication(
-            config.authserv_id, resolver, clock, enabled=config.policy.verify_inbound
+            config.authserv_id,
+            resolver,
+            clock,
+            enabled=config.policy.verify_inbound,
+            spf_seconds=config.authentication.spf_seconds,
+            overridden=tuple(config.authentication.dmarc_override),
+            trusted_sealers=tuple(config.authentication.trusted_sealers),
         ),
         rules=rules,
         signer=signer,

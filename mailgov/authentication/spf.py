@@ -20,6 +20,7 @@ from mailgov.authentication.spf_record import (
 )
 from mailgov.errors import InputError, Unavailable
 from mailgov.resolver import Lookup, Resolver
+from mailgov.signing.results import MethodResult
 
 MAX_LOOKUPS = 10  # RFC 7208, 4.6.4
 MAX_VOID_LOOKUPS = 2
@@ -43,6 +44,12 @@ class SpfResult:
     reason: str = ""  # for errors: what is wrong
     mechanism: str = ""  # the term that decided
     explanation: str = ""  # what the domain says to those it refuses; a stranger's words
+
+    def as_method(self) -> MethodResult:
+        """For the Authentication-Results field."""
+        checked = self.sender if self.identity == "mailfrom" else self.domain
+        prop = "smtp.mailfrom" if self.identity == "mailfrom" else "smtp.helo"
+        return MethodResult("spf", self.result, ((prop, checked),), self.reason)
 
 
 @dataclass(frozen=True, slots=True)

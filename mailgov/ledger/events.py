@@ -44,6 +44,7 @@ class MessageAccepted(Event):
     size_bytes: int = 0
     channel: str = "smtp"  # smtp, web; notice for those we write ourselves
     reason: str = ""  # what the writer gave for sending in spite of a warning
+    authentication: dict[str, str] = field(default_factory=dict)  # inbound: spf, dkim, dmarc, arc
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +65,7 @@ class MessageRefused(Event):
     deferred: bool = False
     marks: list[str] = field(default_factory=list)  # of a secret; then the event says no more
     content_mac: str = ""  # of a secret: HMAC-SHA-256 of its SHA-256, hexadecimal
+    authentication: dict[str, str] = field(default_factory=dict)  # inbound: spf, dkim, dmarc, arc
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -60,6 +60,7 @@ class ArcResult:
     reason: str = ""
     sealers: tuple[str, ...] = ()
     closed: bool = False  # a seal says cv=fail: nobody seals any more (5.1)
+    results: tuple[bytes, ...] = ()  # what each found, as its field says
 
     def as_method(self) -> MethodResult:
         """For the Authentication-Results field."""
@@ -71,7 +72,11 @@ NO_CHAIN = ArcResult("none")
 
 
 async def verify_chain(
-    header: bytes, body: Body, resolver: Resolver, clock: Clock = utc_now
+    header: bytes,
+    body: Body,
+    resolver: Resolver,
+    clock: Clock = utc_now,
+    digests: BodyDigests | None = None,
 ) -> ArcResult:
     """The state of a message's chain. Trouble with DNS is `temperror`; nothing is raised."""
     fields = split_fields(header)
@@ -85,12 +90,14 @@ async def verify_chain(
         sealers = tuple(domain_of(tags.get("d", b"")) for tags in seals)
         closed = seals[-1].get("cv") == b"fail"
         _check_states(seals)
-        await _check_message(sets[-1], fields, body, resolver, clock().timestamp())
+        digests = digests or BodyDigests(body)
+        await _check_message(sets[-1], fields, digests, resolver, clock().timestamp())
         await _check_seals(sets, seals, resolver)
     except NotValid as exc:
         state: ChainState = "temperror" if exc.result == "temperror" else "fail"
         return ArcResult(state, exc.reason, sealers, closed)
-    return ArcResult("pass", sealers=sealers)
+    results = tuple(one.results[1] for one in sets)
+    return ArcResult("pass", sealers=sealers, results=results)
 
 
 def read_sets(fields: Sequence[Field]) -> tuple[ArcSet, ...]:
@@ -140,7 +147,7 @@ def _check_states(seals: Sequence[Tags]) -> None:
 
 
 async def _check_message(
-    last: ArcSet, fields: Sequence[Field], body: Body, resolver: Resolver, now: float
+    last: ArcSet, fields: Sequence[Field], digests: BodyDigests, resolver: Resolver, now: float
 ) -> None:
     """The latest signature covers the message as it is (5.2, 4). Raises NotValid."""
     tags = _tags_of(last.signature)
@@ -154,7 +161,6 @@ async def _check_message(
     check_times(tags, now)
     key = await _key_of(tags, resolver)
     others = [field for field in fields if field is not last.signature]
-    digests = BodyDigests(body)
     *first, final = _forms(tags)
     for forms in first:
         try:

@@ -32,15 +32,16 @@ def results_field(authserv_id: str, results: Sequence[MethodResult]) -> bytes:
 def _result(result: MethodResult) -> str:
     words = [f"{result.method}={result.result}"]
     if result.reason:
-        words.append(f"reason={_quoted(result.reason)}")
+        words.append(f"reason={plain_quoted(result.reason)}")
     words += [f"{name}={_value(value)}" for name, value in result.properties if value]
     return " ".join(words)
 
 
 def _value(text: str) -> str:
-    return text if _TOKEN.fullmatch(text) and len(text) <= _MAX_VALUE_SIGNS else _quoted(text)
+    return text if _TOKEN.fullmatch(text) and len(text) <= _MAX_VALUE_SIGNS else plain_quoted(text)
 
 
-def _quoted(text: str) -> str:
-    plain = "".join(sign if " " <= sign <= "~" else "?" for sign in text[:_MAX_VALUE_SIGNS])
+def plain_quoted(text: str, max_signs: int = _MAX_VALUE_SIGNS) -> str:
+    """A quoted string of printable ASCII; other letters become question marks."""
+    plain = "".join(sign if " " <= sign <= "~" else "?" for sign in text[:max_signs])
     return '"' + re.sub(r'(["\\])', r"\\\1", plain) + '"'

@@ -100,7 +100,11 @@ class _Signature:
 
 
 async def verify(
-    header: bytes, body: Body, resolver: Resolver, clock: Clock = utc_now
+    header: bytes,
+    body: Body,
+    resolver: Resolver,
+    clock: Clock = utc_now,
+    digests: "BodyDigests | None" = None,
 ) -> tuple[SignatureResult, ...]:
     """The results of every signature, top first, at most five; empty for an unsigned message.
 
@@ -112,7 +116,7 @@ async def verify(
     ]
     if not places:
         return ()
-    digests = BodyDigests(body)
+    digests = digests or BodyDigests(body)
     found = (
         _verify_one(fields, at, digests, resolver, clock().timestamp())
         for at in places[:MAX_SIGNATURES]

@@ -22,6 +22,7 @@ Encoding = Literal[
 ]
 MarkKind = Literal["secrecy", "urgency", "circulation"]
 AuthResult = Literal["pass", "fail", "softfail", "neutral", "none", "temperror", "permerror"]
+DmarcOverride = Literal["", "local-policy", "trusted-forwarder"]
 SignatureState = Literal[
     "valid",  # unchanged, by a signer we trust, with a certificate in force when it signed
     "invalid",  # the content or the signature is not what was signed, or can't be made out
@@ -255,6 +256,8 @@ class Authentication:
     dkim: AuthResult = "none"
     dmarc: AuthResult = "none"
     dmarc_policy: str = ""  # none, quarantine, reject; empty: no record
+    dmarc_override: DmarcOverride = ""  # why the policy is not applied, whatever `dmarc` says
+    arc: AuthResult = "none"  # the chain of those who passed it on
 
 
 @dataclass(frozen=True, slots=True)

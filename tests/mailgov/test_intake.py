@@ -1,7 +1,7 @@
 """The gate: what it lets in, what it writes, what it leaves behind."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -76,7 +76,9 @@ class People:
 class Stranger:
     """Authentication that found nothing."""
 
-    async def check(self, header: bytes, body: Body, from_domain: str) -> Authenticated:
+    async def check(
+        self, envelope: Envelope, header: bytes, body: Body, authors: Sequence[str]
+    ) -> Authenticated:
         return Authenticated(
             facts.Authentication(), b"Authentication-Results: mail.vidu.gov.vn; none\r\n"
         )

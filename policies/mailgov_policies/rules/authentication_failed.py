@@ -1,9 +1,10 @@
 """Mail that claims a domain without being sent by it.
 
 Cases, gravest first: `own-domain`, mail in our own name that DMARC or SPF refutes; `dmarc-reject`,
-the owner of the domain asks for refusal (RFC 7489, 6.3); no case, a state domain or one whose
-owner asks for quarantine or says nothing; `monitoring`, a foreign domain that only watches.
-Errors of DNS are no failure: the relay defers before judging.
+the owner of the domain asks for refusal (RFC 7489, 6.3); `dmarc-quarantine`, the owner asks for
+quarantine; no case, a state domain or one whose owner says nothing; `monitoring`, a foreign domain
+that only watches. Nothing is found where the operator overrides the policy, or a forwarder whose
+word is taken saw DMARC pass. Errors of DNS are no failure: the relay defers before judging.
 Basis: docs/basis.md#e09.
 """
 
@@ -33,7 +34,7 @@ def check(facts: Facts, settings: Settings) -> Iterator[Hit]:  # noqa: ARG001 - 
 
 def _case(domain: str, facts: Facts, results: Authentication) -> str | None:
     """The case for a domain in From; None when nothing speaks against it."""
-    if results.dmarc == "pass":
+    if results.dmarc == "pass" or results.dmarc_override:
         return None
     # Without DMARC a signature, whoever made it, still tells a forwarder or list from a forger.
     refuted = results.dmarc == "fail" or (results.spf == "fail" and results.dkim != "pass")
@@ -43,6 +44,8 @@ def _case(domain: str, facts: Facts, results: Authentication) -> str | None:
         return None
     if results.dmarc == "fail" and results.dmarc_policy == "reject":
         return "dmarc-reject"
+    if results.dmarc == "fail" and results.dmarc_policy == "quarantine":
+        return "dmarc-quarantine"
     if is_within(domain, facts.envelope.official_suffixes):
         return ""
     watching = results.dmarc != "fail" or results.dmarc_policy == "none"
@@ -59,9 +62,9 @@ def _own(*, refuted: bool, signed: bool) -> str | None:
 RULE = Rule(
     key="authentication-failed",
     id="E09",
-    version=1,
+    version=2,
     check=check,
     evidence=("domain", "spf", "dkim", "dmarc", "case"),
-    cases=("own-domain", "dmarc-reject", "monitoring"),
+    cases=("own-domain", "dmarc-reject", "dmarc-quarantine", "monitoring"),
     directions=("inbound",),
 )
