@@ -244,15 +244,6 @@ class Limits(_Section):
     )
     password_checks: int = Field(4, ge=1, description="password hashes computed at once")
     password_checks_waiting: int = Field(64, ge=1, description="password checks waiting")
-    queue_recipients: int = Field(
-        2_000_000, ge=1000, description="recipients waiting above which new mail is deferred"
-    )
-    queue_percent: int = Field(
-        80,
-        ge=1,
-        le=100,
-        description="share of the data disk that waiting mail may fill before new mail is deferred",
-    )
     free_bytes: int = Field(
         256 * MiB, ge=0, description="free space on the data disk below which new mail is deferred"
     )
