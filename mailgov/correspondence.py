@@ -1,6 +1,7 @@
 """What earlier mail and the tree of agencies say about a message: facts that the bytes don't hold.
 
-Who among the free mailboxes it goes to wrote first (rule A04), which documents in it a recipient
+Who among the free mailboxes it goes to wrote first, and whether the sender is there for the public
+(rule A04), which documents in it a recipient
 has already (rule B18), and what the agencies of the recipients are called (rule A11). Asked only of
 messages for which a rule needs it, so that ordinary mail costs nothing.
 """
@@ -15,7 +16,7 @@ from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from mailgov.clock import local_date
-from mailgov.db.models import Agency, MessageRow, RecipientRow, TakenDocument
+from mailgov.db.models import Agency, Mailbox, MessageRow, RecipientRow, TakenDocument
 from mailgov.rulesets import lineage
 from mailgov_policies.facts import Content, Document, Envelope, Receipt, RecipientFacts
 
@@ -42,9 +43,11 @@ def recalled(
 ) -> Envelope:
     """The envelope with these facts. `queue_id` is the message itself, when we have it already."""
     wrote = _wrote_days_ago(session, envelope, now)
+    public = bool(_free(envelope)) and _is_public(session, envelope)
     names = _agency_names(session, envelope) if _asks_names(envelope, content) else {}
     return replace(
         envelope,
+        public_contact=public,
         received=tuple(_receipts(session, envelope, content, now, queue_id)),
         recipients=tuple(
             replace(
@@ -94,6 +97,13 @@ def _wrote_days_ago(session: Session, envelope: Envelope, now: datetime) -> Mapp
         .group_by(MessageRow.header_from)
     )
     return {address: max((now - at).days, 0) for address, at in session.exec(last)}
+
+
+def _is_public(session: Session, envelope: Envelope) -> bool:
+    """Whether the mailbox in whose name it is sent is there for citizens and companies."""
+    sender = envelope.mail_from if envelope.mail_from in envelope.may_send_as else envelope.login
+    kept = select(Mailbox.public_contact).where(Mailbox.address == sender)
+    return session.exec(kept).first() is True
 
 
 # Documents that came before

@@ -14,7 +14,7 @@ from mailgov.addresses import Address
 from mailgov.authentication import Authenticated
 from mailgov.config import Config, Limits
 from mailgov.db import Database
-from mailgov.db.models import EventRow, MessageRow, RecipientRow, VerdictRow
+from mailgov.db.models import EventRow, Mailbox, MessageRow, RecipientRow, VerdictRow
 from mailgov.errors import Conflict, NotFound, Unavailable
 from mailgov.intake import Intake
 from mailgov.message import Body, Envelope, Recipient
@@ -23,6 +23,8 @@ from mailgov.rulesets import AgencyRulesets
 from mailgov.scanner import Scan
 from mailgov_policies import Action, default_ruleset, facts
 from mailgov_policies.stored import restore
+
+from ..support.directory import fill_directory
 
 NOW = datetime(2026, 11, 21, 2, tzinfo=UTC)
 AN = "annv@sonoivu.tinhmau.gov.vn"
@@ -402,3 +404,76 @@ async def test_what_the_verdict_rests_on_is_kept_without_the_words_of_the_messag
     assert kept.envelope.recipients == outcome.facts.envelope.recipients
     assert kept.content.size_bytes == outcome.facts.content.size_bytes
     assert set(kept.content.header.subject) <= {"…"}
+
+
+# What earlier mail says -------------------------------------------------------------------------
+
+
+class OfficeAndCitizen(People):
+    """Bình has a mailbox of ours, the citizen a free one."""
+
+    def __init__(self, mailbox_id: int) -> None:
+        self._mailbox_id = mailbox_id
+
+    async def envelope_facts(
+        self, envelope: Envelope, authentication: facts.Authentication
+    ) -> facts.Envelope:
+        known = await super().envelope_facts(envelope, authentication)
+        return replace(
+            known,
+            recipients=tuple(
+                replace(r, mailbox_id=self._mailbox_id if r.local else None, freemail=not r.local)
+                for r in known.recipients
+            ),
+        )
+
+
+@pytest.fixture
+def with_history(gate: Intake) -> Intake:
+    with gate.database.write() as session:
+        fill_directory(session)
+        mailbox_id = session.exec(select(Mailbox.id)).first()
+    assert mailbox_id is not None
+    return replace(gate, directory=OfficeAndCitizen(mailbox_id))
+
+
+def _document(**more: str) -> facts.Content:
+    document = facts.Document(
+        number="12", symbol="TB-SNV", date="2026-11-20", agency="SỞ NỘI VỤ",
+        is_agency_document=True, place="body",
+    )  # fmt: skip
+    header = facts.Header(subject="Thông báo", from_=(facts.Person("An", AN),))
+    return facts.Content(100, header=header, found=replace(document, **more))  # type: ignore[arg-type]  # texts
+
+
+async def test_a_document_that_comes_again_is_marked(with_history: Intake) -> None:
+    gate = replace(with_history, readers=Reader(_document()))
+    first = await gate.receive(envelope(), body())
+    again = await gate.receive(envelope(), body())
+    assert (first.verdict.action, again.verdict.action) == (Action.PASS, Action.TAG)
+    assert again.verdict.code == "duplicate-document"
+    assert again.verdict.findings[0].evidence["date"] == "2026-11-21"
+    other = replace(gate, readers=Reader(_document(number="13")))
+    assert (await other.receive(envelope(), body())).verdict.action is Action.PASS
+
+
+async def test_a_held_document_is_no_duplicate_of_itself(with_history: Intake) -> None:
+    encrypted = facts.Attachment("2", "a.zip", "", "zip", 1, state="encrypted")
+    content = replace(_document(), attachments=(encrypted,))
+    gate = replace(with_history, readers=Reader(content))
+    held = await gate.receive(envelope(), body())
+    assert held.verdict.action is Action.HOLD
+    again = await gate.rejudge(held.queue_id)
+    assert "duplicate-document" not in again.verdict.labels
+
+
+async def test_a_document_goes_to_a_free_mailbox_only_as_an_answer(with_history: Intake) -> None:
+    gate = replace(with_history, readers=Reader(_document()))
+    refused = await gate.receive(envelope("dan@gmail.com"), body())
+    assert (refused.verdict.action, refused.verdict.code) == (Action.REJECT, "freemail-outbound")
+    citizen = facts.Header(subject="Hỏi", from_=(facts.Person("Dân", "dan@gmail.com"),))
+    asks = replace(gate, readers=Reader(facts.Content(100, header=citizen)))
+    await asks.receive(replace(envelope(AN), direction="inbound", login=None), body())
+    answer = await gate.receive(envelope("dan@gmail.com"), body())
+    assert answer.verdict.action is Action.WARN
+    assert answer.verdict.code == "freemail-citizen-exception"
