@@ -322,6 +322,9 @@ class Policy(_Section):
 class Authentication(_Section):
     """Checks on mail from outside, and the reports that domains exchange about them."""
 
+    exempt_networks: list[IPv4Network | IPv6Network] = Field(
+        [], description="networks of gateways in front of us, whose mail is not checked again"
+    )
     spf_seconds: float = Field(15, gt=0, description="all look-ups of one SPF check (RFC 7208)")
     dmarc_override: list[str] = Field(
         [], description="domains in From whose DMARC policy is not applied, only recorded"

@@ -88,6 +88,7 @@ def build(config: Config, *, clock: Clock = utc_now, resolver: Resolver | None =
             spf_seconds=config.authentication.spf_seconds,
             overridden=tuple(config.authentication.dmarc_override),
             trusted_sealers=tuple(config.authentication.trusted_sealers),
+            exempt=tuple(config.authentication.exempt_networks),
         ),
         rules=rules,
         signer=signer,

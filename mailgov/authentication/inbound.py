@@ -4,6 +4,7 @@ import asyncio
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from mailgov.addresses import parse_domain
 from mailgov.authentication.contribution import Contribution, contribution
@@ -62,6 +63,7 @@ class InboundAuthentication:
     spf_seconds: float = MAX_SECONDS
     overridden: tuple[str, ...] = ()  # domains in From whose policy is not applied
     trusted_sealers: tuple[str, ...] = ()
+    exempt: tuple[IPv4Network | IPv6Network, ...] = ()  # gateways, whose mail is not checked
     chance: Callable[[], float] = field(default=lambda: secrets.randbelow(10_000) / 10_000)
 
     async def check(
@@ -72,7 +74,7 @@ class InboundAuthentication:
         Raises Unavailable `resolver-unavailable` when DNS is in trouble and the outcome depends
         on it: nobody may pass, and nobody be refused, for want of an answer.
         """
-        if not self.enabled:
+        if not self.enabled or self._is_exempt(envelope.client.ip):
             return Authenticated(facts.Authentication(), results_field(self.authserv_id, ()))
         domains = _domains(authors)
         digests = BodyDigests(body)
@@ -102,6 +104,14 @@ class InboundAuthentication:
         )
         part = contribution(envelope, worst, spf, signatures, results.dmarc_override)
         return Authenticated(results, fields, part, chain)
+
+    def _is_exempt(self, ip: str) -> bool:
+        try:
+            address = ip_address(ip.partition("%")[0])
+        except ValueError:
+            return False
+        address = getattr(address, "ipv4_mapped", None) or address
+        return any(address in network for network in self.exempt)
 
     async def _spf(self, envelope: Envelope) -> SpfResult:
         sender = envelope.mail_from

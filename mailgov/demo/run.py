@@ -66,6 +66,11 @@ listen = "127.0.0.1:9464"
 [delivery]
 allow_loopback = true
 
+[authentication]
+# The strangers of the samples write from this machine, in the names of domains elsewhere.
+exempt_networks = ["127.0.0.0/8", "::1/128"]
+send_reports = false
+
 [log]
 level = "warning"
 """
