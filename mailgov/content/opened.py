@@ -20,6 +20,6 @@ class Opened:
     active: tuple[str, ...] = ()
     members: Iterable[Member] = ()
     properties: tuple[str, ...] = ()  # title, subject, keywords and the like
-    captions: tuple[str, ...] = ()  # words that stand out: watermarks, capitals made by format
+    captions: tuple[str, ...] = ()  # words of watermarks
     mime: bytes | None = None  # a MIME entity inside: what an S/MIME message signs
     is_archive: bool = False  # members are files that a person unpacks, not parts of a document

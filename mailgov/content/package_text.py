@@ -108,7 +108,7 @@ class _Texts(Collector):
         self._letters = 0
         self._line_ended = False
 
-    def add(self, text: str, place: str, font: str = "") -> None:
+    def add(self, text: str, place: str, font: str = "", *, capitals: bool = False) -> None:  # noqa: ARG002
         standing = text if isinstance(text, _Standing) else None
         if not text or (len(text) > 1 and standing is None):
             return  # names of sheets, which formulas repeat, stay

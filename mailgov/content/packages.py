@@ -9,7 +9,6 @@ import re
 import zipfile
 from collections.abc import Iterator
 from functools import partial
-from itertools import islice
 from urllib.parse import unquote_to_bytes
 
 from mailgov.content import active
@@ -68,13 +67,10 @@ _ODF_PROPERTY = re.compile(
     rb"<(?:dc:title|dc:subject|dc:description|meta:keyword|meta:user-defined)\b[^>]*>([^<]{1,500})<"
 )
 _OFFICE_XML = re.compile(r"(?:word|xl|ppt)/[^/]+\.xml|xl/externalLinks/[^/]+\.(?:xml|bin)")
+# Documents that Word shows as part of this one (altChunk; ECMA-376, part 1, 11.3.1).
+_EMBEDDED = re.compile(r"\.(?:x?html?|mht(?:ml)?|rtf|txt|doc|docx|docm|dotx|eml)$")
 _WATERMARK = re.compile(rb"<v:textpath\b[^>]{0,2000}?\bstring=\"([^\"]{1,100})\"")
-_PARAGRAPH_TEXT = re.compile(rb"<w:t(?: [^>]*)?>([^<]*)</w:t>")
-_CAPITALS = re.compile(rb"<w:(?:caps|smallCaps)(?:/>|\s*/>|\s+w:val=\"(?:1|true|on)\")")
-_MAX_CAPITALS = 2000  # runs in capitals that are looked at
-_NEAR = 20_000  # bytes within which a paragraph begins and ends
 _MAX_CAPTIONS = 200
-_MAX_CAPTION = 60  # letters
 _ACTIVE_RELATIONSHIPS = {
     b"attachedTemplate": "remote template",
     b"oleObject": "ole link",
@@ -196,26 +192,9 @@ def _active_in_part(name: str, part: bytes) -> Iterator[str]:
 
 
 def _captions(part: bytes) -> Iterator[str]:
-    """Words of a watermark, and short paragraphs whose letters the format shows as capitals."""
+    """Words of a watermark."""
     for match in _WATERMARK.finditer(part):
         yield _unescaped(match[1])
-    last = -1
-    for match in islice(_CAPITALS.finditer(part), _MAX_CAPITALS):
-        start, end = _paragraph_around(part, match.start())
-        if start == last:
-            continue
-        last = start
-        text = _unescaped(b"".join(_PARAGRAPH_TEXT.findall(part, start, end)))
-        if len(text) <= _MAX_CAPTION:
-            yield text.upper()
-
-
-def _paragraph_around(part: bytes, position: int) -> tuple[int, int]:
-    """Where the paragraph begins and ends, looked for nearby."""
-    near = max(0, position - _NEAR)
-    start = max(part.rfind(b"<w:p>", near, position), part.rfind(b"<w:p ", near, position), near)
-    end = part.find(b"</w:p>", position, position + _NEAR)
-    return start, end if end >= 0 else position
 
 
 def _unescaped(text: bytes) -> str:
@@ -244,7 +223,8 @@ def _embedded(data: bytes, budget: Budget) -> Iterator[Member]:
     """Files that an author put into the document. Raises Bomb, Damaged."""
     with open_zip(data, budget) as archive:
         for entry in archive.infolist():
-            if "/embeddings/" in entry.filename.lower() and not entry.is_dir():
+            name = entry.filename.lower()
+            if ("/embeddings/" in name or _EMBEDDED.search(name)) and not entry.is_dir():
                 budget.take_file()
                 content = _read_part(archive, entry, budget)
                 yield Member(entry.filename, len(content), content)

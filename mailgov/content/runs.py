@@ -18,6 +18,7 @@ class Run:
     text: str
     place: str = ""  # within the file: `paragraph 14`, `sheet "Nhân sự" B7`, `page 3`, `slide 2`
     font: str = ""  # as the file names it; empty when unknown
+    capitals: bool = False  # its format shows small letters as capitals, whatever the font
 
 
 @dataclass(frozen=True, slots=True)

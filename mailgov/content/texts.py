@@ -86,8 +86,9 @@ def _read_name(
 
 
 def _as_shown(run: Run) -> Run:
-    """Letters in a capitals font are seen as capitals, also where no encoding was proven."""
-    if run.font and font_family(run.font).capitals and not run.text.isupper():
+    """Letters in a capitals font or format are seen so, also where no encoding was proven."""
+    in_capitals = run.capitals or (run.font and font_family(run.font).capitals)
+    if in_capitals and not run.text.isupper():
         return replace(run, text=run.text.upper())
     return run
 

@@ -7,7 +7,7 @@ MAX_RUNS = 1 << 20
 
 
 class Collector:
-    """Runs in order. Neighbours of one place and font become one run.
+    """Runs in order. Neighbours of one place, font and case become one run.
 
     A reader may say `end_line` as often as it likes: line ends appear only between two texts of the
     same place.
@@ -21,10 +21,11 @@ class Collector:
         self._texts: list[str] = []  # of the run being built
         self._place = ""
         self._font = ""
+        self._capitals = False
         self._line_ends = False
         self._characters = 0
 
-    def add(self, text: str, place: str, font: str = "") -> None:
+    def add(self, text: str, place: str, font: str = "", *, capitals: bool = False) -> None:
         """Append text. Raises Unreadable when the file holds more than any document does."""
         if not text:
             return
@@ -34,11 +35,12 @@ class Collector:
         if place == self._place and self._texts:
             if self._line_ends:
                 self._texts.append("\n")
-            if font != self._font:
+            if (font, capitals) != (self._font, self._capitals):
                 self._finish_run()
         else:
             self._finish_place()
         self._place, self._font, self._line_ends = place, font, False
+        self._capitals = capitals
         self._texts.append(text)
 
     def end_line(self) -> None:
@@ -47,7 +49,7 @@ class Collector:
 
     def _finish_run(self) -> None:
         if self._texts:
-            self._runs.append(Run("".join(self._texts), self._place, self._font))
+            self._runs.append(Run("".join(self._texts), self._place, self._font, self._capitals))
             self._texts = []
 
     def _finish_place(self) -> None:

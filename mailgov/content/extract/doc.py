@@ -65,6 +65,7 @@ class _Segment:
     story: str
     text: str
     font: str = ""
+    capitals: bool = False
 
 
 def _gather(segments: Iterator[_Segment]) -> Extracted:
@@ -90,7 +91,8 @@ def _gather(segments: Iterator[_Segment]) -> Extracted:
                 number += 1
                 place = f"{story} {number}" if story == "paragraph" else story
             elif piece in _IN_LINE or not _SPECIAL.match(piece):
-                collector.add(_IN_LINE.get(piece, piece), place, segment.font)
+                text = _IN_LINE.get(piece, piece)
+                collector.add(text, place, segment.font, capitals=segment.capitals)
     return collector.result()
 
 
@@ -126,15 +128,25 @@ class _Word97:
         if properties and properties.symbol:
             yield _Segment(story, properties.symbol, self._font(properties.symbol_font))
             return
-        number = properties.font if properties else None
-        if number is None and properties and properties.style is not None:
-            number = self._styles.font(properties.style)
-        if number is not None:
-            yield _Segment(story, piece.text(self._document, first, last), self._font(number))
+        own = properties or Character()
+        number = own.font
+        if number is None and own.style is not None:
+            number = self._styles.font(own.style)
+        if number is not None and (own.capitals is not None or not self._styles.any_capitals):
+            text = piece.text(self._document, first, last)
+            yield _Segment(story, text, self._font(number), bool(own.capitals))
             return
         for start, end, style in self._paragraphs.between(first, last):
             text = piece.text(self._document, start, end)
-            yield _Segment(story, text, self._font(self._styles.font(style or 0)))
+            font = self._styles.font(style or 0) if number is None else number
+            capitals = self._capitals(own, style or 0)
+            yield _Segment(story, text, self._font(font), capitals)
+
+    def _capitals(self, own: Character, paragraph_style: int) -> bool:
+        if own.capitals is not None:
+            return own.capitals
+        by_style = own.style is not None and self._styles.capitals(own.style)
+        return by_style or self._styles.capitals(paragraph_style)
 
     def _font(self, number: int | None) -> str:
         return self._fonts[number] if number is not None and number < len(self._fonts) else ""

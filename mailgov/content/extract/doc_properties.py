@@ -19,7 +19,7 @@ T = TypeVar("T")
 _PAGE_BYTES = 512
 # Sprms (MS-DOC, 2.6.1): property modifiers of two bytes with an operand.
 _SPRM_FONT, _SPRM_FONT_OTHER, _SPRM_STYLE, _SPRM_SYMBOL = 0x4A4F, 0x4A51, 0x4A30, 0x6A09
-_SPRM_DELETED = 0x0800
+_SPRM_DELETED, _SPRM_SMALL_CAPITALS, _SPRM_CAPITALS = 0x0800, 0x083A, 0x083B
 _OPERAND_BYTES = (1, 1, 2, 4, 2, 2, 0, 3)  # by the upper three bits; 0: the operand says
 _SPRM_TABLE_DEFINITION, _SPRM_TABS = 0xD608, 0xC615
 
@@ -48,6 +48,7 @@ class Character:
     font: int | None = None
     style: int | None = None
     deleted: bool = False
+    capitals: bool | None = None  # small letters are shown so
     symbol: str = ""  # stands for the placeholder in the text
     symbol_font: int | None = None
 
@@ -61,6 +62,7 @@ def character_properties(page: bytes, offset: int) -> Character | None:
 def _parse_character(grpprl: bytes) -> Character:
     font = other = style = symbol_font = None
     deleted, symbol = False, ""
+    capitals: bool | None = None
     for sprm, operand in _modifiers(grpprl):
         value = int.from_bytes(operand[:2], "little")
         if sprm == _SPRM_FONT:
@@ -71,9 +73,13 @@ def _parse_character(grpprl: bytes) -> Character:
             style = value
         elif sprm == _SPRM_DELETED:
             deleted = bool(value)
+        elif sprm in (_SPRM_CAPITALS, _SPRM_SMALL_CAPITALS):
+            # 80h: as the style says; 81h: the other way round (ToggleOperand, 2.9.327)
+            capitals = capitals or (None if value & 0xFF == 0x80 else bool(value & 0x81))
         elif sprm == _SPRM_SYMBOL:
             symbol_font, symbol = value, operand[2:4].decode("utf-16-le", "replace")
-    return Character(other if font is None else font, style, deleted, symbol, symbol_font)
+    number = other if font is None else font
+    return Character(number, style, deleted, capitals, symbol, symbol_font)
 
 
 def paragraph_style(page: bytes, offset: int) -> int | None:
@@ -144,10 +150,10 @@ def font_names(data: bytes) -> list[str]:
 
 
 class Styles:
-    """Fonts of styles (STSH, 2.9.271)."""
+    """Fonts and capitals of styles (STSH, 2.9.271)."""
 
     def __init__(self, data: bytes) -> None:
-        self._fonts: list[int | None] = []
+        self._characters: list[Character] = []
         self._bases: list[int] = []
         self._default: int | None = None
         if len(data) < 20:
@@ -163,7 +169,7 @@ class Styles:
             position += 2 + length
 
     def _add(self, style: bytes, base_bytes: int) -> None:
-        font, base = None, 0xFFF
+        character, base = Character(), 0xFFF
         if len(style) > base_bytes + 2:
             kind_and_base, counts = unpack_from("<HH", style, 2)
             kind, base = kind_and_base & 0xF, kind_and_base >> 4
@@ -175,17 +181,30 @@ class Styles:
                     break
                 (length,) = unpack_from("<H", style, position)
                 if index == wanted:
-                    font = _parse_character(style[position + 2 : position + 2 + length]).font
+                    character = _parse_character(style[position + 2 : position + 2 + length])
                 position += 2 + length + length % 2
-        self._fonts.append(font)
+        self._characters.append(character)
         self._bases.append(base)
 
     def font(self, style: int) -> int | None:
         """Number of the font of a style, its own or inherited, else the default of the document."""
+        own = (character.font for character in self._chain(style) if character.font is not None)
+        return next(own, self._default)
+
+    @property
+    def any_capitals(self) -> bool:
+        """Whether any style shows small letters as capitals."""
+        return any(character.capitals for character in self._characters)
+
+    def capitals(self, style: int) -> bool:
+        """Whether a style shows small letters as capitals."""
+        said = (one.capitals for one in self._chain(style) if one.capitals is not None)
+        return next(said, False)
+
+    def _chain(self, style: int) -> Iterator[Character]:
+        """What the style says, then what those it is based on say."""
         for _ in range(16):  # deeper chains are loops
-            if style >= len(self._fonts):
+            if style >= len(self._characters):
                 break
-            if self._fonts[style] is not None:
-                return self._fonts[style]
+            yield self._characters[style]
             style = self._bases[style]
-        return self._default

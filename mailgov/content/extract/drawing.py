@@ -11,6 +11,7 @@ class DrawingText(Handler):
         self._collector = collector
         self._place = place
         self._font = ""
+        self._capitals = False
         self._in_text = False
         self._hidden = 0  # inside the other reading of a drawing
 
@@ -18,7 +19,9 @@ class DrawingText(Handler):
         if name == "t":
             self._in_text = True
         elif name in ("r", "fld"):
-            self._font = ""
+            self._font, self._capitals = "", False
+        elif name == "rPr":
+            self._capitals = attribute(attributes, "cap") in ("all", "small")
         elif name == "latin":
             face = attribute(attributes, "typeface")
             self._font = "" if face.startswith("+") else face  # +mn-lt: of the theme
@@ -38,4 +41,4 @@ class DrawingText(Handler):
 
     def text(self, text: str) -> None:
         if self._in_text and (not self._hidden or self._collector.everything):
-            self._collector.add(text, self._place, self._font)
+            self._collector.add(text, self._place, self._font, capitals=self._capitals)

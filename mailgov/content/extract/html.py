@@ -19,6 +19,10 @@ _META_CHARSET = re.compile(
 _LOOKED_AT_BYTES = 4096  # for a declaration
 _AS_1252 = frozenset(("us-ascii", "ascii"))
 _FONT_FAMILY = re.compile(r"font-family\s*:\s*[\"']?([^;,\"']{1,80})", re.IGNORECASE)
+_CASE = re.compile(
+    r"(?:text-transform|font-variant(?:-caps)?)\s*:\s*(uppercase|(?:all-)?small-caps|none|normal)",
+    re.IGNORECASE,
+)
 _HIDDEN = frozenset(("script", "style", "template", "head"))
 _SHOWN_IN_HEAD = "title"
 _INLINE = frozenset((
@@ -73,6 +77,7 @@ class _Page:
         self._number = 1
         self._blank = True  # no text yet in this paragraph
         self._fonts: list[str] = [""]  # of the open elements
+        self._capitals: list[bool] = [False]  # the same
         self._hidden: list[str] = []
         self._in_title = False
 
@@ -92,6 +97,7 @@ class _Page:
             self._end_paragraph()
         if name not in _VOID:
             self._fonts.append(_font_of(name, attributes) or self._fonts[-1])
+            self._capitals.append(_in_capitals(attributes, self._capitals[-1]))
 
     def end(self, name: str) -> None:
         if name == _SHOWN_IN_HEAD:
@@ -102,6 +108,7 @@ class _Page:
             self._end_paragraph()
         if name not in _VOID and len(self._fonts) > 1:
             self._fonts.pop()
+            self._capitals.pop()
 
     def data(self, text: str) -> None:
         text = _SPACE.sub(" ", text)
@@ -110,7 +117,9 @@ class _Page:
         elif not self._hidden:
             text = text.lstrip(" ") if self._blank else text
             self._blank = self._blank and not text
-            self.collector.add(text, f"paragraph {self._number}", self._fonts[-1])
+            self.collector.add(
+                text, f"paragraph {self._number}", self._fonts[-1], capitals=self._capitals[-1]
+            )
 
     def close(self) -> None:
         """Nothing is left open."""
@@ -118,6 +127,12 @@ class _Page:
     def _end_paragraph(self) -> None:
         self._number += not self._blank
         self._blank = True
+
+
+def _in_capitals(attributes: dict[str, str], outer: bool) -> bool:
+    """Whether an element shows small letters as capitals (CSS Text 3, 2.1; CSS Fonts 4, 6.6)."""
+    found = _CASE.search(attributes.get("style", "")) if "style" in attributes else None
+    return found[1].lower() not in ("none", "normal") if found else outer
 
 
 def _font_of(name: str, attributes: dict[str, str]) -> str:

@@ -56,6 +56,7 @@ class _Styles(Handler):
     def __init__(self) -> None:
         self._faces: dict[str, str] = {}
         self._fonts: dict[tuple[str, str], str] = {}
+        self._capitals: dict[tuple[str, str], bool] = {}
         self._parents: dict[tuple[str, str], str] = {}
         self._current: tuple[str, str] | None = None
 
@@ -68,6 +69,9 @@ class _Styles(Handler):
             font = self._faces.get(font, font) or attribute(attributes, "font-family").strip("'\"")
             if font:
                 self._fonts[self._current] = font
+            shown = attribute(attributes, "text-transform"), attribute(attributes, "font-variant")
+            if any(shown):
+                self._capitals[self._current] = shown[0] == "uppercase" or shown[1] == "small-caps"
         elif name == "font-face":
             family = attribute(attributes, "font-family").strip("'\"")
             self._faces[attribute(attributes, "name")] = family
@@ -86,6 +90,16 @@ class _Styles(Handler):
             name = self._parents.get((family, name), "")
         return ""
 
+    def capitals(self, family: str, name: str) -> bool | None:
+        """Whether a style shows small letters as capitals; None where it does not say."""
+        for _ in range(16):
+            if (capitals := self._capitals.get((family, name))) is not None:
+                return capitals
+            if not name:
+                break
+            name = self._parents.get((family, name), "")
+        return None
+
 
 class _Body(Handler):
     """Walks through the content, or through the headers and footers in the styles."""
@@ -94,6 +108,7 @@ class _Body(Handler):
         self._collector = collector
         self._styles = styles
         self._fonts: list[str] = []  # of the open paragraphs, spans and links
+        self._capitals: list[bool] = []  # the same
         self._paragraphs = 0  # open
         self._hidden = 0
         self._asides: list[str] = []
@@ -114,6 +129,9 @@ class _Body(Handler):
             style = attribute(attributes, "style-name")
             font = self._styles.font("text", style) if style else ""
             self._fonts.append(font or (self._fonts[-1] if self._fonts else ""))
+            own = self._styles.capitals("text", style) if style else None
+            outer = self._capitals[-1] if self._capitals else False
+            self._capitals.append(outer if own is None else own)
         elif self._paragraphs and name in ("s", "tab", "line-break"):
             self._start_space(name, attributes)
         elif name in _ASIDES:
@@ -127,6 +145,7 @@ class _Body(Handler):
         style = attribute(attributes, "style-name")
         font = self._styles.font("paragraph", style)
         self._fonts.append(font or self._cell_font or self._styles.font("paragraph", ""))
+        self._capitals.append(self._styles.capitals("paragraph", style) or False)
         self._paragraphs += 1
         if not (self._tables or self._asides or self._slide or self._hidden):
             self._number += 1
@@ -165,9 +184,11 @@ class _Body(Handler):
         elif name in _PARAGRAPHS:
             self._paragraphs -= 1
             self._fonts.pop()
+            self._capitals.pop()
             self._collector.end_line()
         elif name in ("span", "a"):
             self._fonts.pop()
+            self._capitals.pop()
         elif name in _ASIDES:
             self._asides.pop()
         elif name == "table":
@@ -184,7 +205,7 @@ class _Body(Handler):
 
     def text(self, text: str) -> None:
         if self._paragraphs and not self._hidden and not self._is_number:
-            self._collector.add(text, self._place(), self._fonts[-1])
+            self._collector.add(text, self._place(), self._fonts[-1], capitals=self._capitals[-1])
 
     def _place(self) -> str:
         if self._asides and not self._slide:

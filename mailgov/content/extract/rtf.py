@@ -78,6 +78,7 @@ class _Group:
     fonts: bool = False  # in the font table
     story: str = "paragraph"
     deleted: bool = False
+    capitals: bool = False
 
 
 class _Reader:
@@ -187,12 +188,15 @@ class _Reader:
     def _take_property(self, word: bytes, number: int, on: bool) -> None:
         if word == b"plain":
             self._flush()
-            self._group = replace(self._group, font=None, deleted=False)
+            self._group = replace(self._group, font=None, deleted=False, capitals=False)
         elif word == b"uc":
             self._group = replace(self._group, fallback_bytes=max(number, 0))
         elif word == b"deleted":
             self._flush()
             self._group = replace(self._group, deleted=on)
+        elif word in (b"caps", b"scaps"):
+            self._flush()
+            self._group = replace(self._group, capitals=on)
         elif word == b"deff":
             self._default_font = number
         elif word == b"fcharset" and self._group.fonts:
@@ -252,4 +256,4 @@ class _Reader:
     def _put(self, text: str) -> None:
         story = self._group.story
         place = f"{story} {self._number}" if story == "paragraph" else story
-        self._collector.add(text, place, self._font().name)
+        self._collector.add(text, place, self._font().name, capitals=self._group.capitals)
