@@ -20,6 +20,7 @@ from mailgov.db.models import (
     RoleGrant,
 )
 from mailgov.directory.provisioning import get_agency, get_domain, get_mailbox
+from mailgov.directory.provisioning.app_passwords import in_force
 from mailgov.ledger.events import DirectoryChanged
 
 Record = dict[str, Any]
@@ -28,6 +29,7 @@ AGENCY_FIELDS = ("code", "name", "level", "parent", "headcount", "mailboxes", "d
 MAILBOX_FIELDS = ("address", "name", "kind", "agency", "state", "quota_mb", "activated_at")
 DOMAIN_FIELDS = ("name", "agency", "agency_name", "state", "mailboxes", "keys")
 ALIAS_FIELDS = ("address", "mailbox", "valid_until")
+APP_PASSWORD_FIELDS = ("id", "label", "scopes", "created_at", "last_used_at", "last_used_from")
 ROLE_FIELDS = ("mailbox", "name", "role", "agency", "until")
 
 _HISTORY = 50  # latest changes shown of one thing
@@ -215,6 +217,7 @@ def mailbox(session: Session, address: str) -> Record:
         "suspended_at": box.suspended_at,
         "quota_mb": box.quota_mb,
         "interagency_only": box.interagency_only,
+        "public_contact": box.public_contact,
         "password": "set" if password else "none",
         "created_at": box.created_at,
         "activated_at": box.activated_at,
@@ -227,6 +230,14 @@ def mailbox(session: Session, address: str) -> Record:
         ],
         "history": _history(session, "mailbox", box.address, col(EventRow.mailbox) == box.address),
     }
+
+
+def app_passwords(session: Session, address: str) -> list[Record]:
+    """The app passwords of a mailbox, oldest first; never the passwords. Raises NotFound `mailbox-unknown`."""
+    return [
+        {name: getattr(row, name) for name in APP_PASSWORD_FIELDS}
+        for row in in_force(session, get_mailbox(session, address))
+    ]
 
 
 def aliases(session: Session, *, mailbox: str = "") -> list[Record]:

@@ -4,11 +4,14 @@ from typing import Annotated
 
 import typer
 
+from mailgov_cli.commands import sign_in
 from mailgov_cli.grammar import Noun
 from mailgov_cli.options import LIMIT, DryRun, Limit, PasswordFile, Reason, Until, last_day
 from mailgov_cli.runtime import read_secret, runtime
 
 app = Noun()
+app.add_typer(sign_in.app_password, name="app-password")
+app.add_typer(sign_in.second_factor, name="second-factor")
 
 Address = Annotated[str, typer.Argument(help="the mailbox", metavar="ADDRESS")]
 
@@ -37,6 +40,12 @@ def add(
     interagency_only: Annotated[
         bool, typer.Option("--interagency-only", help="takes documents of state agencies only")
     ] = False,
+    public_contact: Annotated[
+        bool,
+        typer.Option(
+            "--public-contact", help="is there for citizens, and may write to free mailboxes"
+        ),
+    ] = False,
     password_file: PasswordFile = None,
     reason: Reason = "",
     dry_run: DryRun = False,
@@ -55,6 +64,7 @@ def add(
         title=title,
         quota_mb=quota,
         interagency_only=interagency_only,
+        public_contact=public_contact,
     )
     with run.change(dry_run=dry_run) as session:
         change = add_mailbox(session, run.act(reason), new)
@@ -164,7 +174,7 @@ def grant(
     ctx: typer.Context,
     address: Address,
     to: Annotated[str, typer.Option("--to", help="mailbox of the person who may use it")],
-    rights: Annotated[str, typer.Option("--rights", help="read or send-as")] = "send-as",
+    rights: Annotated[str, typer.Option("--rights", help="read, send-as or on-behalf")] = "send-as",
     until: Until = None,
     reason: Reason = "",
     dry_run: DryRun = False,

@@ -38,6 +38,7 @@ class NewMailbox:
     title: str = ""
     quota_mb: int | None = None  # None: what rule quota gives the kind
     interagency_only: bool = False  # takes documents of state agencies only
+    public_contact: bool = False  # is there for citizens and companies, and may write to them
 
 
 def get_mailbox(session: Session, address: str) -> Mailbox:
@@ -57,12 +58,13 @@ def add_mailbox(session: Session, act: Act, new: NewMailbox) -> Change:
 
     The address lies in a domain of the agency or of one above it. A person is known by staff
     number, comes onto the staff list with the first mailbox, and has one mailbox only
-    (rule one-address-per-holder); without staff number there is none (rule eligibility).
+    (rule one-address-per-holder); without staff number there is none (rule eligibility). An agency
+    has one office mailbox, by the same rule; further ones are shared.
 
     Raises InputError `address-not-valid`, `local-part-not-valid`, `name-reserved`,
     `mailbox-kind-not-valid`, `staff-number-missing`, `person-name-not-valid`, `quota-not-valid`,
     `domain-of-other-agency`; NotFound `agency-unknown`, `domain-unknown`;
-    Conflict `mailbox-taken`, `one-address-per-holder`, `staff-number-taken`, `person-left`.
+    Conflict `mailbox-taken`, `one-address-per-holder`, `one-address-per-unit`, `staff-number-taken`, `person-left`.
     """
     address = Address.parse(new.address.lower())
     _require_form(address, new)
@@ -72,6 +74,8 @@ def add_mailbox(session: Session, act: Act, new: NewMailbox) -> Change:
         if _already_so(session, taken, agency, new):
             return _nothing("add", taken, agency.code)
         raise _taken_by(session, taken, address, agency, domain)
+    if new.kind == "office":
+        _require_first_office(session, agency)
     person = _person(session, act, agency, new) if new.kind == "person" else None
     name = person.full_name if person else (new.name.strip() or agency.name_vi)
     assert agency.id is not None
@@ -85,6 +89,7 @@ def add_mailbox(session: Session, act: Act, new: NewMailbox) -> Change:
         domain_id=domain.id,
         quota_mb=new.quota_mb or QUOTA_MB[new.kind],
         interagency_only=new.interagency_only,
+        public_contact=new.public_contact,
         created_at=act.at,
     )
     session.add(mailbox)
@@ -115,6 +120,16 @@ def _require_form(address: Address, new: NewMailbox) -> None:
         person_name(new.name)
     if new.quota_mb is not None and new.quota_mb < 1:
         raise InputError("quota-not-valid", quota=new.quota_mb)
+
+
+def _require_first_office(session: Session, agency: Agency) -> None:
+    other = select(Mailbox.address).where(
+        Mailbox.agency_id == agency.id, Mailbox.kind == "office", Mailbox.state != "recalled"
+    )
+    if (address := session.exec(other).first()) is not None:
+        raise Conflict(
+            "one-address-per-unit", agency=agency.code, name=agency.name_vi, address=address
+        )
 
 
 def _domain_for(session: Session, address: Address, agency: Agency) -> Domain:

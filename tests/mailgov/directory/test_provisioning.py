@@ -206,6 +206,13 @@ REFUSED: dict[str, tuple[type[MailgovError], str, Callable[[Session], Any]]] = {
             s, act(), person("an2@tinhmau.test", name="Nguyễn Văn An", staff_no="VC-00417")
         ),
     ),
+    "second office of one agency": (
+        Conflict,
+        "one-address-per-unit",
+        lambda s: p.add_mailbox(
+            s, act(), p.NewMailbox(address="cv@sonoivu.tinhmau.test", agency="H99.02", kind="office")
+        ),
+    ),
     "staff number of somebody else": (
         Conflict,
         "staff-number-taken",
