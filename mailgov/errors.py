@@ -8,6 +8,7 @@ MailgovError                what every face can show: a code with words in `text
 ├── NotAllowed              the asker may not do this                                      exit 4
 ├── ConsentMissing          a disruptive change was not confirmed                          exit 10
 ├── Unavailable             trouble of our own or of a neighbour; try again                exit 9
+│   └── OutcomeUnknown      a commit was sent, its answer never came                       exit 9
 └── DeliveryError           one attempt to hand a message on
     ├── DeliveryDeferred    try again later
     └── DeliveryRefused     never try again
@@ -59,6 +60,10 @@ class ConsentMissing(MailgovError):
 
 class Unavailable(MailgovError):
     """Temporary: database, resolver, reader pool or disk can't serve now. Answer 4xx, never 5xx."""
+
+
+class OutcomeUnknown(Unavailable):
+    """The connection broke at the commit: the work may be done, and may not. Look, or say no."""
 
 
 class DeliveryError(MailgovError):

@@ -26,7 +26,7 @@ from mailgov.config import Config
 from mailgov.content.header_block import HeaderBlock, split_header
 from mailgov.db import Database
 from mailgov.db.models import MessageRow, RecipientRow
-from mailgov.errors import Conflict, NotFound, Unavailable
+from mailgov.errors import Conflict, NotFound, OutcomeUnknown, Unavailable
 from mailgov.holding.refused_secrets import is_secret, stripped
 from mailgov.holding.telling import tell_held, tell_secret
 from mailgov.ledger import record
@@ -40,6 +40,9 @@ from mailgov.scanner import NO_SCANNER, Scan
 from mailgov_policies import Action, Facts, Verdict, facts
 
 Channel = Literal["smtp", "web"]
+
+LOOK_UP_SECONDS = (0.1, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0)
+"""Pauses between looks for a message whose commit got no answer."""
 
 log = logger("intake")
 
@@ -293,9 +296,29 @@ class Intake:
                 subject = outcome.facts.content.header.subject
                 tell_held(session, self.config, new, event.codes, subject)
 
-        await self.database.submit(work)
+        try:
+            await self.database.submit(work)
+        except OutcomeUnknown:
+            if not await self._was_stored(outcome.queue_id):
+                raise
         faults.point("A12")
         self.queue.wake()
+
+    async def _was_stored(self, queue_id: str) -> bool:
+        """Whether a message is there whose commit got no answer; ask until somebody answers.
+
+        Raises Unavailable when nobody does: then nobody may say 250.
+        """
+        for pause in LOOK_UP_SECONDS:
+            await asyncio.sleep(pause)
+            try:
+                return await self.database.query(
+                    lambda session: session.get(MessageRow, queue_id) is not None
+                )
+            except Unavailable as exc:
+                trouble = exc
+                log.warning("outcome.unknown", queue_id=queue_id, why=str(exc))
+        raise trouble
 
     async def _refused(
         self,

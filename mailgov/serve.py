@@ -5,9 +5,13 @@ A role is a function found under the entry point group `mailgov.roles`:
 or once with an empty name where it has none, and returns soon after `stop` is set. A role that fails
 before it is ready ends the start with its error; one that fails later is started again, with growing
 pauses.
+
+When a sync fails, all roles stop and the process ends at once, with an exit code: nothing more is
+written, not even by closing files, and the next start recovers (mailgov/durable.py).
 """
 
 import asyncio
+import logging
 import os
 import signal
 import socket
@@ -15,6 +19,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from importlib.metadata import entry_points
 from typing import Any, Protocol, cast
 
+from mailgov import durable
 from mailgov.errors import InputError, MailgovError
 from mailgov.logs import logger
 from mailgov.services import Services
@@ -22,6 +27,7 @@ from mailgov.services import Services
 ROLES = ("relay", "deliver", "mailstore", "web", "metrics", "scheduler")
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 30.0
 STOP_SECONDS = 20.0
+DISTRUST_EXIT_CODE = 9  # as of Unavailable: whoever supervises us starts us again
 
 Announce = Callable[[str, str], None]
 
@@ -60,6 +66,11 @@ async def serve(
     roles = find_roles(names)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+
+    def stop_soon() -> None:
+        loop.call_soon_threadsafe(stop.set)
+
+    unwatch = durable.watch(stop_soon)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     listeners: dict[str, str] = {}
@@ -82,6 +93,11 @@ async def serve(
         await _finish(tasks)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
+        unwatch()
+        if reason := durable.failure():
+            log.critical("disk.distrusted", reason=reason)
+            logging.shutdown()
+            os._exit(DISTRUST_EXIT_CODE)
         log.info("stopped")
 
 

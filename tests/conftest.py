@@ -9,6 +9,7 @@ from sqlalchemy import text
 from sqlmodel import SQLModel
 
 import mailgov.db.models  # noqa: F401 - registers the tables
+from mailgov import durable
 from mailgov.db import Database
 
 from .support import postgres
@@ -27,6 +28,13 @@ def corpus() -> Path:
             pytest.fail(f"the corpus is missing: {CORPUS}")
         pytest.skip(f"no corpus at {CORPUS} (MAILGOV_CORPUS)")
     return CORPUS
+
+
+@pytest.fixture(autouse=True)
+def sound_disk() -> Iterator[None]:
+    """The process outlives a test that makes a sync fail."""
+    yield
+    durable.trust_again()
 
 
 @pytest.fixture

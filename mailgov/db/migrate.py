@@ -37,13 +37,24 @@ def current_revision(database: Database) -> str:
         return MigrationContext.configure(session.connection()).get_current_revision() or ""
 
 
+def _known_revisions() -> set[str]:
+    script = ScriptDirectory.from_config(_alembic())
+    return {revision.revision for revision in script.walk_revisions()}
+
+
 def wanted_revision() -> str:
     """The schema of this program."""
     return ScriptDirectory.from_config(_alembic()).get_current_head() or ""
 
 
 def require_current(database: Database) -> None:
-    """Raise Unavailable `schema-outdated` unless the database has the schema of this program."""
+    """Require the schema of this program.
+
+    Raises Unavailable `schema-outdated` for an older one, `schema-newer` for one that this program
+    does not know.
+    """
     found, wanted = current_revision(database), wanted_revision()
+    if found and found not in _known_revisions():
+        raise Unavailable("schema-newer", found=found, wanted=wanted)
     if found != wanted:
         raise Unavailable("schema-outdated", found=found or "-", wanted=wanted)

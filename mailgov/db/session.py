@@ -4,6 +4,7 @@ SQLite has one writing connection in the process that owns the data, and a lock 
 command line's short writes and the owner's from overlapping, checkpoints included: SQLite before
 3.51.3 can damage a WAL that one connection resets while another commits. PostgreSQL has a few
 writers. `synchronous=FULL` and `synchronous_commit=on`: when a commit returns, it is on the disk.
+When SQLite could not write or sync, nothing more is written by this process (mailgov/durable.py).
 """
 
 import asyncio
@@ -23,11 +24,23 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlmodel import Session
 
-from mailgov.errors import MailgovError, Unavailable
+from mailgov import durable
+from mailgov.errors import MailgovError, OutcomeUnknown, Unavailable
 
 T = TypeVar("T")
 
 BUSY_TIMEOUT_MS = 15_000
+
+_NOT_WRITTEN = (
+    "SQLITE_IOERR_WRITE",
+    "SQLITE_IOERR_FSYNC",
+    "SQLITE_IOERR_DIR_FSYNC",
+    "SQLITE_IOERR_TRUNCATE",
+    "SQLITE_IOERR_CLOSE",
+    "SQLITE_IOERR_DIR_CLOSE",
+    "SQLITE_IOERR_COMMIT_ATOMIC",
+)
+"""What SQLite says when the disk did not take what it had to take."""
 
 
 class Database:
@@ -120,6 +133,8 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Session]:
         """One transaction; committed and durable when the block ends, else rolled back."""
+        if self.is_sqlite and (reason := durable.failure()):
+            raise Unavailable("database-unavailable", reason=reason)
         with (
             _translated(),
             self._write_lock(),
@@ -141,6 +156,7 @@ class Database:
 
         Several submitters share one commit. Work that raises is rolled back alone, behind a
         savepoint, and its exception is raised here. Cancelling the wait does not undo the work.
+        Raises OutcomeUnknown when the connection breaks at the commit (PostgreSQL).
         """
         self._start_writers()
         job = _Job(work)
@@ -158,18 +174,29 @@ class Database:
     def _write_loop(self) -> None:
         while (job := self._jobs.get()) is not None:
             batch = self._gather(job)
+            outcomes: list[tuple[Any, Exception | None]] = []
             try:
                 with self.write() as session:
                     outcomes = [_run_behind_savepoint(session, job.work) for job in batch]
             except Exception as exc:  # noqa: BLE001 - every waiting session must hear of it
+                # All work is done: only the commit, or its answer, was missing.
+                told = self._at_commit(exc) if outcomes else exc
                 for job in batch:
-                    job.done.set_exception(exc)
+                    job.done.set_exception(told)
                 continue
             for job, (value, error) in zip(batch, outcomes, strict=True):
                 if error is None:
                     job.done.set_result(value)
                 else:
                     job.done.set_exception(error)
+
+    def _at_commit(self, error: Exception) -> Exception:
+        # SQLite tells what became of a commit; a lost connection to PostgreSQL does not.
+        if self.is_sqlite or not isinstance(error, Unavailable):
+            return error
+        unknown = OutcomeUnknown(error.code, **error.fields)
+        unknown.__cause__ = error
+        return unknown
 
     def _gather(self, first: "_Job") -> "list[_Job]":
         """`first` and whatever else comes within the waiting time, up to a batch."""
@@ -203,13 +230,19 @@ class Database:
         return self._write_engine
 
     def close(self) -> None:
-        """Finish queued writes and close every connection."""
+        """Finish queued writes and close every connection.
+
+        When the disk can't be trusted, connections stay: closing them would checkpoint what may
+        not be there.
+        """
         for _ in self._writers:
             self._jobs.put(None)
         for thread in self._writers:
             thread.join()
         self._writers.clear()
         self._read_pool.shutdown()
+        if self.is_sqlite and durable.failure():
+            return
         self._read_engine.dispose()
         if self.file is not None and self.file.exists():
             with self._write_lock():  # closing the last connection checkpoints
@@ -247,6 +280,11 @@ def _translated() -> Iterator[None]:
     except PoolTimeout as exc:
         raise Unavailable("database-unavailable", reason="every connection is busy") from exc
     except DBAPIError as exc:
+        name = getattr(exc.orig, "sqlite_errorname", "")
+        if name in _NOT_WRITTEN:
+            durable.distrust(f"database: {name}")
+        if name == "SQLITE_FULL":
+            raise Unavailable("disk-full") from exc
         if isinstance(exc, OperationalError) or exc.connection_invalidated:
             reason = str(exc.orig).partition("\n")[
                 0

@@ -5,13 +5,11 @@
     spool/<xx>/<queue id>   accepted, named by a message row; xx are the last two signs of the id
 
 A body is safe when its file is synced, renamed into place and the folder synced, in this order.
-After a failed sync nothing may be trusted until a restart: the kernel may have dropped the pages,
-and a second sync would say yes without having written them.
+After a failed sync nothing may be trusted until a restart (mailgov/durable.py).
 """
 
 import errno
 import hashlib
-import os
 import secrets
 from collections.abc import Iterator
 from datetime import datetime
@@ -21,7 +19,7 @@ from typing import BinaryIO
 from sqlalchemy import insert
 from sqlmodel import Session, select
 
-from mailgov import faults
+from mailgov import durable, faults
 from mailgov.db import Database
 from mailgov.db.models import Instance, MessageRow
 from mailgov.errors import Conflict, Unavailable
@@ -31,7 +29,6 @@ MEMORY_BYTES = 256 << 10
 """Bodies up to this size are kept in the database, in the commit of their row."""
 
 _IDENTITY_KEY = "spool-id"
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class BodyWriter:
@@ -65,7 +62,7 @@ class BodyWriter:
                 self._file = self._spill()
             self._file.write(data)
         except OSError as exc:
-            raise _trouble(exc) from exc
+            raise _not_written(exc) from exc
 
     def _spill(self) -> BinaryIO:
         self._path = self._folder / secrets.token_hex(16)
@@ -83,7 +80,7 @@ class BodyWriter:
         try:
             self._file.close()
         except OSError as exc:
-            raise _trouble(exc) from exc
+            raise _not_written(exc) from exc
         return Body(self.size_bytes, digest, path=self._path)
 
     def abandon(self) -> None:
@@ -103,7 +100,6 @@ class Spool:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._broken = False
 
     def prepare(self, database: Database) -> None:
         """Make the folders and check that spool and database belong together.
@@ -143,8 +139,8 @@ class Spool:
         return BodyWriter(self._tmp)
 
     def _require_sound(self) -> None:
-        if self._broken:
-            raise Unavailable("spool-unavailable", reason="sync failed")
+        if reason := durable.failure():
+            raise Unavailable("spool-unavailable", reason=reason)
 
     def keep(self, body: Body, queue_id: str) -> str:
         """Make a body safe under its queue id; the name that its row must carry.
@@ -158,28 +154,18 @@ class Spool:
         name = f"{queue_id[-2:]}/{queue_id}"
         target = self.folder / name
         try:
-            self._sync(body.path)
+            durable.sync_path(body.path)
             faults.point("A8")
             if not target.parent.is_dir():
                 target.parent.mkdir(mode=0o700, exist_ok=True)
-                self._sync(self.folder)
+                durable.sync_path(self.folder)
             body.path.rename(target)
             faults.point("A9")
-            self._sync(target.parent)
+            durable.sync_path(target.parent)
             faults.point("A10")
         except OSError as exc:
             raise _trouble(exc) from exc
         return name
-
-    def _sync(self, path: Path) -> None:
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        except OSError:
-            self._broken = True
-            raise
-        finally:
-            os.close(handle)
 
     def open(self, row: MessageRow) -> Body:
         """The content of a stored message, wherever it is; nothing is checked yet."""
@@ -230,15 +216,18 @@ def _write_durably(path: Path, data: bytes) -> None:
     with path.open("xb") as file:
         file.write(data)
         file.flush()
-        os.fsync(file.fileno())
-    handle = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        durable.sync(file.fileno())
+    durable.sync_path(path.parent)
 
 
 def _trouble(exc: OSError) -> Unavailable:
-    if exc.errno in _FULL:
+    if exc.errno in durable.FULL:
         return Unavailable("disk-full")
     return Unavailable("spool-unavailable", reason=exc.strerror or type(exc).__name__)
+
+
+def _not_written(exc: OSError) -> Unavailable:
+    """A disk that refuses bytes for another reason than room is one to stop on."""
+    if exc.errno == errno.EIO:
+        durable.distrust(f"write: {exc.strerror}")
+    return _trouble(exc)
