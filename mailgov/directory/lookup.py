@@ -10,7 +10,7 @@ from mailgov.config import Limits, SignIn
 from mailgov.db import Database
 from mailgov.directory import queries
 from mailgov.directory.queries import Account, LocalMailbox
-from mailgov.directory.sign_in import Attempt, Channel, SignIns
+from mailgov.directory.sign_in import Attempt, Channel, Scram, SignIns
 from mailgov.errors import InputError
 from mailgov.message import Envelope
 from mailgov_policies import facts
@@ -53,6 +53,18 @@ class Directory:
         """
         attempt = Attempt(name, password, channel, ip, browser)
         key = await self.sign_ins.open(attempt)
+        return await self.account(key) if key is not None else None
+
+    async def begin_scram(self, name: str, *, channel: Channel, ip: str) -> Scram:
+        """What a client needs to prove an app password by SCRAM-SHA-256. Then `end_scram` must follow.
+
+        Raises NotAllowed `sign-in-later` when too much was guessed.
+        """
+        return await self.sign_ins.scram(Attempt(name, "", channel, ip))
+
+    async def end_scram(self, scram: Scram, app: queries.AppPassword | None) -> Account | None:
+        """The account whose app password was proved; None, with None, for a failure."""
+        key = await self.sign_ins.proved(scram, app)
         return await self.account(key) if key is not None else None
 
     async def account(self, address: str) -> Account | None:

@@ -1,10 +1,11 @@
-"""AUTH PLAIN (RFC 4616) and LOGIN: what the client says, without socket and without directory.
+"""AUTH PLAIN (RFC 4616), LOGIN, OAUTHBEARER (RFC 7628), XOAUTH2: what the client says, no more.
 
 An exchange is a generator: it yields what to ask and is sent what was answered.
 """
 
 import base64
 import binascii
+import re
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 
@@ -12,7 +13,7 @@ from mailgov.relay.commands import CommandError
 
 MAX_LINE_OCTETS = 12_288  # RFC 4954, 4.1: with the command, without CRLF
 
-Exchange = Generator[bytes, bytes, "Credentials"]
+Exchange = Generator[bytes, bytes, "Credentials | BearerToken"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,14 @@ class Credentials:
 
     name: str
     password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class BearerToken:
+    """A token of an identity provider (RFC 6750), and for whom it is; the name may be empty."""
+
+    name: str
+    token: str = field(repr=False)
 
 
 def _plain(initial: bytes | None) -> Exchange:
@@ -39,24 +48,59 @@ def _login(initial: bytes | None) -> Exchange:
     return _credentials(name, (yield b"Password:"))
 
 
-MECHANISMS: dict[str, Callable[[bytes | None], Exchange]] = {"PLAIN": _plain, "LOGIN": _login}
+def _oauthbearer(initial: bytes | None) -> Exchange:
+    """RFC 7628, 3.1: a GS2 header, then fields between control characters of the value 1."""
+    header, *fields = _fields(initial if initial is not None else (yield b""))
+    actor = re.fullmatch(rb"[ny],(?:a=([^,]*))?,", header)
+    if actor is None:
+        raise CommandError("login-syntax")
+    return _bearer(actor[1] or b"", fields)
 
 
-def begin(argument: str) -> Exchange:
-    """The exchange that an AUTH command starts.
+def _xoauth2(initial: bytes | None) -> Exchange:
+    """The form from before the standard: `user=…`, then the same fields."""
+    user, *fields = _fields(initial if initial is not None else (yield b""))
+    if not user.startswith(b"user="):
+        raise CommandError("login-syntax")
+    return _bearer(user.removeprefix(b"user="), fields)
 
-    Raises CommandError `no-argument`, `login-mechanism` or `login-syntax`; so may each step, and
-    with `login-wrong` too.
+
+def _fields(response: bytes) -> list[bytes]:
+    if not response.endswith(b"\1\1"):
+        raise CommandError("login-syntax")
+    return response[:-2].split(b"\1")
+
+
+def _bearer(name: bytes, fields: list[bytes]) -> "BearerToken":
+    said = next((f for f in fields if f.lower().startswith(b"auth=bearer ")), None)
+    if said is None:
+        raise CommandError("login-syntax")
+    try:
+        return BearerToken(name.decode(), said[len(b"auth=bearer ") :].decode("ascii").strip())
+    except UnicodeDecodeError:
+        raise CommandError("login-syntax") from None
+
+
+MECHANISMS: dict[str, Callable[[bytes | None], Exchange]] = {
+    "PLAIN": _plain,
+    "LOGIN": _login,
+    "OAUTHBEARER": _oauthbearer,
+    "XOAUTH2": _xoauth2,
+}
+
+
+def parse(argument: str) -> tuple[str, bytes | None]:
+    """The mechanism that an AUTH command names, in capitals, and its initial response.
+
+    Raises CommandError `no-argument` or `login-syntax`.
     """
     mechanism, _, initial = argument.partition(" ")
     if not mechanism:
         raise CommandError("no-argument")
-    start = MECHANISMS.get(mechanism.upper())
-    if start is None:
-        raise CommandError("login-mechanism")
     if not initial:
-        return start(None)
-    return start(b"" if initial == "=" else decode(initial))  # RFC 4954, 4: `=` is empty
+        return mechanism.upper(), None
+    # RFC 4954, 4: `=` is empty
+    return mechanism.upper(), b"" if initial == "=" else decode(initial)
 
 
 def decode(response: str | bytes) -> bytes:

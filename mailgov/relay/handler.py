@@ -5,13 +5,15 @@ unknown recipient, sender identity, limits. Everything else is judged at the gat
 """
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from mailgov.addresses import Address
 from mailgov.errors import NotAllowed, Unavailable
 from mailgov.logs import logger
 from mailgov.message import Body, Client, Direction, Envelope, Recipient
-from mailgov.relay import replies
-from mailgov.relay.auth import Credentials
+from mailgov.relay import replies, scram
+from mailgov.relay.auth import BearerToken, Credentials
 from mailgov.relay.commands import (
     CommandError,
     MailCommand,
@@ -22,7 +24,7 @@ from mailgov.relay.commands import (
 from mailgov.relay.data import BodyLimits
 from mailgov.relay.limits import IPAddress, SessionCounters
 from mailgov.relay.parts import Listener, Parts
-from mailgov.relay.ports import Account, Outcome
+from mailgov.relay.ports import Account, AppPassword, Outcome, Scram
 from mailgov.relay.rates import Allotment
 from mailgov.relay.recipients import Desk
 from mailgov.relay.replies import Reply
@@ -117,8 +119,18 @@ class Handler:
         else:
             offered.append("REQUIRETLS")  # RFC 8689, 2: in TLS only
             if self.listener.submission:
-                offered.append("AUTH PLAIN LOGIN")
+                offered.append(" ".join(["AUTH", *self.mechanisms]))
         return tuple(offered)
+
+    @property
+    def mechanisms(self) -> tuple[str, ...]:
+        """Ways to sign in."""
+        ways = ["PLAIN", "LOGIN"]
+        if self.parts.scram:
+            ways.append(scram.NAME)
+        if self.parts.tokens is not None:
+            ways += ["OAUTHBEARER", "XOAUTH2"]
+        return tuple(ways)
 
     def hello(self, argument: str, *, extended: bool) -> Reply:
         """HELO or EHLO: a new start. Raises CommandError."""
@@ -319,21 +331,51 @@ class Handler:
 
     async def login(self, credentials: Credentials) -> Reply:
         """Check a password. Raises CommandError, and Unavailable from the directory."""
-        ip = str(self.ip)
-        try:
+        with self._holding_off():
             account = await self.parts.directory.sign_in(
-                credentials.name, credentials.password, channel="smtp", ip=ip
+                credentials.name, credentials.password, channel="smtp", ip=str(self.ip)
             )
+        return self._opened(account)
+
+    async def login_by_token(self, token: BearerToken) -> Reply:
+        """Check a token of the identity provider. Raises as `login`."""
+        assert self.parts.tokens is not None
+        with self._holding_off():
+            account = await self.parts.tokens.open(token.name, token.token, ip=str(self.ip))
+        return self._opened(account)
+
+    async def begin_scram(self, name: str) -> Scram:
+        """What a client needs to prove a password. Raises as `login`."""
+        with self._holding_off():
+            return await self.parts.directory.begin_scram(name, channel="smtp", ip=str(self.ip))
+
+    async def end_scram(self, begun: Scram, app: AppPassword | None) -> Account | None:
+        """The account that the proved password opens. Raises Unavailable."""
+        account = await self.parts.directory.end_scram(begun, app)
+        if account is None:
+            self.counters.failed_login()
+        return account
+
+    @contextmanager
+    def _holding_off(self) -> Iterator[None]:
+        try:
+            yield
         except NotAllowed:
-            log.warning("login.held-off", ip=ip)
+            log.warning("login.held-off", ip=str(self.ip))
             raise CommandError("login-later") from None
+
+    def _opened(self, account: Account | None) -> Reply:
         if account is None:
             self.counters.failed_login()
             raise CommandError("login-wrong")
+        self.signed_in(account)
+        return replies.SIGNED_IN
+
+    def signed_in(self, account: Account) -> None:
+        """The session is this user's from now on. Raises CommandError `too-many-of-user`."""
         if not self.parts.doorkeeper.sign_in(account.address):
             raise CommandError("too-many-of-user")
         self.account, self._account_read_at = account, self.parts.now()
-        return replies.SIGNED_IN
 
     def close(self) -> None:
         """The session has ended."""

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from mailgov.addresses import Address
 from mailgov.config import Limits
 from mailgov.relay.limits import Doorkeeper, IPAddress
-from mailgov.relay.ports import Directory, Intake, Outcome, Spool
+from mailgov.relay.ports import Directory, Intake, Outcome, Spool, Tokens
 from mailgov.relay.rates import SendingRates
 from mailgov.relay.resources import Backlog, FreeSpace, Memory
 from mailgov.relay.screening import Screening
@@ -51,6 +51,8 @@ class Parts:
     backlog: Backlog
     rates: SendingRates
     screening: Screening
+    scram: bool  # offered
+    tokens: Tokens | None  # an identity provider's, when there is one
     postmaster: Address | None  # takes mail to postmaster where there is none
     executor: Executor  # for writing bodies
     now: Callable[[], float] = time.monotonic  # seconds

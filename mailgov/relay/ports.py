@@ -3,8 +3,9 @@
 Every method may raise Unavailable: trouble that passes, answered with a 4xx reply.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from mailgov.addresses import Address
 from mailgov.message import Body, Envelope
@@ -35,6 +36,40 @@ class Mailbox(Protocol):
         """`active`, `suspended` or `recalled`."""
 
 
+class AppPassword(Protocol):
+    """A password that a client may prove to know."""
+
+    @property
+    def verifier(self) -> str:
+        """What SCRAM-SHA-256 is checked against (RFC 5803)."""
+
+
+class Scram(Protocol):
+    """A sign-in by SCRAM that has begun."""
+
+    @property
+    def salt(self) -> bytes:
+        """Of all the name's passwords; nobody's name has one too."""
+
+    @property
+    def iterations(self) -> int:
+        """Of PBKDF2."""
+
+    @property
+    def apps(self) -> Sequence[AppPassword]:
+        """Those that may be proved."""
+
+
+class Tokens(Protocol):
+    """An identity provider whose tokens we take."""
+
+    async def open(self, name: str, token: str, *, ip: str) -> Account | None:
+        """The account that the token opens; the name must be its own, or empty.
+
+        Raises NotAllowed `sign-in-later`.
+        """
+
+
 class Directory(Protocol):
     """Who is who."""
 
@@ -46,6 +81,15 @@ class Directory(Protocol):
         Writes the attempt into the ledger. Raises NotAllowed `sign-in-later` when too much was
         guessed, Unavailable `too-busy` when too many passwords wait to be checked.
         """
+
+    async def begin_scram(self, name: str, *, channel: Literal["smtp"], ip: str) -> Scram:
+        """What a client needs to prove a password. Then `end_scram` must be called.
+
+        Raises NotAllowed `sign-in-later`.
+        """
+
+    async def end_scram(self, scram: Any, app: Any) -> Account | None:
+        """The account that the proved password opens; None, with None, for a failure."""
 
     async def account(self, address: str) -> Account | None:
         """The account of this own address as it is now, whatever its state."""

@@ -14,7 +14,7 @@ from mailgov.relay.connection import Connection
 from mailgov.relay.entrance import Entrance
 from mailgov.relay.limits import Doorkeeper
 from mailgov.relay.parts import MX, SUBMISSION, SUBMISSIONS, Listener, Parts
-from mailgov.relay.ports import Directory, Intake, Records, Spool
+from mailgov.relay.ports import Directory, Intake, Records, Spool, Tokens
 from mailgov.relay.rates import SendingRates
 from mailgov.relay.resources import Backlog, Disk, FreeSpace, Memory, disk_of, resident_bytes
 from mailgov.relay.screening import Screening
@@ -29,7 +29,7 @@ class RelayServer:
     """All SMTP listeners of a process, on one event loop.
 
     `measure_disk` and `measure_memory` say what is left of the data disk, and the bytes this process
-    holds. `reuse_port` lets several processes share the ports.
+    holds. With `tokens` of an identity provider, users may sign in by them. `reuse_port` lets several processes share the ports.
     """
 
     def __init__(
@@ -41,6 +41,7 @@ class RelayServer:
         spool: Spool,
         records: Records,
         resolver: Resolver,
+        tokens: Tokens | None = None,
         measure_disk: Callable[[], Disk] | None = None,
         measure_memory: Callable[[], int] = resident_bytes,
         reuse_port: bool = False,
@@ -69,6 +70,8 @@ class RelayServer:
             backlog=Backlog(records.backlog, config.limits),
             rates=SendingRates(records, config.limits),
             screening=Screening(config.screening, resolver, records),
+            scram=config.relay.scram,
+            tokens=tokens,
             postmaster=Address.parse(config.relay.postmaster) if config.relay.postmaster else None,
             executor=self._executor,
         )

@@ -14,6 +14,7 @@ from mailgov.relay.commands import CommandError, parse_chunk
 from mailgov.relay.connection import Connection, GoneError, cipher_of
 from mailgov.relay.data import BodyCheck, DotReader, Pace
 from mailgov.relay.handler import DECISION_MARGIN_SECONDS
+from mailgov.relay.sign_in import sign_in
 from mailgov.relay.sink import BodySink
 
 log = logger("relay")
@@ -111,22 +112,14 @@ class RelaySession(Connection):
 
     async def smtp_AUTH(self, arg: str) -> None:
         """RFC 4954."""
-        self._handler.require_login_possible()
-        credentials = await self._exchange(auth.begin(arg or ""))
-        self._say(await self._handler.login(credentials))
+        self._say(await sign_in(self._handler, self._ask, arg or ""))
 
-    async def _exchange(self, exchange: auth.Exchange) -> auth.Credentials:
-        try:
-            question = next(exchange)
-            while True:
-                self._say(replies.challenge(base64.b64encode(question).decode()))
-                line = await self._next_line()
-                if line is None:
-                    raise GoneError("left while signing in")
-                question = exchange.send(auth.answer(line))
-        except StopIteration as end:
-            credentials: auth.Credentials = end.value
-            return credentials
+    async def _ask(self, question: bytes) -> bytes:
+        self._say(replies.challenge(base64.b64encode(question).decode()))
+        line = await self._next_line()
+        if line is None:
+            raise GoneError("left while signing in")
+        return auth.answer(line)
 
     async def smtp_DATA(self, arg: str) -> None:
         """RFC 5321, 4.1.1.4."""

@@ -1,0 +1,69 @@
+"""The dialog of AUTH (RFC 4954), mechanism by mechanism: what is asked, and what comes of it."""
+
+from collections.abc import Awaitable, Callable
+
+from mailgov.relay import auth, replies, scram
+from mailgov.relay.auth import BearerToken, Credentials
+from mailgov.relay.commands import CommandError
+from mailgov.relay.handler import Handler
+from mailgov.relay.replies import Reply
+
+# Asks the client something and gives what it answers, both without base64. Raises CommandError.
+Ask = Callable[[bytes], Awaitable[bytes]]
+
+# RFC 7628, 3.2.3: what a client with a bad token is told before the reply.
+_BAD_TOKEN = b'{"status":"invalid_token","schemes":"bearer"}'
+
+
+async def sign_in(handler: Handler, ask: Ask, argument: str) -> Reply:
+    """Go through an AUTH command. Raises CommandError, and Unavailable from the directory."""
+    handler.require_login_possible()
+    mechanism, initial = auth.parse(argument)
+    if mechanism not in handler.mechanisms:
+        raise CommandError("login-mechanism")
+    if mechanism == scram.NAME:
+        return await _scram(handler, ask, initial)
+    said = await _exchange(auth.MECHANISMS[mechanism](initial), ask)
+    if isinstance(said, BearerToken):
+        return await _token(handler, ask, said)
+    return await handler.login(said)
+
+
+async def _exchange(exchange: auth.Exchange, ask: Ask) -> Credentials | BearerToken:
+    try:
+        question = next(exchange)
+        while True:
+            question = exchange.send(await ask(question))
+    except StopIteration as end:
+        said: Credentials | BearerToken = end.value
+        return said
+
+
+async def _token(handler: Handler, ask: Ask, token: BearerToken) -> Reply:
+    try:
+        return await handler.login_by_token(token)
+    except CommandError as exc:
+        if exc.key == "login-wrong":
+            await ask(_BAD_TOKEN)
+        raise
+
+
+async def _scram(handler: Handler, ask: Ask, initial: bytes | None) -> Reply:
+    first = scram.read_first(initial if initial is not None else await ask(b""))
+    known = await handler.begin_scram(first.name)
+    signature, app = b"", None
+    try:
+        challenge = scram.Challenge.new(first, known.salt, known.iterations)
+        proof = challenge.read_final(await ask(challenge.text))
+        for candidate in known.apps:
+            if signature := proof.signature_for(candidate.verifier):
+                app = candidate
+                break
+    finally:
+        # Who gives up half way has made a guess like any other.
+        account = await handler.end_scram(known, app)
+    if account is None:
+        raise CommandError("login-wrong")
+    await ask(signature)
+    handler.signed_in(account)
+    return replies.SIGNED_IN
