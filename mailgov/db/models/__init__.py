@@ -6,6 +6,7 @@ from mailgov.db.models.domain import DkimKey, Domain
 from mailgov.db.models.event import EventRow
 from mailgov.db.models.greylist import Greylisted
 from mailgov.db.models.instance import Instance
+from mailgov.db.models.job import Job, JobRow
 from mailgov.db.models.mailbox import Alias, Credential, Delegation, Mailbox
 from mailgov.db.models.message import MessageRow, RecipientRow, VerdictRow
 from mailgov.db.models.person import Person
@@ -34,6 +35,8 @@ __all__ = [
     "Greylisted",
     "Instance",
     "KnownPlace",
+    "Job",
+    "JobRow",
     "Mailbox",
     "MessageRow",
     "Person",

@@ -19,6 +19,7 @@ class Person(SQLModel, table=True):
     agency_id: int = Field(foreign_key="agency.id", index=True)
     title: str = ""
     staff_group: str = ""  # lanh-dao, cong-chuc, vien-chuc, nguoi-lao-dong
+    phone: str = Field(default="", sa_column_kwargs={"server_default": ""})
     joined_on: date | None = None
     left_on: date | None = None
     created_at: datetime = Field(default_factory=utc_now, sa_type=Moment)
