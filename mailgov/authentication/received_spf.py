@@ -18,7 +18,9 @@ _NOT_IN_COMMENT = str.maketrans(dict.fromkeys("()\\", "?"))
 def received_spf_field(found: SpfResult, receiver: str, ip: str, helo: str) -> bytes:
     """The field with its final CRLF; values of strangers are quoted and reduced to plain ASCII."""
     sender = found.sender or found.domain or "unknown"
-    comment = _comment(f"{receiver}: {_WORDS[found.result].format(sender=sender, ip=ip)}")
+    told = f"{receiver}: {_WORDS[found.result].format(sender=sender, ip=ip)}"
+    if found.explanation:
+        told += f"; it says: {found.explanation}"
     pairs = {
         "receiver": receiver,
         "client-ip": ip,
@@ -29,11 +31,10 @@ def received_spf_field(found: SpfResult, receiver: str, ip: str, helo: str) -> b
         "problem": found.reason if found.result in ("temperror", "permerror") else "",
     }
     lines = [f"{key}={plain_quoted(value)};" for key, value in pairs.items() if value]
-    told = [f"({_comment(found.explanation)})"] if found.explanation else []
-    head = f"Received-SPF: {found.result} ({comment})"
-    return ("\r\n\t".join([head, *told, *lines]) + "\r\n").encode("ascii")
+    head = f"Received-SPF: {found.result} ({_comment(told)})"
+    return ("\r\n\t".join([head, *lines]) + "\r\n").encode("ascii")
 
 
 def _comment(text: str) -> str:
     """Text that can't end its comment, nor the line."""
-    return plain_quoted(text, max_signs=300)[1:-1].translate(_NOT_IN_COMMENT)
+    return plain_quoted(text, max_signs=600)[1:-1].translate(_NOT_IN_COMMENT)
