@@ -3,7 +3,7 @@
 Nobody reads content here: headers, rules and recipients are enough to decide or to ask the sender.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.errors import HeaderParseError
@@ -55,6 +55,7 @@ class Held:
     owner: str  # who decides now: `role agency`; empty: nobody holds the role
     decide_by: datetime  # when it passes to the agency above
     keepers: tuple[int, ...]  # mailbox ids of those who decide now
+    findings: tuple[Mapping[str, Any], ...] = ()  # as kept with the verdict
 
 
 def waiting(
@@ -115,6 +116,7 @@ def _query(limit: int) -> Select[Any]:
             MESSAGE.c.mail_from,
             MESSAGE.c.agency_code,
             MESSAGE.c.accepted_at,
+            VERDICT.c.findings,
         )
         .join(VERDICT, VERDICT.c.message_id == MESSAGE.c.id)
         .where(MESSAGE.c.done_at.is_(None), VERDICT.c.action.in_(HOLDING), _HAS_HELD)
@@ -136,7 +138,7 @@ _HAS_HELD = (
 
 
 def _held(session: Session, config: Config, now: datetime, row: Any) -> Held:
-    queue_id, action, code, mail_from, agency_code, accepted_at = row
+    queue_id, action, code, mail_from, agency_code, accepted_at, findings = row
     desk = owner_of(session, config, agency_code, accepted_at, now)
     addresses = select_model(RecipientRow.address).where(
         RecipientRow.message_id == queue_id, RecipientRow.state == "held"
@@ -152,6 +154,7 @@ def _held(session: Session, config: Config, now: datetime, row: Any) -> Held:
         owner=f"{desk.role} {desk.agency_code}".strip() if desk else "",
         decide_by=deadline(config).of(accepted_at, now),
         keepers=tuple(keeper.mailbox_id for keeper in desk.keepers) if desk else (),
+        findings=tuple(one for one in findings if one.get("action") in HOLDING),
     )
 
 

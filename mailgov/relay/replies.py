@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from mailgov.errors import MailgovError
 from mailgov.relay.ports import Outcome
-from mailgov.texts import LANGUAGES, rule_sentence, without_marks, words
+from mailgov.texts import LANGUAGES, without_marks, words
+from mailgov.texts.explanation import Explanation, of_finding
 from mailgov_policies.verdict import Action, Verdict
 
 MAX_LINE_OCTETS = 512  # RFC 5321, 4.5.3.1.5: reply line with code and CRLF
@@ -236,14 +237,21 @@ def refusal(key: str, **fields: str) -> Reply:
 
 
 def rule_refusal(
-    code: str, evidence: Mapping[str, str], help_base: str, others: Sequence[str] = ()
+    code: str,
+    evidence: Mapping[str, str],
+    help_base: str,
+    others: Sequence[str] = (),
+    basis: str = "",
 ) -> Reply:
-    """A refusal by the policy, with the page that tells how to put it right.
+    """A refusal by the policy: why, on which law, and the page that tells how to put it right.
 
     `others` are the codes of further rules that refuse it: who mends the message mends it once.
+    `basis` is the law that the ruleset names.
     """
     shown = {name: _shown(value) for name, value in evidence.items()}
-    sentences = [rule_sentence(language, code, shown) for language in LANGUAGES]
+    sentences = [
+        _with_basis(of_finding(language, code, "", shown, basis)) for language in LANGUAGES
+    ]
     number, enhanced = _BY_RULE.get(code, _REFUSED)
     told = _bilingual(" ".join([f"[{code}]", *_in_brackets(others)]), sentences)
     return Reply(number, enhanced, f"{told} {help_base}/help/rules/{code}", code)
@@ -253,7 +261,9 @@ def outcome_reply(outcome: Outcome, help_base: str) -> Reply:
     """What became of a message."""
     verdict = outcome.verdict
     if verdict.action >= Action.REJECT:
-        return rule_refusal(verdict.code, _evidence(verdict), help_base, _others(verdict))
+        return rule_refusal(
+            verdict.code, _evidence(verdict), help_base, _others(verdict), _basis(verdict)
+        )
     if verdict.action >= Action.DEFER:
         return refusal("not-judged", reference=outcome.queue_id, code=verdict.code)
     if verdict.action >= Action.HOLD:
@@ -272,6 +282,15 @@ def _evidence(verdict: Verdict) -> Mapping[str, str]:
     """What the gravest finding saw: it fills the places in the sentence."""
     gravest = (finding.evidence for finding in verdict.findings if finding.code == verdict.code)
     return next(gravest, {})
+
+
+def _basis(verdict: Verdict) -> str:
+    return next((f.basis for f in verdict.findings if f.code == verdict.code), "")
+
+
+def _with_basis(told: Explanation) -> str:
+    sentence = told.why.rstrip(". ")
+    return f"{sentence} ({told.basis})" if told.basis else sentence
 
 
 def _others(verdict: Verdict) -> list[str]:

@@ -15,6 +15,7 @@ from mailgov_webmail.pages import (
     reports,
     search,
     settings,
+    wrong,
 )
 
 _MESSAGE = "/mail/{folder}/{mid}"
@@ -52,11 +53,13 @@ routes: list[BaseRoute] = [
     Route(f"{_DRAFT}/attach", _writing(compose.attach), methods=["POST"]),
     Route(f"{_DRAFT}/check", _writing(compose.check), methods=["POST"]),
     Route(f"{_DRAFT}/fix", _writing(compose.fix), methods=["POST"]),
+    Route(f"{_DRAFT}/wrong", _writing(compose.wrong), methods=["POST"]),
     Route(f"{_DRAFT}/send", _writing(compose.send), methods=["POST"]),
     Route(f"{_DRAFT}/discard", _writing(compose.discard), methods=["POST"]),
     Route("/quarantine", signed_in(quarantine.show)),
     Route("/quarantine/{id}/release", signed_in(quarantine.release), methods=["POST"]),
-    Route("/quarantine/{id}/report", signed_in(quarantine.report), methods=["POST"]),
+    Route("/quarantine/{id}/remove", signed_in(quarantine.remove), methods=["POST"]),
+    Route("/wrong", signed_in(wrong.report), methods=["POST"]),
     Route("/reports", signed_in(reports.overview)),
     Route("/reports/{report}", signed_in(reports.show)),
     Route("/reports/{report}/{kind}", signed_in(reports.file)),

@@ -64,8 +64,10 @@ def test_a_refusal_by_the_policy_in_one_line() -> None:
     reply = replies.rule_refusal("sender-identity", evidence, HELP)
     vietnamese = without_marks(rule_sentence("vi", "sender-identity", evidence)).rstrip(".")
     english = rule_sentence("en", "sender-identity", evidence).rstrip(".")
+    basis = [entry(language, "rule.sender-identity")["basis"] for language in ("vi", "en")]
     assert reply.encode().decode() == (
-        f"553 5.7.1 [sender-identity] {vietnamese}. {english}."
+        f"553 5.7.1 [sender-identity] {vietnamese} ({without_marks(basis[0])})."
+        f" {english} ({basis[1]})."
         " https://mail.vidu.gov.vn/help/rules/sender-identity\r\n"
     )
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 from mailgov import texts
 from mailgov.intake import Judgement
+from mailgov.texts.explanation import of_finding
 from mailgov_policies import Action, Finding
 from mailgov_policies.document_types import document_types, email_categories
 from mailgov_webmail.compose.documents import label
@@ -66,6 +67,7 @@ class Shown:
     place: Place
     basis: str
     repairs: tuple[Repair, ...]
+    steps: tuple[str, ...] = ()  # how it is mended here
     before: str = ""
     after: str = ""
 
@@ -151,20 +153,21 @@ def _hint(code: str, target: str, words: Words, **fields: int) -> Shown:
 
 def _shown(finding: Finding, judgement: Judgement, draft: Draft, words: Words) -> Shown:
     place = _place(finding, draft, words)
-    rule = texts.entry(words.language, f"rule.{finding.code}")
+    told = of_finding(words.language, finding.code, finding.where, finding.evidence, finding.basis)
     return Shown(
         level="block" if finding.action is Action.REJECT else "warn",
         code=finding.code,
-        title=str(rule.get("title", finding.code)),
-        sentence=texts.rule_sentence(words.language, finding.code, finding.evidence),
+        title=told.title,
+        sentence=told.why,
         place=place,
-        basis=str(rule.get("basis", "")) or finding.basis,
+        basis=told.basis,
+        steps=told.steps["webmail"],
         repairs=tuple(
             replace(repair, label=label(repair.about, words.language) or repair.about)
             for repair in _repairs(finding, place, judgement, draft)
         ),
-        before=finding.evidence.get("as_read", ""),
-        after=finding.evidence.get("converted", ""),
+        before=told.read,
+        after=told.meant,
     )
 
 

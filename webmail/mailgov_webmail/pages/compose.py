@@ -13,6 +13,7 @@ from starlette.datastructures import UploadFile
 from starlette.responses import JSONResponse, Response
 
 from mailgov.errors import InputError, MailgovError, NotFound, Unavailable
+from mailgov.holding.wrong import Struck
 from mailgov_webmail import reading
 from mailgov_webmail.compose import findings
 from mailgov_webmail.compose.build import file_name
@@ -31,6 +32,7 @@ from mailgov_webmail.compose.prefill import Kind, prefilled
 from mailgov_webmail.compose.repair import converted, copy_name, unicode_copy
 from mailgov_webmail.compose.sending import Problem, Sender, Sent, keep_copy
 from mailgov_webmail.pages.frame import framed_page, suspension
+from mailgov_webmail.pages.wrong import intervention, note, require_rule
 from mailgov_webmail.people import without
 from mailgov_webmail.places import Done, MessageRef, folder_of
 from mailgov_webmail.reading import Attachment, Reading
@@ -137,6 +139,21 @@ async def fix(desk: Desk) -> Response:
     else:
         draft = await _repaired(desk, draft, wish, about)
     return await _checked_page(desk, draft, notice="fixed")
+
+
+async def wrong(desk: Desk) -> Response:
+    """Tell the keepers of a rule that its finding is wrong; the letter stays as it is."""
+    visit = desk.visit
+    number, _, code = visit.text("wrong").partition(":")
+    await require_rule(visit, code)
+    draft = await _saved(desk)
+    by = intervention(visit, visit.text(f"wrong-{number}"))
+    struck = Struck(code, visit.account.agency_code, draft=desk.draft_id)
+    await visit.services.database.submit(
+        lambda session: note(session, visit, struck, by, "compose")
+    )
+    visit.services.queue.wake()
+    return await _checked_page(desk, draft, notice="told")
 
 
 async def send(desk: Desk) -> Response:

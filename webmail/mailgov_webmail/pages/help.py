@@ -1,16 +1,14 @@
 """Help: one page for each rule, in the words that replies, bounces and reports use too."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from mailgov import texts
+from mailgov.texts.explanation import Explanation, of_rule
 from mailgov_policies import RULES
 from mailgov_webmail.visit import Visit
 
-WAYS = ("webmail", "thunderbird", "outlook", "phone")
+_QUEUE_ID_SIGNS = 20
 
 
 async def show(visit: Visit) -> Response:
@@ -23,25 +21,23 @@ async def show(visit: Visit) -> Response:
     return visit.page("help.html", rules=entries, contact=visit.services.config.site.contact)
 
 
-async def _of_agency(visit: Visit, key: str) -> Mapping[str, Any]:
-    """The words of a rule that an agency's ruleset has added."""
-    found = await visit.services.rules.own_rule(key)
-    if found is None:
-        raise HTTPException(404)
-    general = texts.entry(visit.language, "rule-of-agency")
-    return {**general, "help": f"{found.words[visit.language]} {general['help']}"}
-
-
 async def rule(visit: Visit) -> Response:
     """One rule: what it asks, on what ground, how to mend mail that breaks it."""
     key = visit.request.path_params["key"]
-    entry = texts.entry(visit.language, f"rule.{key}") or await _of_agency(visit, key)
-    steps = [(way, texts.rule_steps(visit.language, key, way)) for way in WAYS]
     rows = visit.services.ruleset.of(key)
+    basis = rows[-1].basis if rows else ""
     return visit.page(
         "help_rule.html",
-        key=key,
-        entry=entry,
-        steps=[(way, lines) for way, lines in steps if lines],
-        basis=entry.get("basis") or (rows[-1].basis if rows else ""),
+        one=await _explained(visit, key, basis),
+        reference=visit.query("ref")[:_QUEUE_ID_SIGNS],
+        told=bool(visit.query("told")),
     )
+
+
+async def _explained(visit: Visit, key: str, basis: str) -> Explanation:
+    if texts.entry(visit.language, f"rule.{key}"):
+        return of_rule(visit.language, key, basis)
+    found = await visit.services.rules.own_rule(key)
+    if found is None:
+        raise HTTPException(404)
+    return of_rule(visit.language, key, basis, own_words=found.words)

@@ -20,7 +20,7 @@ _KEPT = "kept."  # fields of the form that was interrupted
 async def show(visit: Visit) -> Response:
     """The form, or the mail of whoever is signed in already."""
     if visit.signed_in is not None:
-        return see(_onward(visit.query("next")))
+        return see(onward(visit.query("next")))
     expired = bool(visit.request.cookies.get(cookie_name(visit)))
     return _form(visit, next=visit.query("next"), notice="expired" if expired else "")
 
@@ -67,7 +67,7 @@ async def _welcome(visit: Visit, account: Account) -> Response:
         csrf = masked(signed_in.csrf) if signed_in else ""
         answer = JSONResponse({"csrf": csrf, "address": account.address})
     else:
-        answer = see(await _kept_text(visit, account) or _onward(visit.text("next")))
+        answer = see(await _kept_text(visit, account) or onward(visit.text("next")))
     answer.set_cookie(
         name,
         token,
@@ -149,7 +149,7 @@ def _form(
     return answer
 
 
-def _onward(path: str) -> str:
+def onward(path: str) -> str:
     """Where to go after signing in: a page of ours, never another site."""
     url = URL(path)
     if url.scheme or url.netloc or not path.startswith("/") or path.startswith(("//", "/\\")):
@@ -160,13 +160,15 @@ def _onward(path: str) -> str:
     steps = url.path.split("/")
     if steps[1] == "compose" and len(steps) > 3:
         return f"/compose/{steps[2]}"
-    return "/mail/inbox" if url.path == "/mail/actions" else path
+    if steps[1] == "quarantine":
+        return "/quarantine"
+    return "/mail/inbox" if url.path in ("/mail/actions", "/wrong") else path
 
 
 async def choose_language(visit: Visit) -> Response:
     """Remember the language of the pages in this browser."""
     chosen = visit.text("language")
-    answer: RedirectResponse = see(_onward(visit.text("back")))
+    answer: RedirectResponse = see(onward(visit.text("back")))
     if visit.text("back").startswith("/login"):
         query = {"next": visit.text("next")} if visit.text("next") else {}
         answer = see(f"/login?{urlencode(query)}" if query else "/login")

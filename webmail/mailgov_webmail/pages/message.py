@@ -24,6 +24,7 @@ from mailgov_webmail.compose.build import file_name
 from mailgov_webmail.compose.documents import label
 from mailgov_webmail.compose.letter import URGENCIES
 from mailgov_webmail.compose.prefill import answer_count
+from mailgov_webmail.explaining import explained_marks
 from mailgov_webmail.mailbox import FLAGGED, SEEN, Folder
 from mailgov_webmail.pages.folder import NOT_TARGETS
 from mailgov_webmail.pages.frame import framed_page
@@ -111,7 +112,8 @@ async def show(visit: Visit) -> Response:
         flagged=FLAGGED in flags,
         message=message,
         standing=seen,
-        marks=[(code, texts.entry(visit.language, f"rule.{code}")) for code in seen.marks],
+        marks=await explained_marks(visit, seen),
+        told=bool(visit.query("told")),
         document=_document(message, visit),
         has_html=bool(body),
         plain=plain,

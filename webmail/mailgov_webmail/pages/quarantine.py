@@ -3,22 +3,26 @@
 Whoever decides sees header facts and rules, never content; what they release is judged again first.
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlmodel import Session
 from starlette.responses import Response
 
-from mailgov import access, texts
-from mailgov.errors import Conflict, InputError, NotFound
-from mailgov.holding import acts, wrong
+from mailgov import access
+from mailgov.errors import NotFound
+from mailgov.holding import acts
 from mailgov.queue.admin import Intervention
+from mailgov.texts.explanation import Explanation, of_rule, of_stored
+from mailgov_policies import Action, Verdict
 from mailgov_webmail.pages.frame import framed_page
+from mailgov_webmail.pages.wrong import intervention
 from mailgov_webmail.visit import Visit, see
 
 LIMIT = 50
-_MAX_REASON_SIGNS = 300
-_DONE = ("asked", "asked-already", "released", "reported")
+NOTHING = access.Scope()
+_DONE = ("asked", "asked-already", "released", "removed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,23 +30,38 @@ class Row:
     """A held message as the page shows it."""
 
     held: acts.Held
-    title: str  # of the rule that holds it
+    told: tuple[Explanation, ...]  # why it is held, the gravest first
     sender: str
     recipients: str
+    may_overrule: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """What the rules in force now say against a release."""
+
+    queue_id: str
+    reason: str
+    told: tuple[Explanation, ...]
+    is_final: bool  # nobody may overrule it
 
 
 async def show(visit: Visit) -> Response:
     """One's own held mail, and that of the branch in which one decides."""
+    return await _page(visit)
+
+
+async def _page(visit: Visit, refused: Refused | None = None) -> Response:
     account, config = visit.account, visit.services.config
 
-    def work(session: Session) -> tuple[list[acts.Held], list[acts.Held], bool]:
+    def work(session: Session) -> tuple[list[acts.Held], list[acts.Held], bool, access.Scope]:
         own = acts.of_mailbox(
             session, config, visit.now, account.mailbox_id, account.address, limit=LIMIT
         )
         secured = access.scope(session, account.roles, "secure")
         looked_after = access.scope(session, account.roles, "administer")  # IT may stand in
         if not (secured or looked_after):
-            return own, [], False
+            return own, [], False, secured
         everywhere = access.Scope(
             secured.everything or looked_after.everything, secured.codes | looked_after.codes
         )
@@ -50,16 +69,18 @@ async def show(visit: Visit) -> Response:
         theirs = [
             one for one in seen if one.agency_code in secured or account.mailbox_id in one.keepers
         ]
-        return own, theirs, bool(secured or theirs)
+        return own, theirs, bool(secured or theirs), secured
 
-    own, branch, decides = await visit.services.database.query(work)
+    own, branch, decides, secured = await visit.services.database.query(work)
     done = visit.query("done")
     return await framed_page(
         visit,
         "quarantine.html",
+        status=409 if refused else 200,
         own=_rows(visit, own),
-        branch=_rows(visit, branch),
+        branch=_rows(visit, branch, discreet=True, secured=secured),
         decides=decides,
+        refused=refused,
         done=done if done in _DONE else "",
     )
 
@@ -68,8 +89,10 @@ async def release(visit: Visit) -> Response:
     """Those who decide let the message go; those whose mail it is ask for it."""
     queue_id, by = _asked_for(visit)
     if await visit.services.database.query(lambda session: _decides(session, visit, queue_id)):
-        await _release(visit, queue_id, by)
-        return see("/quarantine?done=released")
+        forbids = await _release(visit, queue_id, by)
+        if forbids is None:
+            return see("/quarantine?done=released")
+        return await _page(visit, _refused(visit, queue_id, by, forbids))
     config = visit.services.config
 
     def work(session: Session) -> bool:
@@ -81,42 +104,54 @@ async def release(visit: Visit) -> Response:
     return see(f"/quarantine?done={'asked' if asked else 'asked-already'}")
 
 
-async def report(visit: Visit) -> Response:
-    """Note that the rule struck wrongly."""
+async def remove(visit: Visit) -> Response:
+    """Those who decide take the message out for good; a sender of ours is told why."""
     queue_id, by = _asked_for(visit)
+    services = visit.services
 
-    def work(session: Session) -> None:
+    def work(session: Session) -> list[str]:
         if not _decides(session, visit, queue_id):
-            _require_own(session, visit, queue_id)
-        struck = wrong.on_message(session, queue_id)
-        config, mailbox = visit.services.config, visit.account.address
-        wrong.report(session, config, struck, by, face="quarantine", mailbox=mailbox)
+            raise NotFound("queue-id-unknown", queue_id=queue_id)
+        return acts.remove(session, services.config, acts.pick(session, queue_id), by)
 
-    await visit.services.database.submit(work)
-    return see("/quarantine?done=reported")
+    files = await services.database.submit(work)
+    for name in files:
+        await asyncio.to_thread(services.spool.remove, name)
+    services.queue.wake()
+    return see("/quarantine?done=removed")
 
 
-async def _release(visit: Visit, queue_id: str, by: Intervention) -> None:
-    """Judge again, then let go. Raises Conflict `release-refused`, and what `pick` raises."""
-    judged = await visit.services.intake.rejudge(queue_id)
-    if not acts.permits(judged.verdict):
-        raise Conflict("release-refused", queue_id=queue_id, code=judged.verdict.code)
+async def _release(visit: Visit, queue_id: str, by: Intervention) -> Verdict | None:
+    """Judge again, then let go; the verdict that forbids it, where one does.
+
+    Whoever secures the branch may overrule it, once told, but for what is marked secret. Raises
+    Conflict `release-forbidden`, and what `pick` raises.
+    """
+    services = visit.services
+    verdict = (await services.intake.rejudge(queue_id)).verdict
+    if not acts.permits(verdict):
+        overrules = bool(visit.text("anyway")) and await _may_overrule(visit, queue_id)
+        if not overrules:
+            return verdict
 
     def work(session: Session) -> None:
-        acts.release(
-            session, visit.services.config, acts.pick(session, queue_id), judged.verdict, by
-        )
+        acts.release(session, services.config, acts.pick(session, queue_id), verdict, by)
 
-    await visit.services.database.submit(work)
-    visit.services.queue.wake()
+    await services.database.submit(work)
+    services.queue.wake()
+    return None
+
+
+async def _may_overrule(visit: Visit, queue_id: str) -> bool:
+    def work(session: Session) -> bool:
+        agency_code = acts.pick(session, queue_id)[0].agency_code
+        return agency_code in access.scope(session, visit.account.roles, "secure")
+
+    return await visit.services.database.query(work)
 
 
 def _asked_for(visit: Visit) -> tuple[str, Intervention]:
-    reason = " ".join(visit.text("reason").split())[:_MAX_REASON_SIGNS]
-    if not reason:
-        raise InputError("decision-without-reason")
-    queue_id = str(visit.request.path_params["id"])
-    return queue_id, Intervention(visit.account.address, visit.now, reason)
+    return str(visit.request.path_params["id"]), intervention(visit, visit.text("reason"))
 
 
 def _decides(session: Session, visit: Visit, queue_id: str) -> bool:
@@ -135,13 +170,35 @@ def _require_own(session: Session, visit: Visit, queue_id: str) -> None:
         raise NotFound("queue-id-unknown", queue_id=queue_id)
 
 
-def _rows(visit: Visit, held: Sequence[acts.Held]) -> list[Row]:
+def _refused(visit: Visit, queue_id: str, by: Intervention, verdict: Verdict) -> Refused:
+    deciding = [f for f in verdict.findings if f.action >= Action.DEFER]
+    found = {
+        f.code: of_stored(
+            visit.language,
+            {"code": f.code, "where": f.where, "evidence": f.evidence, "basis": f.basis},
+            discreet=True,
+        )
+        for f in deciding
+    }
+    final = not acts.may_be_overruled(verdict)
+    return Refused(queue_id, by.reason, tuple(found.values()), is_final=final)
+
+
+def _rows(
+    visit: Visit,
+    held: Sequence[acts.Held],
+    *,
+    discreet: bool = False,
+    secured: access.Scope = NOTHING,
+) -> list[Row]:
     return [
         Row(
             held=one,
-            title=str(texts.entry(visit.language, f"rule.{one.code}").get("title", one.code)),
+            told=tuple(of_stored(visit.language, f, discreet=discreet) for f in one.findings)
+            or (of_rule(visit.language, one.code),),
             sender=one.mail_from or visit.words("quarantine.no-sender"),
             recipients=", ".join(one.recipients),
+            may_overrule=one.agency_code in secured,
         )
         for one in held
     ]
