@@ -6,7 +6,8 @@ ours never, and nobody not at all.
 
 import asyncio
 import random
-from collections import Counter
+import shutil
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import chain, repeat
@@ -17,14 +18,16 @@ from mailgov.clock import Clock
 from mailgov.config import Config
 from mailgov.content.header_block import HeaderBlock, split_header
 from mailgov.delivery import bounce
+from mailgov.delivery.destinations import Destinations, is_trouble
 from mailgov.delivery.outcome import Outcome, conclude
-from mailgov.delivery.transports import Answers, LeaseLost, Parcel, Transport
+from mailgov.delivery.transports import Answer, Answers, LeaseLost, Parcel, Taken, Transport
 from mailgov.delivery.transports.maildir import MaildirTransport
 from mailgov.delivery.transports.smtp import SmtpTransport
 from mailgov.errors import DeliveryDeferred, DeliveryError, Unavailable
 from mailgov.logs import logger
 from mailgov.message import Body
 from mailgov.queue import MAILBOX, Queue, QueuedMessage, QueueItem
+from mailgov.queue.claims import MAX_RECIPIENTS
 from mailgov.queue.item import Notice
 from mailgov.resolver import Resolver
 
@@ -36,8 +39,14 @@ POLL_SECONDS = 1.0
 STOP_SECONDS = 10.0
 """Attempts under way get this long to finish when we stop."""
 
-MAX_RECIPIENTS = 100
-"""Recipients in one transaction: no server may take fewer (RFC 5321, 4.5.3.1.8)."""
+MAX_ACTIVE_RECIPIENTS = 20_000
+"""Recipients in memory at once, however many wait."""
+
+LOCAL_PROBE_SECONDS = 10.0
+"""Our own mailboxes are looked after: they are back sooner than others' servers."""
+
+DISK_RESERVE_BYTES = 32 << 20
+"""With less than this free no attempt begins: its result could not be written down."""
 
 RETRY_SECONDS = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 """Waits before a result is written again to a database in trouble."""
@@ -75,6 +84,7 @@ class Worker:
         resolver: Resolver,
         clock: Clock,
         transports: Mapping[str, Transport] | None = None,
+        timer: Callable[[], float] = time.monotonic,
     ) -> None:
         self._config = config
         self._settings = config.delivery
@@ -85,8 +95,17 @@ class Worker:
             MAILBOX: MaildirTransport(config.data.path),
             "": SmtpTransport(config.delivery, config.site.hostname, resolver),
         }
-        self._busy: Counter[str] = Counter()
+        self._timer = timer
+        settings = config.delivery
+        self._destinations = Destinations(
+            settings.per_destination_start, settings.per_destination, settings.probe_seconds
+        )
+        # Half of what is under way may be ours: mailboxes and others' servers don't wait for each other.
+        half = max(settings.concurrency // 2, 1)
+        self._local = Destinations(half, half, LOCAL_PROBE_SECONDS)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._active = 0  # recipients under way
+        self._suspects = 0  # messages under way that may have killed a process
 
     async def run(self, stop: asyncio.Event) -> None:
         """Deliver what is due until `stop` is set; then let attempts under way finish."""
@@ -106,6 +125,7 @@ class Worker:
     async def _round(self) -> None:
         """Start what is due and fits; else wait for more, or for room."""
         try:
+            await self._queue.mind_the_clock()
             seconds = await self._seconds_to_next()
             if seconds <= 0 and await self.start_due():
                 return
@@ -126,37 +146,51 @@ class Worker:
 
     async def start_due(self) -> int:
         """Claim what is due and begin to deliver it. How many messages were begun."""
-        free = self._settings.concurrency - len(self._tasks)
-        if free <= 0:
+        free = min(
+            self._settings.concurrency - len(self._tasks),
+            (MAX_ACTIVE_RECIPIENTS - self._active) // MAX_RECIPIENTS,
+        )
+        if free <= 0 or not await self._can_write():
             return 0
-        items = await self._queue.claim(free, self._room)
+        items = await self._queue.claim(free, self._room, suspects=int(self._suspects == 0))
         groups = _by_message(items)
         for group in groups:
             self._begin(group)
         return len(groups)
 
+    async def _can_write(self) -> bool:
+        """Whether the disk has room for results."""
+        free = (await asyncio.to_thread(shutil.disk_usage, self._config.data.path)).free
+        if free < DISK_RESERVE_BYTES:
+            log.error("disk.full", free_bytes=free)
+        return free >= DISK_RESERVE_BYTES
+
+    def _known(self, destination: str) -> Destinations:
+        return self._local if destination == MAILBOX else self._destinations
+
     def _room(self, destination: str) -> int:
         """Messages that a destination may have under way besides those that it has."""
-        bound = self._settings.per_destination
-        if destination == MAILBOX:
-            bound = self._settings.concurrency
-        return bound - self._busy[destination]
+        return self._known(destination).room(destination, self._timer())
 
     def _begin(self, items: Sequence[QueueItem]) -> None:
         destination = items[0].destination
-        self._busy[destination] += 1
+        is_suspect = any(item.crashes for item in items)
+        self._known(destination).begin(destination)
+        self._active += len(items)
+        self._suspects += is_suspect
+
+        def ended(task: "asyncio.Task[None]") -> None:
+            self._tasks.discard(task)
+            self._known(destination).end(destination)
+            self._active -= len(items)
+            self._suspects -= is_suspect
+            if not task.cancelled() and (error := task.exception()) is not None:
+                log.error("attempt.failed", exc_info=error)
+            self._queue.wake()
+
         task = asyncio.create_task(self._deliver(items))
         self._tasks.add(task)
-        task.add_done_callback(lambda done: self._ended(destination, done))
-
-    def _ended(self, destination: str, task: "asyncio.Task[None]") -> None:
-        self._tasks.discard(task)
-        self._busy[destination] -= 1
-        if not self._busy[destination]:
-            del self._busy[destination]
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("attempt.failed", exc_info=error)
-        self._queue.wake()
+        task.add_done_callback(ended)
 
     async def idle(self) -> None:
         """Return when no attempt is under way."""
@@ -174,15 +208,14 @@ class Worker:
             await transport.close()
 
     async def _deliver(self, items: Sequence[QueueItem]) -> None:
-        """Deliver one message to one destination, in parcels of bounded size."""
-        for at in range(0, len(items), MAX_RECIPIENTS):
-            attempt = _Attempt(self._queue, items[at : at + MAX_RECIPIENTS])
-            try:
-                await self._attempt(attempt)
-            except asyncio.CancelledError:
-                if not attempt.is_final:
-                    await self._queue.release(items[at:])
-                raise
+        """Deliver one message to recipients at one destination."""
+        attempt = _Attempt(self._queue, items)
+        try:
+            await self._attempt(attempt)
+        except asyncio.CancelledError:
+            if not attempt.is_final:
+                await self._queue.release(items)
+            raise
 
     async def _attempt(self, attempt: "_Attempt") -> None:
         """Try once and write down what came of it."""
@@ -207,6 +240,21 @@ class Worker:
         await self._when_served(settle)
 
     async def _answers(self, attempt: "_Attempt", body: Body) -> Answers:
+        """What the destination says; what is known of it when it seems dead."""
+        destination = attempt.items[0].destination
+        known = self._known(destination)
+        why = known.why_dead(destination, self._timer())
+        if why is not None and not any(item.by_hand for item in attempt.items):
+            return dict.fromkeys((item.recipient_id for item in attempt.items), why)
+        answers = await self._tried(attempt, body)
+        trouble = next((a for a in answers.values() if is_trouble(a)), None)
+        if any(_is_from_there(answer) for answer in answers.values()):
+            known.worked(destination)
+        elif trouble is not None and known.failed(destination, trouble, self._timer()):
+            log.warning("destination.dead", destination=destination, why=str(trouble))
+        return answers
+
+    async def _tried(self, attempt: "_Attempt", body: Body) -> Answers:
         """What the transport says; trouble of any kind is a reason to try later."""
         items = attempt.items
         parcel = Parcel(items[0].message, items[0].destination, items, body)
@@ -286,6 +334,11 @@ class _Attempt:
         if not await self._queue.are_ours(self.items):
             raise LeaseLost
         self.is_final = True
+
+
+def _is_from_there(answer: Answer) -> bool:
+    """Whether the destination said something of the message, be it no."""
+    return isinstance(answer, Taken) or answer.code in ("peer-refused", "peer-deferred")
 
 
 def _by_message(items: Iterable[QueueItem]) -> list[list[QueueItem]]:

@@ -39,6 +39,9 @@ from mailgov.queue.turns import RANKS, destination_of
 MAX_RECIPIENTS = 100
 """Recipients of one message in one claim: no server may take fewer (RFC 5321, 4.5.3.1.8)."""
 
+MAX_LOOK = 2000
+"""Recipients of a lane that one claim looks at, at most."""
+
 MAX_CRASHES = 3
 """Leases in a row that ended with their process, then a message is poison."""
 
@@ -142,10 +145,15 @@ class _Turn:
 
     def _choose(self, rank: int, lane: str, count: int) -> list[str]:
         """Ids of the lane's messages that have waited longest; no more suspects than allowed."""
-        with_suspects = self._claim.suspects > 0
-        rows = _due_messages(self._connection, rank, lane, self._claim, count, with_suspects)
+        rows = _due(self._connection, rank, lane, self._claim, count)
+        if len(rows) == count > len({row.message_id for row in rows}):
+            # Messages of many recipients: a wider look, which is bounded all the same.
+            most = min(count * MAX_RECIPIENTS, MAX_LOOK)
+            rows = _due(self._connection, rank, lane, self._claim, most)
         chosen: dict[str, None] = {}
         for row in rows:
+            if len(chosen) == count:
+                break
             if row.id in self._claim.ours or row.message_id in chosen:
                 continue
             if _is_suspect(row):
@@ -208,9 +216,8 @@ def _due_at(rank: int, lane: str, now: datetime) -> tuple[ColumnElement[bool], .
     )
 
 
-def _due_messages(
-    connection: Connection, rank: int, lane: str, claim: Claim, count: int, suspects_too: bool
-) -> Sequence[Any]:
+def _due(connection: Connection, rank: int, lane: str, claim: Claim, count: int) -> Sequence[Any]:
+    """The lane's recipients that have waited longest; suspects only where one is allowed."""
     column = RECIPIENT.c
     query = (
         select(column.id, column.message_id, column.lease_until, column.crashes)
@@ -218,7 +225,7 @@ def _due_messages(
         .order_by(column.next_attempt_at)
         .limit(count)
     )
-    if not suspects_too:
+    if not claim.suspects:
         query = query.where(column.crashes == 0, column.lease_until.is_(None))
     return connection.execute(query).all()
 

@@ -5,19 +5,16 @@ the first one left. https://cr.yp.to/proto/maildir.html, with Dovecot's sizes in
 """
 
 import asyncio
-import errno
 import os
 from pathlib import Path
 
-from mailgov import faults
+from mailgov import durable, faults
 from mailgov.addresses import Address
 from mailgov.delivery.transports import Answer, Answers, Fence, Parcel, Taken
 from mailgov.errors import DeliveryDeferred, DeliveryRefused
 from mailgov.mailstore import layout
 from mailgov.message import Body
 from mailgov.queue import QueueItem
-
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class MaildirTransport:
@@ -53,7 +50,7 @@ class MaildirTransport:
             if item.attempt == 1 or not _is_read_already(folder, name):
                 _store(folder, name, item.attempt, top, body)
         except OSError as exc:
-            code = "disk-full" if exc.errno in _FULL else "mailbox-unavailable"
+            code = "disk-full" if exc.errno in durable.FULL else "mailbox-unavailable"
             return DeliveryDeferred(code, reason=exc.strerror or type(exc).__name__)
         return Taken("250 2.0.0 in the mailbox", "mailbox")
 
@@ -79,7 +76,7 @@ def _make(path: Path) -> None:
         path.mkdir(mode=0o700)
     except FileExistsError:
         return
-    _sync(path.parent)
+    durable.sync_path(path.parent)
 
 
 def _is_read_already(folder: Path, name: str) -> bool:
@@ -97,21 +94,13 @@ def _store(folder: Path, name: str, attempt: int, top: bytes, body: Body) -> Non
         for chunk in body.chunks():
             file.write(chunk)
         file.flush()
-        os.fsync(file.fileno())
+        durable.sync(file.fileno())
     faults.point("D4")
     faults.point("D5")
     try:
         (folder / "new" / name).hardlink_to(written)
     except FileExistsError:
         pass  # an earlier attempt got this far; its name may not be synced yet
-    _sync(folder / "new")
+    durable.sync_path(folder / "new")
     written.unlink()
     faults.point("D6")
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

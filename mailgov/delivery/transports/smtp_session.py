@@ -31,7 +31,7 @@ from mailgov.delivery.transports.smtp_content import Demands, stuffed
 from mailgov.errors import DeliveryDeferred, DeliveryError, DeliveryRefused
 from mailgov.queue import QueuedMessage, QueueItem
 
-Tls = Literal["none", "opportunistic", "required"]
+Tls = Literal["none", "opportunistic", "required", "implicit"]
 
 # RFC 5321, 4.5.3.2, in seconds. Connecting is not in it; half a minute reaches whom it will.
 CONNECT_SECONDS = 30.0

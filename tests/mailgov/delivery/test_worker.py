@@ -2,6 +2,7 @@
 
 import asyncio
 import email
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,7 +25,7 @@ from mailgov.delivery.transports.smtp import SmtpTransport
 from mailgov.delivery.worker import Worker
 from mailgov.errors import DeliveryDeferred, DeliveryRefused, Unavailable
 from mailgov.mailstore import layout
-from mailgov.queue import MAILBOX, listing
+from mailgov.queue import MAILBOX, admin, listing
 from mailgov.queue.conserve import conserve
 from mailgov.queue.spool import MEMORY_BYTES
 from mailgov.queue.tables import MESSAGE
@@ -104,7 +105,13 @@ class Post:
     config: Config
     directory: Directory
 
-    def worker(self, remote: Transport, *, clock: Callable[[], datetime] | None = None) -> Worker:
+    def worker(
+        self,
+        remote: Transport,
+        *,
+        clock: Callable[[], datetime] | None = None,
+        timer: Callable[[], float] = time.monotonic,
+    ) -> Worker:
         """A worker with real mailboxes; `remote` takes all other mail."""
         return Worker(
             config=self.config,
@@ -113,6 +120,7 @@ class Post:
             resolver=FakeResolver(),
             clock=clock or (lambda: self.made.now),
             transports={MAILBOX: MaildirTransport(self.config.data.path), "": remote},
+            timer=timer,
         )
 
     async def deliver(self, remote: Transport) -> None:
@@ -290,6 +298,113 @@ async def test_a_destination_has_its_bound_and_the_others_their_turn(post: Post)
         await worker.idle()
     assert most == {"big.vn": 5, "small.vn": 1}
     assert post.balance() == {"delivered": 41}
+
+
+def unreachable(reason: str = "refused") -> DeliveryDeferred:
+    return DeliveryDeferred("peer-unreachable", host="mx.x.vn", reason=reason)
+
+
+async def test_mail_for_a_dead_destination_hears_so_without_an_attempt(post: Post) -> None:
+    remote = Scripted(says(unreachable(), unreachable(), Taken("250 ok", "relay")))
+    settings = post.config.delivery.model_copy(update={"per_destination_start": 1})
+    post.config = post.config.model_copy(update={"delivery": settings})
+    timer = [0.0]
+    worker = post.worker(remote, timer=lambda: timer[0])
+    accept(post.made.database, *(message(f"u{i}@x.vn") for i in range(4)))
+    while await worker.start_due():
+        await worker.idle()
+    assert len(remote.seen) == 1  # one round, which was one message
+    assert set(post.made.recipients().values()) == {("queued", 1)}
+    with post.made.database.read() as session:
+        replies = {entry.last_reply for entry in listing.waiting(session)}
+    assert replies == {"4.4.1 [peer-unreachable] host mx.x.vn, reason refused"}
+    timer[0] = 300.0  # the probe
+    post.made.later(minutes=7)
+    assert await worker.start_due() == 1
+    await worker.idle()
+    assert len(remote.seen) == 2
+    timer[0] = 600.0
+    post.made.later(minutes=13)
+    while await worker.start_due():
+        await worker.idle()
+    assert len(remote.seen) == 5 or len(remote.seen) == 6
+    assert post.balance()["delivered"] >= 3
+
+
+async def test_what_somebody_wants_tried_now_is_tried_at_a_dead_destination_too(
+    post: Post,
+) -> None:
+    remote = Scripted(says(unreachable(), Taken("250 ok", "relay")))
+    settings = post.config.delivery.model_copy(update={"per_destination_start": 1})
+    post.config = post.config.model_copy(update={"delivery": settings})
+    worker = post.worker(remote, timer=lambda: 0.0)
+    new = message("u@x.vn")
+    accept(post.made.database, new)
+    for _ in range(2):
+        assert await worker.start_due() == 1
+        await worker.idle()
+        with post.made.database.write() as session:
+            picked = admin.pick(session, admin.Pick((new.queue_id,)), "retry", post.made.now)
+            admin.retry(session, picked, admin.Intervention("cli:test", post.made.now))
+    assert len(remote.seen) == 2
+    assert post.balance() == {"delivered": 1}
+
+
+async def test_one_suspect_at_a_time(post: Post) -> None:
+    under_way = most = 0
+    go_on = asyncio.Event()
+
+    async def script(_parcel: Parcel, _fence: Fence) -> Answer:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        await go_on.wait()
+        under_way -= 1
+        return Taken("250 ok", "relay")
+
+    accept(post.made.database, *(message(f"u{i}@d{i}.vn") for i in range(4)))
+    await post.made.queue.claim(4)
+    post.made.later(minutes=16)  # their process died
+    worker = post.worker(Scripted(script))
+    assert await worker.start_due() == 1
+    assert await worker.start_due() == 0
+    go_on.set()
+    await worker.idle()
+    while await worker.start_due():
+        await worker.idle()
+    assert most == 1
+    assert post.balance() == {"delivered": 4}
+
+
+async def test_without_room_for_results_nothing_begins(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accept(post.made.database, message())
+    worker = post.worker(Scripted(says(Taken("250 ok", "relay"))))
+    monkeypatch.setattr(worker_module, "DISK_RESERVE_BYTES", 1 << 60)
+    assert await worker.start_due() == 0
+    monkeypatch.setattr(worker_module, "DISK_RESERVE_BYTES", 0)
+    assert await worker.start_due() == 1
+    await worker.idle()
+
+
+async def test_recipients_in_memory_are_bounded(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_module, "MAX_ACTIVE_RECIPIENTS", 200)
+    go_on = asyncio.Event()
+
+    async def script(_parcel: Parcel, _fence: Fence) -> Answer:
+        await go_on.wait()
+        return Taken("250 ok", "relay")
+
+    many = [f"u{i}@a.vn" for i in range(100)]
+    accept(post.made.database, *(message(*many) for _ in range(4)))
+    worker = post.worker(Scripted(script))
+    assert await worker.start_due() == 2
+    assert await worker.start_due() == 0
+    go_on.set()
+    await worker.idle()
 
 
 async def test_many_recipients_go_in_transactions_of_a_hundred(post: Post) -> None:
