@@ -88,7 +88,9 @@ def test_published_alignments(transcribed: Path) -> None:
 @pytest.mark.corpus
 def test_published_organisations(corpus: Path) -> None:
     text = (corpus / "third-party/auth/psl/tests/test_psl.txt").read_text("utf-8")
-    cases = re.findall(r"^checkPublicSuffix\('([^.'][^']*)', (?:'([^']+)'|null)\);", text, re.MULTILINE)
+    cases = re.findall(
+        r"^checkPublicSuffix\('([^.'][^']*)', (?:'([^']+)'|null)\);", text, re.MULTILINE
+    )
     assert len(cases) > 60
     for name, wanted in cases:
         domain = name.lower().encode("idna").decode() if not name.isascii() else name.lower()

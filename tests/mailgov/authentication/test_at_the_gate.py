@@ -1,0 +1,179 @@
+"""Authentication where mail is taken: verdicts by DMARC, order of fields, events and rows for reports."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from sqlmodel import col, select
+
+from mailgov import faults
+from mailgov.addresses import Address
+from mailgov.authentication import InboundAuthentication
+from mailgov.config import Config
+from mailgov.db import Database
+from mailgov.db.models import DmarcResult, EventRow, MessageRow
+from mailgov.errors import Unavailable
+from mailgov.intake import Intake
+from mailgov.message import Client, Envelope, Recipient
+from mailgov.queue import Queue, Spool
+from mailgov.rulesets import AgencyRulesets
+from mailgov_policies import Action, default_ruleset, facts
+
+from ...support.dns import FakeResolver
+from ..queue.samples import body_of
+from ..test_intake import BINH, NOW, People, Reader, Signing
+
+AUTHOR = "dan@congty.test"
+LETTER = (
+    b"From: Dan <dan@congty.test>\r\nTo: binhtt@sotaichinh.tinhmau.gov.vn\r\n"
+    b"Subject: Thu\r\n\r\nXin chao.\r\n"
+)
+ID = "mail.vidu.gov.vn"
+
+
+def texts(policy: str) -> dict[str, list[bytes]]:
+    record = f"v=DMARC1; p={policy}; rua=mailto:r@congty.test"
+    return {
+        "_dmarc.congty.test": [record.encode()],
+        "congty.test": [b"v=spf1 ip4:192.0.2.7 -all"],
+    }
+
+
+class Known(People):
+    """Authentication comes to the rules; nobody's domain is ours."""
+
+    async def envelope_facts(
+        self, envelope: Envelope, authentication: facts.Authentication
+    ) -> facts.Envelope:
+        known = await super().envelope_facts(envelope, authentication)
+        return replace(known, sender_local=False, local_domains=())
+
+
+def gate(
+    database: Database,
+    folder: Path,
+    policy: str = "reject",
+    broken: Sequence[str] = (),
+    overridden: tuple[str, ...] = (),
+) -> Intake:
+    spool = Spool(folder / "spool")
+    spool.prepare(database)
+    config = Config()
+    person = facts.Person("Dan", AUTHOR)
+    content = facts.Content(100, header=facts.Header(subject="Thu", from_=(person,)))
+    return Intake(
+        config=config, clock=lambda: NOW, database=database, directory=Known(),
+        readers=Reader(content),
+        authenticator=InboundAuthentication(
+            ID, FakeResolver(txt_of=texts(policy), broken=frozenset(broken)), lambda: NOW,
+            chance=lambda: 0.0, overridden=overridden,
+        ),
+        rules=AgencyRulesets(default_ruleset(), None, database), signer=Signing(), spool=spool,
+        queue=Queue(database, spool, config.delivery, lambda: NOW),
+    )  # fmt: skip
+
+
+def envelope(ip: str = "203.0.113.9") -> Envelope:
+    return Envelope(
+        direction="inbound",
+        mail_from=Address.parse(AUTHOR),
+        recipients=(Recipient(Address.parse(BINH)),),
+        client=Client(ip=ip, helo="mail.congty.test"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("policy", "action", "disposition"),
+    [
+        ("reject", Action.REJECT, "reject"),
+        ("quarantine", Action.HOLD, "quarantine"),
+        ("none", Action.TAG, "none"),
+    ],
+)
+async def test_what_the_owner_asks_for_is_done_and_reported(
+    database: Database, tmp_path: Path, policy: str, action: Action, disposition: str
+) -> None:
+    outcome = await gate(database, tmp_path, policy).receive(envelope(), body_of(LETTER))
+    assert (outcome.verdict.action, outcome.verdict.code) == (action, "authentication-failed")
+    with database.read() as session:
+        row = session.exec(select(DmarcResult)).one()
+        mine = col(EventRow.kind).in_(("message.accepted", "message.refused"))
+        event = session.exec(select(EventRow).where(mine, EventRow.message_id != "")).first()
+    assert (row.message_id, row.at) == (outcome.queue_id, NOW)
+    assert (row.disposition, row.dkim, row.spf) == (disposition, "fail", "fail")
+    assert (row.policy_domain, row.source_ip) == ("congty.test", "203.0.113.9")
+    assert event is not None
+    assert event.data["authentication"] == {
+        "spf": "fail", "dkim": "none", "dmarc": "fail", "arc": "none"
+    }  # fmt: skip
+
+
+async def test_the_operator_s_list_lets_mail_pass(database: Database, tmp_path: Path) -> None:
+    made = gate(database, tmp_path, overridden=("congty.test",))
+    outcome = await made.receive(envelope(), body_of(LETTER))
+    assert outcome.verdict.action is Action.PASS
+    with database.read() as session:
+        row = session.exec(select(DmarcResult)).one()
+    assert (row.disposition, row.reasons) == ("none", [["local_policy", ""]])
+
+
+async def test_results_stand_above_received_and_that_above_what_came(
+    database: Database, tmp_path: Path
+) -> None:
+    outcome = await gate(database, tmp_path).receive(envelope("192.0.2.7"), body_of(LETTER))
+    with database.read() as session:
+        message = session.get(MessageRow, outcome.queue_id)
+    assert message is not None
+    names = [line.partition(b":")[0] for line in message.prefix.splitlines() if line[:1] != b"\t"]
+    assert names == [b"Authentication-Results", b"Received-SPF", b"Received"]
+    assert message.content == LETTER
+
+
+@pytest.mark.parametrize("name", ["_dmarc.congty.test", "congty.test"])
+async def test_trouble_with_dns_keeps_nothing(
+    database: Database, tmp_path: Path, name: str
+) -> None:
+    with pytest.raises(Unavailable, match="resolver-unavailable"):
+        await gate(database, tmp_path, broken=[name]).receive(envelope(), body_of(LETTER))
+    with database.read() as session:
+        assert session.exec(select(MessageRow)).all() == []
+        assert session.exec(select(DmarcResult)).all() == []
+
+
+async def test_a_row_is_kept_with_its_message_or_not_at_all(
+    database: Database, tmp_path: Path
+) -> None:
+    def fail(point: str) -> None:
+        if point == "A11":
+            raise RuntimeError(point)
+
+    faults.set_handler(fail)
+    try:
+        with pytest.raises(RuntimeError):
+            await gate(database, tmp_path, "none").receive(envelope(), body_of(LETTER))
+    finally:
+        faults.set_handler(None)
+    with database.read() as session:
+        assert session.exec(select(DmarcResult)).all() == []
+
+
+@pytest.mark.corpus
+async def test_published_results_are_stripped_only_where_they_are_in_our_name(
+    database: Database, tmp_path: Path, corpus: Path
+) -> None:
+    path = corpus / "third-party/auth/transcribed/authentication-results.json"
+    vectors = [one for one in json.loads(path.read_text("utf-8"))["vectors"] if one["valid"]]
+    assert len(vectors) == 6
+    for vector in vectors:
+        field = vector["header"].replace("\r\n", "\n").replace("\n\n", "\n").replace("\n", "\r\n")
+        header = f"{field}\r\n".encode()
+        server = vector["authserv_id"].encode()
+        for given, kept in ((header, header), (header.replace(server, ID.encode(), 1), b"")):
+            made = gate(database, tmp_path, "none")
+            outcome = await made.receive(envelope(), body_of(given + LETTER))
+            with database.read() as session:
+                message = session.get(MessageRow, outcome.queue_id)
+            assert message is not None
+            assert message.content == kept + LETTER
