@@ -20,10 +20,11 @@ from structlog.testing import capture_logs
 from mailgov.addresses import Address
 from mailgov.config import Config, Limits, load_config
 from mailgov.directory.guard import Guard, Try, network_of
+from mailgov.directory.tokens import ITERATIONS, SignInKey
 from mailgov.errors import NotAllowed
 from mailgov.message import Body, Envelope
 from mailgov.queue.spool import Spool
-from mailgov.relay.ports import Sent
+from mailgov.relay.ports import Sent, Tokens
 from mailgov.relay.resources import Disk
 from mailgov.relay.server import RelayServer
 from mailgov_policies.verdict import Action, Finding, Verdict
@@ -35,6 +36,7 @@ DOMAIN = "vidu.gov.vn"
 OFFICIAL = f"an.nguyen@{DOMAIN}"
 OFFICE = f"vanthu@{DOMAIN}"
 PASSWORD = "Mat-Khau-Cua-An-2026"
+APP_PASSWORD = "abcd-efgh-ijkl-mnop-qrst-uvwx-yz23"
 PATIENCE_SECONDS = 5.0
 
 
@@ -52,6 +54,23 @@ class FakeMailbox:
     """A mailbox of ours."""
 
     state: str = "active"
+
+
+@dataclass(frozen=True, slots=True)
+class FakeAppPassword:
+    """A password that may be proved."""
+
+    verifier: str
+
+
+@dataclass(frozen=True, slots=True)
+class FakeScram:
+    """A sign-in by SCRAM under way."""
+
+    name: str
+    salt: bytes
+    apps: tuple[FakeAppPassword, ...]
+    iterations: int = ITERATIONS
 
 
 @dataclass
@@ -75,6 +94,7 @@ class FakeDirectory:
     )
     sign_ins: list[tuple[str, bool]] = field(default_factory=list)
     trouble: Exception | None = None
+    apps: dict[str, list[str]] = field(default_factory=lambda: {OFFICIAL: [APP_PASSWORD]})
     guard: Guard = field(default_factory=lambda: Guard(Limits()))
 
     async def sign_in(
@@ -92,6 +112,19 @@ class FakeDirectory:
             self.guard.forgive(guess)
         self.sign_ins.append((name, found is not None))
         return found
+
+    async def begin_scram(self, name: str, *, channel: str, ip: str) -> FakeScram:
+        """Salt and verifiers of a name; nobody's name has a salt too."""
+        assert (channel, bool(ip)) == ("smtp", True)
+        key = SignInKey("00" * 32)
+        known = self.apps.get(name, [])
+        apps = tuple(FakeAppPassword(key.scram_verifier(name, password)) for password in known)
+        return FakeScram(name, key.scram_salt(name), apps)
+
+    async def end_scram(self, scram: FakeScram, app: FakeAppPassword | None) -> FakeAccount | None:
+        """The account, when one was proved."""
+        self.sign_ins.append((scram.name, app is not None))
+        return await self.account(scram.name) if app is not None else None
 
     async def account(self, address: str) -> FakeAccount | None:
         """The account as it is now."""
@@ -343,6 +376,7 @@ async def running_relay(
     memory_bytes: int = 0,
     trusted_networks: tuple[str, ...] = (),
     settings: dict[str, Any] | None = None,
+    tokens: Tokens | None = None,
     screening: dict[str, Any] | None = None,
     **limits: Any,
 ) -> AsyncIterator[Relay]:
@@ -364,6 +398,7 @@ async def running_relay(
         spool=spool,
         records=records,
         resolver=resolver,
+        tokens=tokens,
         measure_disk=lambda: Disk(free_bytes, free_bytes),
         measure_memory=lambda: memory_bytes,
     )

@@ -1,6 +1,8 @@
-"""AUTH PLAIN and LOGIN, step by step."""
+"""AUTH PLAIN, LOGIN and bearer tokens, step by step."""
 
 import base64
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +16,8 @@ from mailgov.relay.auth import (
     parse,
 )
 from mailgov.relay.commands import CommandError
+
+from ...support.relay import OFFICIAL, Authority, FakeAccount, running_relay
 
 AN = Credentials("an@vidu.gov.vn", "mật khẩu")
 
@@ -78,3 +82,75 @@ def test_a_line_as_long_as_it_may_be() -> None:
 
 def test_a_password_is_not_shown() -> None:
     assert AN.password not in repr(AN)
+
+
+BEARER = "n,a=an@vidu.gov.vn,\1host=mail.vidu.gov.vn\1port=465\1auth=Bearer ya29.token\1\1"
+XOAUTH2 = "user=an@vidu.gov.vn\1auth=Bearer ya29.token\1\1"
+
+
+@pytest.mark.parametrize(
+    ("argument", "answers", "name"),
+    [
+        (f"OAUTHBEARER {encoded(BEARER)}", [], AN.name),
+        ("OAUTHBEARER", [encoded(BEARER)], AN.name),
+        (f"OAUTHBEARER {encoded(BEARER.replace('a=an@vidu.gov.vn', ''))}", [], ""),
+        (f"XOAUTH2 {encoded(XOAUTH2)}", [], AN.name),
+    ],
+)
+def test_ways_to_show_a_token(argument: str, answers: list[str], name: str) -> None:
+    _, said = go_through(argument, *answers)
+    assert said == BearerToken(name, "ya29.token")
+    assert "ya29" not in repr(said)
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [
+        f"OAUTHBEARER {encoded(BEARER[:-1])}",
+        f"OAUTHBEARER {encoded(XOAUTH2)}",
+        f"OAUTHBEARER {encoded(BEARER.replace('Bearer', 'Basic'))}",
+        f"XOAUTH2 {encoded(BEARER)}",
+        f"XOAUTH2 {encoded(XOAUTH2.replace('token', 'tôken'))}",
+        "XOAUTH2 =",
+    ],
+)
+def test_ways_not_to_show_a_token(argument: str) -> None:
+    with pytest.raises(CommandError, match="login-syntax"):
+        go_through(argument)
+
+
+@dataclass
+class Provider:
+    """Knows one token."""
+
+    asked: list[tuple[str, str]] = field(default_factory=list)
+
+    async def open(self, name: str, token: str, *, ip: str) -> FakeAccount | None:
+        assert ip
+        self.asked.append((name, token))
+        return FakeAccount(OFFICIAL, (OFFICIAL,)) if token == "good" else None
+
+
+async def test_a_token_of_the_identity_provider_signs_in(
+    tmp_path: Path, authority: Authority
+) -> None:
+    provider = Provider()
+    async with running_relay(tmp_path, authority, tokens=provider) as relay:
+        client = await relay.connect("submissions")
+        assert "AUTH PLAIN LOGIN OAUTHBEARER XOAUTH2" in await client.say("EHLO c.example")
+        bad = await client.say(f"AUTH OAUTHBEARER {encoded(BEARER)}")
+        assert b"invalid_token" in base64.b64decode(bad.removeprefix("334 "))
+        assert (await client.say(encoded("\1"))).startswith("535 5.7.8 [login-wrong] ")
+        good = encoded(XOAUTH2.replace("ya29.token", "good"))
+        assert await client.say(f"AUTH XOAUTH2 {good}") == "235 2.7.0 signed in"
+        assert provider.asked == [(AN.name, "ya29.token"), (AN.name, "good")]
+        await client.close()
+
+
+async def test_without_a_provider_no_token_is_taken(tmp_path: Path, authority: Authority) -> None:
+    async with running_relay(tmp_path, authority) as relay:
+        client = await relay.connect("submissions")
+        assert "OAUTH" not in await client.say("EHLO c.example")
+        reply = await client.say(f"AUTH XOAUTH2 {encoded(XOAUTH2)}")
+        assert reply.startswith("504 5.5.4 [login-mechanism] ")
+        await client.close()
