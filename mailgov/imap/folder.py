@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
+from mailgov import durable
 from mailgov.imap import mime, structure
 from mailgov.imap.index import transaction
 
@@ -331,7 +332,7 @@ class Folder:
         with draft.open("xb") as stream:
             stream.write(data)
             stream.flush()
-            os.fsync(stream.fileno())
+            durable.sync(stream.fileno())
         os.utime(draft, (received, received))
         return self._adopt([(draft, name, flags, received, len(data))])[0]
 
@@ -369,7 +370,7 @@ class Folder:
                 entry = Entry(uid, name, "".join(sorted(letters)), keywords, received, size, 0)
                 draft.rename(self.path / "cur" / entry.file_name)
                 entries.append(entry)
-            _sync(self.path / "cur")
+            durable.sync_path(self.path / "cur")
             return self.insert(entries)
 
 
@@ -379,14 +380,6 @@ def make(path: Path) -> None:
         (path / part).mkdir(mode=0o700, parents=True, exist_ok=True)
     if path.name.startswith("."):
         (path / "maildirfolder").touch(mode=0o600)
-
-
-def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _joined(keywords: frozenset[str]) -> str:
