@@ -133,7 +133,8 @@ class DnsResolver:
         for answer in answers:
             if isinstance(answer, BaseException) and not records:
                 raise answer
-        return Lookup(records, exists=any(answer.exists for answer in found))
+        secure = len(found) == len(answers) and all(answer.secure for answer in found)
+        return Lookup(records, exists=any(answer.exists for answer in found), secure=secure)
 
     async def addresses4(self, name: str) -> Lookup[IpAddress]:
         """IPv4 addresses alone."""
