@@ -174,7 +174,8 @@ def _shown(finding: Finding, judgement: Judgement, draft: Draft, words: Words) -
 def _place(finding: Finding, draft: Draft, words: Words) -> Place:
     """The field, line or file that `where` names; the whole letter where it names none of them."""
     where, file = finding.where, _file_at(finding.where, draft)
-    text = texts.place(words.language, where, file.name if file else "")
+    name = file.name if file else finding.evidence.get("file", "")
+    text = texts.place(words.language, where, name)
     label = text[:1].upper() + text[1:]
     if file is not None:
         return Place(f"file-{file.id}", label, file)
