@@ -14,6 +14,7 @@ from mailgov.content.archives import (
 )
 from mailgov.content.cms import open_cms
 from mailgov.content.file_kinds import extension
+from mailgov.content.foreign_archives import Encrypted, foreign_members
 from mailgov.content.ole_files import native_object, open_ole
 from mailgov.content.opened import Opened
 from mailgov.content.packages import open_package
@@ -21,7 +22,8 @@ from mailgov.content.pdf_files import open_pdf
 from mailgov.content.tnef import tnef_members
 
 # Kinds that may hold text or files and that nothing here opens: never taken for clean.
-_UNREAD = frozenset({"7z", "rar", "cab", "archive", "onenote", "dwg", "pgp"})
+_UNREAD = frozenset({"onenote", "dwg", "pgp"})
+_FOREIGN = frozenset({"7z", "rar", "cab", "archive"})
 _UNREAD_PACKAGES = frozenset({"xlsb", "ppam", "vsdx", "odf", "epub"})
 _OOXML = frozenset(
     {
@@ -38,17 +40,30 @@ def open_file(kind: str, data: bytes, name: str, declared: str, budget: Budget) 
         return _open_cms(kind, data, name, declared)
     if opener := _OPENERS.get(kind):
         return opener(data, name, budget)
+    if kind in _FOREIGN:
+        return _open_foreign(kind, data, name, budget)
     if kind in _UNREAD:
-        return _unread(kind, data)
+        return _unread(kind)
     return Opened(kind)
 
 
-def _unread(kind: str, data: bytes) -> Opened:
+def _unread(kind: str) -> Opened:
     if kind == "pgp":
         return Opened(kind, "unscannable", "encrypted with PGP")
+    return Opened(kind, "unscannable", f"no reader for {kind}")
+
+
+def _open_foreign(kind: str, data: bytes, name: str, budget: Budget) -> Opened:
     if kind == "rar" and rar_is_encrypted(data):
         return Opened(kind, "encrypted", "password", is_archive=True)
-    return Opened(kind, "unscannable", f"no reader for {kind}", is_archive=kind != "onenote")
+    inner = name.rpartition(".")[0] if "." in name else "content"
+    try:
+        members = foreign_members(data, inner, budget)
+    except Encrypted:
+        return Opened(kind, "encrypted", "password", is_archive=True)
+    except Damaged as exc:
+        return Opened(kind, "unscannable", str(exc), is_archive=True)
+    return Opened(kind, members=members, is_archive=True)
 
 
 def _open_zip(data: bytes, _name: str, budget: Budget) -> Opened:

@@ -9,6 +9,8 @@ import io
 import zipfile
 from base64 import encodebytes
 
+from mailgov.content import foreign_archives
+
 _CODECS = (
     *("ascii", "latin-1", "utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"),
     *("utf-32-le", "utf-32-be", "cp437", "cp1252", "raw_unicode_escape", "unicode_escape"),
@@ -43,6 +45,7 @@ def load_codecs() -> None:
         codecs.lookup(name)
     for name in _MODULES:
         importlib.import_module(name)
+    foreign_archives.preload()
 
 
 def sample_message() -> bytes:
