@@ -30,7 +30,7 @@ from mailgov.logs import logger
 from mailgov.mailstore import master
 from mailgov.mailstore.layout import SPECIAL_FOLDERS
 from mailgov.mailstore.reach import is_loopback, not_bound, split
-from mailgov.mailstore.users import Change, passwd_file, write_whole
+from mailgov.mailstore.users import Change, apps_file, passwd_file, write_whole
 
 VERSION = "2.3."  # the configuration language changed in 2.4
 START_SECONDS, STOP_SECONDS = 20.0, 10.0
@@ -86,15 +86,23 @@ class Places:
         return self.folder / "users"
 
     @property
+    def apps(self) -> Path:
+        return self.folder / "apps"
+
+    @property
     def masters(self) -> Path:
         return self.folder / "masters"
 
 
 class DovecotChild:
-    """One Dovecot, started again when it dies. `apply` tells it who its users are."""
+    """One Dovecot, started again when it dies. `apply` tells it who its users are.
 
-    def __init__(self, config: Config) -> None:
+    `app_key` is what digests of app passwords begin with; empty: there are none.
+    """
+
+    def __init__(self, config: Config, app_key: str = "") -> None:
         self._config = config
+        self._app_key = app_key
         self._folder = config.data.path / "dovecot"
         self._places: Places | None = None
         self._listen = ("", 0)
@@ -119,6 +127,7 @@ class DovecotChild:
 
     def _write_users(self, change: Change) -> None:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_whole(self._folder / "apps", apps_file(change.users))
         write_whole(self._folder / "users", passwd_file(change.users, self._config.data.path))
 
     async def _kick(self, address: str) -> None:
@@ -182,7 +191,9 @@ class DovecotChild:
         secret = master.secret(data)
         write_whole(places.masters, f"{master.USER}:{master.hashed(secret)}\n")
         listen = _free_address(self._config.mailstore.imap)
-        write_whole(places.configuration, configuration(self._config, places, listen))
+        write_whole(
+            places.configuration, configuration(self._config, places, listen, self._app_key)
+        )
         self._places = places
         return listen
 
@@ -375,7 +386,20 @@ ssl_key = <{config.private_key}
 ssl_min_protocol = TLSv1.2"""
 
 
-def configuration(config: Config, places: Places, listen: tuple[str, int]) -> str:
+def _app_passwords(places: Places, app_key: str) -> str:
+    """Names of that file are address and digest: looking one up is the check of the password."""
+    if not app_key:
+        return ""
+    return f"""passdb {{
+  driver = passwd-file
+  args = username_format=%u/%{{sha256;salt={app_key}:password}} {places.apps}
+}}
+"""
+
+
+def configuration(
+    config: Config, places: Places, listen: tuple[str, int], app_key: str = ""
+) -> str:
     """The whole configuration file, in the language of Dovecot 2.3."""
     host, port = listen
     limits = config.limits
@@ -421,7 +445,7 @@ passdb {{
   master = yes
   result_success = continue
 }}
-passdb {{
+{_app_passwords(places, app_key)}passdb {{
   driver = passwd-file
   args = username_format=%u {places.users}
 }}

@@ -7,14 +7,16 @@ tells whether anything changed; only then is the file written anew, whole, by re
 import os
 import re
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
+import sqlalchemy
 from sqlmodel import Session, col, func, select
 
 from mailgov.addresses import Address
 from mailgov.db import Database
-from mailgov.db.models import Credential, EventRow, Mailbox
+from mailgov.db.models import Credential, EventRow, Mailbox, SecondFactor
 from mailgov.ledger.events import DirectoryChanged
 from mailgov.mailstore import layout
 
@@ -23,15 +25,24 @@ from mailgov.mailstore import layout
 LATE_EVENTS = 1000
 # Signs that mean something in Dovecot's file or in the name of a master login.
 _UNFIT = re.compile(r"[:*%\"\\\s]")
+# A digest of nothing that anybody could type.
+_CLOSED = "{SHA256}" + "A" * 43 + "="
+
+Programs = Literal["password", "until-second-factor", "app-password"]
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """An active mailbox with a password. `password_hash` is an argon2id PHC string."""
+    """An active mailbox that something opens.
+
+    `password_hash` is an argon2id PHC string, empty where the password does not open IMAP; `apps`
+    are the digests of app passwords that do.
+    """
 
     address: str
     password_hash: str
     quota_mb: int
+    apps: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +60,9 @@ class Change:
 class Users:
     """Follows the directory. Every change of it leaves an event in the same transaction."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, programs: Programs = "password") -> None:
         self._database = database
+        self._programs = programs
         self._known: dict[str, User] | None = None
         self._after = 0  # events up to this one need no further look
         self._seen: frozenset[int] = frozenset()  # changes after it that were taken in
@@ -65,7 +77,7 @@ class Users:
         change = None
         if self._known is None or not changes <= self._seen:
             # The users are read after the events: what comes between shows next time.
-            users = await self._database.query(active_users)
+            users = await self._database.query(lambda s: active_users(s, self._programs))
             now = {user.address: user for user in users}
             change = _change(self._known or {}, now)
             self._known = now
@@ -86,26 +98,45 @@ def _change(was: dict[str, User], now: dict[str, User]) -> Change:
     ended = frozenset(
         address
         for address, user in was.items()
-        if address not in now or now[address].password_hash != user.password_hash
+        if address not in now
+        or now[address].password_hash != user.password_hash
+        or not user.apps <= now[address].apps
     )
     return Change(tuple(now.values()), ended)
 
 
-def active_users(session: Session) -> list[User]:
-    """Every active mailbox with its password in force, in the order of addresses."""
-    rows = session.exec(
-        select(Mailbox.address, Credential.hash, Mailbox.quota_mb)
-        .join(Credential, col(Credential.mailbox_id) == Mailbox.id)
-        .where(
-            Mailbox.state == "active",
-            Credential.kind == "password",
-            col(Credential.revoked_at).is_(None),
+def active_users(session: Session, programs: Programs = "password") -> list[User]:
+    """Every active mailbox that a password opens for IMAP, in the order of addresses.
+
+    `programs` is the setting of that name in `[sign_in]`.
+    """
+    rows = session.connection().execute(
+        sqlalchemy.select(
+            col(Mailbox.address),
+            col(Mailbox.quota_mb),
+            col(Credential.kind),
+            col(Credential.hash),
+            col(Credential.scopes),
+            col(SecondFactor.confirmed_at),
         )
-        .order_by(Mailbox.address, col(Credential.id))
+        .join(Credential, col(Credential.mailbox_id) == col(Mailbox.id))
+        .join(SecondFactor, col(SecondFactor.mailbox_id) == col(Mailbox.id), isouter=True)
+        .where(col(Mailbox.state) == "active", col(Credential.revoked_at).is_(None))
+        .order_by(col(Mailbox.address), col(Credential.id))
     )
-    # Of several passwords the newest counts.
-    newest = {address: User(address, phc, quota) for address, phc, quota in rows}
-    return list(newest.values())
+    users: dict[str, User] = {}
+    for address, quota_mb, kind, stored, scopes, second_factor in rows:
+        user = users.get(address, User(address, "", quota_mb))
+        if kind == "app":
+            if "imap" in scopes.split():
+                user = replace(user, apps=user.apps | {stored})
+        elif programs == "password" or (
+            programs == "until-second-factor" and second_factor is None
+        ):
+            user = replace(user, password_hash=stored)  # of several the newest counts
+        # Also one whose password opens no program: the webmail opens the mailbox in its own name.
+        users[address] = user
+    return list(users.values())
 
 
 def passwd_file(users: tuple[User, ...], data: Path) -> str:
@@ -116,11 +147,26 @@ def passwd_file(users: tuple[User, ...], data: Path) -> str:
     return "".join(_line(user, data) for user in users if not _UNFIT.search(user.address))
 
 
+def _escaped(address: str) -> str:
+    return address.replace("'", r"\'")  # Dovecot looks names up with quotes escaped
+
+
 def _line(user: User, data: Path) -> str:
-    name = user.address.replace("'", r"\'")  # Dovecot looks names up with quotes escaped
+    name = _escaped(user.address)
     home = layout.home(data, Address.parse(user.address))
     quota = f"userdb_quota_rule=*:storage={user.quota_mb}M"
-    return f"{name}:{{ARGON2ID}}{user.password_hash}::::{home}::{quota}\n"
+    stored = f"{{ARGON2ID}}{user.password_hash}" if user.password_hash else _CLOSED
+    return f"{name}:{stored}::::{home}::{quota}\n"
+
+
+def apps_file(users: tuple[User, ...]) -> str:
+    """The app passwords as a second passwd-file, in which address and digest are the name."""
+    return "".join(
+        f"{_escaped(user.address)}/{digest}:::::::nopassword=y\n"
+        for user in users
+        if not _UNFIT.search(user.address)
+        for digest in sorted(user.apps)
+    )
 
 
 def write_whole(file: Path, text: str) -> None:

@@ -1,9 +1,10 @@
 """The mail store: Dovecot where it is installed, else the embedded IMAP server."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
+from mailgov.directory.tokens import make_key
 from mailgov.errors import Unavailable
 from mailgov.imap import ImapServer
 from mailgov.logs import logger
@@ -42,7 +43,7 @@ async def run(
     ConfigError for a data folder or a certificate that is no good.
     """
     engine = await _engine(services)
-    users = Users(services.database)
+    users = Users(services.database, services.config.sign_in.programs)
     try:
         if change := await users.refresh():
             await engine.apply(change)
@@ -64,12 +65,21 @@ async def _engine(services: Services) -> Engine:
     if wanted == "auto":
         wanted = "dovecot" if await asyncio.to_thread(usable, services.config) else "embedded"
     log.info("engine", name=wanted)
-    return _ENGINES[wanted](services)
+    return await _ENGINES[wanted](services)
 
 
-_ENGINES: dict[str, Callable[[Services], Engine]] = {
-    "dovecot": lambda services: DovecotChild(services.config),
-    "embedded": lambda services: ImapServer(services.config, services.directory),
+async def _embedded(services: Services) -> Engine:
+    return ImapServer(services.config, services.directory)
+
+
+async def _dovecot(services: Services) -> Engine:
+    key = await services.database.submit(make_key)
+    return DovecotChild(services.config, key.of("app-password").decode())
+
+
+_ENGINES: dict[str, Callable[[Services], Awaitable[Engine]]] = {
+    "dovecot": _dovecot,
+    "embedded": _embedded,
 }
 
 

@@ -20,14 +20,20 @@ def commands() -> Iterator[tuple[str, Any]]:
     """Every command with its path, such as `mailbox add`."""
     for noun in NOUNS:
         command: Any = typer.main.get_command(import_module(f"mailgov_cli.commands.{noun}").app)
-        if isinstance(command, NounGroup):
-            for verb, below in command.commands.items():
-                yield f"{noun} {verb}", below
-        else:
-            yield noun, command
+        yield from below(noun, command)
+
+
+def below(path: str, command: Any) -> Iterator[tuple[str, Any]]:
+    """The command, or those of the noun."""
+    if isinstance(command, NounGroup):
+        for verb, one in command.commands.items():
+            yield from below(f"{path} {verb}", one)
+    else:
+        yield path, command
 
 
 COMMANDS = dict(commands())
+GROUPS = {path.rpartition(" ")[0] for path in COMMANDS} - {""}
 
 
 @pytest.mark.parametrize("noun", NOUNS)
@@ -77,7 +83,7 @@ def test_help_shows_usage_then_examples_then_options(run: Run, path: str, langua
 
 
 def test_every_vietnamese_help_belongs_to_a_command() -> None:
-    known = {*COMMANDS, *NOUNS, "*"}
+    known = {*COMMANDS, *NOUNS, *GROUPS, "*"}
     assert set(words.catalogue("vi")["help"]) <= known
 
 

@@ -6,6 +6,11 @@ Change; a Change without fields means that everything was already so. Not for th
 
 from mailgov.directory.change import Act, Change
 from mailgov.directory.provisioning.agencies import add_agency, edit_agency, get_agency
+from mailgov.directory.provisioning.app_passwords import (
+    NewAppPassword,
+    add_app_password,
+    revoke_app_password,
+)
 from mailgov.directory.provisioning.domains import add_domain, get_domain
 from mailgov.directory.provisioning.mailboxes import (
     NewMailbox,
@@ -21,13 +26,16 @@ from mailgov.directory.provisioning.rights import (
     grant_send_as,
     remove_alias,
 )
+from mailgov.directory.provisioning.second_factor import reset_second_factor
 
 __all__ = [
     "Act",
     "Change",
+    "NewAppPassword",
     "NewMailbox",
     "add_agency",
     "add_alias",
+    "add_app_password",
     "add_domain",
     "add_mailbox",
     "edit_agency",
@@ -37,7 +45,9 @@ __all__ = [
     "grant_role",
     "grant_send_as",
     "remove_alias",
+    "reset_second_factor",
     "resume",
+    "revoke_app_password",
     "set_password",
     "suspend",
 ]

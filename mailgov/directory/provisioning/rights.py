@@ -13,7 +13,7 @@ from mailgov.directory.provisioning.agencies import get_agency
 from mailgov.directory.provisioning.mailboxes import get_mailbox
 from mailgov.errors import Conflict, InputError, NotFound
 
-RIGHTS = ("read", "send-as")
+RIGHTS = ("read", "send-as", "on-behalf")
 
 
 def add_alias(

@@ -9,12 +9,14 @@ import ssl
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import trustme
 
 from mailgov.addresses import Address
+from mailgov.directory.tokens import SignInKey, new_app_password
 from mailgov.errors import ConfigError, Unavailable
 from mailgov.mailstore import layout, master, reach
 from mailgov.mailstore.dovecot import DovecotChild, _greeted
@@ -41,6 +43,50 @@ def child(tmp_path: Path) -> DovecotChild:
     config = config_for(tmp_path)
     require_dovecot(config)
     return DovecotChild(config)
+
+
+async def test_app_passwords_open_imap_and_no_others_mailbox(tmp_path: Path) -> None:
+    config = config_for(tmp_path)
+    require_dovecot(config)
+    key = SignInKey("00" * 32)
+    password = new_app_password()
+    without_password = replace(AN, password_hash="", apps=frozenset({key.app_password(password)}))
+    child = DovecotChild(config, key.of("app-password").decode())
+    await child.apply(Change((without_password, BINH)))
+    host, port = reach.split(await child.start())
+    try:
+        for address, secret, opens in (
+            (AN.address, password, True),
+            (AN.address.upper(), password, True),
+            (AN.address, password.upper(), False),
+            (AN.address, PASSWORD, False),  # her own password opens no program any more
+            (AN.address, "", False),
+            (f"{AN.address}/{key.app_password(password)}", password, False),
+            (BINH.address, password, False),
+            (BINH.address, PASSWORD, True),
+        ):
+            try:
+                client = await asyncio.to_thread(log_in, host, port, address, secret)
+            except imaplib.IMAP4.error:
+                assert not opens, (address, secret)
+            else:
+                client.shutdown()
+                assert opens, (address, secret)
+        secret = await asyncio.to_thread(master.secret, config.data.path)
+        webmail = await asyncio.to_thread(log_in, host, port, master.login_name(AN.address), secret)
+        assert (await asyncio.to_thread(webmail.noop))[0] == "OK"
+        # Revoked: what is signed in with it ends, and it opens nothing more.
+        closed = replace(without_password, apps=frozenset())
+        an = await asyncio.to_thread(log_in, host, port, AN.address, password)
+        await child.apply(Change((closed, BINH), frozenset({AN.address})))
+        with pytest.raises(imaplib.IMAP4.abort):
+            await asyncio.to_thread(use_until_the_end, an)
+        with pytest.raises(imaplib.IMAP4.error):
+            await asyncio.to_thread(log_in, host, port, AN.address, password)
+        webmail.shutdown()
+        an.shutdown()
+    finally:
+        await child.stop()
 
 
 async def test_a_life(child: DovecotChild, tmp_path: Path) -> None:

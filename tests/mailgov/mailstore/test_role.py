@@ -52,8 +52,8 @@ async def test_people_come_and_go(
     applied = asyncio.Queue[None]()
     chosen = mailstore._ENGINES[engine]
 
-    def watched(platform: Services) -> mailstore.Engine:
-        server = chosen(platform)
+    async def watched(platform: Services) -> mailstore.Engine:
+        server = await chosen(platform)
         apply = server.apply
 
         async def told(change: mailstore.Change) -> None:

@@ -9,11 +9,22 @@ from sqlmodel import Session, col, select
 
 from mailgov import ledger
 from mailgov.db import Database
-from mailgov.db.models import Agency, Credential, Domain, EventRow, Mailbox
+from mailgov.db.models import Agency, Credential, Domain, EventRow, Mailbox, SecondFactor
 from mailgov.ledger.events import DirectoryChanged, MessageOpened
-from mailgov.mailstore.users import Change, User, Users, passwd_file, write_whole
+from mailgov.mailstore.users import (
+    Change,
+    Programs,
+    User,
+    Users,
+    active_users,
+    apps_file,
+    passwd_file,
+    write_whole,
+)
 
 NOW = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
+
+PROGRAMS: tuple[Programs, ...] = ("password", "until-second-factor", "app-password")
 
 
 def tell(session: Session) -> None:
@@ -147,6 +158,77 @@ def test_the_file_of_dovecot() -> None:
         r"o\'brien@vidu.gov.vn:{ARGON2ID}$argon2id$v=19$m=1,t=1,p=1$c2FsdA$aGFzaA"
         "::::/srv/mailgov/mail/vidu.gov.vn/o%27brien::userdb_quota_rule=*:storage=5120M",
     ]
+
+
+async def test_app_passwords_for_imap_and_mailboxes_whose_password_opens_no_program(
+    users: Users, database: Database
+) -> None:
+    with database.write() as session:
+        ids = dict(session.exec(select(Mailbox.address, Mailbox.id)).all())
+        an, dung, office = (
+            ids[f"{name}@vidu.gov.vn"] or 0 for name in ("an", "dung", "khong-mat-khau")
+        )
+        for mailbox, digest, scopes in (
+            (an, "aa", "imap smtp"),
+            (an, "bb", "smtp"),
+            (dung, "cc", "imap"),
+            (office, "dd", "imap"),
+        ):
+            session.add(Credential(mailbox_id=mailbox, kind="app", hash=digest, scopes=scopes))
+        session.add(SecondFactor(mailbox_id=an, secret="", confirmed_at=NOW))
+    with database.read() as session:
+        found = {
+            programs: {
+                user.address.split("@")[0]: (bool(user.password_hash), sorted(user.apps))
+                for user in active_users(session, programs)
+            }
+            for programs in PROGRAMS
+        }
+    apps = {"an": ["aa"], "binh": [], "khong-mat-khau": ["dd"]}
+    expected: dict[Programs, set[str]] = {
+        "password": {"an", "binh"},
+        "until-second-factor": {"binh"},
+        "app-password": set(),
+    }
+    for programs, with_password in expected.items():
+        assert found[programs] == {name: (name in with_password, apps[name]) for name in apps}
+
+
+async def test_a_revoked_app_password_ends_sessions_and_a_new_one_does_not(
+    users: Users, database: Database
+) -> None:
+    await users.refresh()
+    with database.write() as session:
+        box = session.exec(select(Mailbox).where(Mailbox.address == "an@vidu.gov.vn")).one()
+        row = Credential(mailbox_id=box.id or 0, kind="app", hash="aa", scopes="imap")
+        session.add(row)
+        session.flush()
+        number = row.id
+        tell(session)
+    change = await users.refresh()
+    assert change is not None
+    assert (change.users[0].apps, change.ended) == (frozenset({"aa"}), frozenset())
+    with database.write() as session:
+        session.get_one(Credential, number).revoked_at = NOW
+        tell(session)
+    change = await users.refresh()
+    assert change is not None
+    assert change.ended == {"an@vidu.gov.vn"}
+
+
+def test_files_of_dovecot_with_app_passwords() -> None:
+    users = (
+        User("an@vidu.gov.vn", "", 1, frozenset({"bb", "aa"})),
+        User("a*b@vidu.gov.vn", "", 1, frozenset({"cc"})),
+        User("o'brien@vidu.gov.vn", "", 1, frozenset({"dd"})),
+    )
+    assert apps_file(users).splitlines() == [
+        "an@vidu.gov.vn/aa:::::::nopassword=y",
+        "an@vidu.gov.vn/bb:::::::nopassword=y",
+        r"o\'brien@vidu.gov.vn/dd:::::::nopassword=y",
+    ]
+    line = passwd_file(users, Path("/srv")).splitlines()[0]
+    assert line.startswith("an@vidu.gov.vn:{SHA256}AAAA")
 
 
 def test_files_are_replaced_whole_and_their_time_moves_on(tmp_path: Path) -> None:
