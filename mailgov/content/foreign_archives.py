@@ -83,11 +83,13 @@ def _form(data: bytes) -> _Form | None:
 def _look(library: ModuleType, form: _Form, data: bytes) -> None:
     try:
         with library.memory_reader(data, form.format, form.filter) as archive:
-            next(iter(archive), None)
+            empty = next(iter(archive), None) is None
     except (library.ArchiveError, ValueError) as exc:
         if "ncrypt" in str(exc) or "assphrase" in str(exc):
             raise Encrypted from exc
         raise Damaged("damaged archive") from exc
+    if empty:
+        raise Damaged("archive without files")
 
 
 def _members(
