@@ -94,6 +94,7 @@ class FakeDirectory:
     )
     sign_ins: list[tuple[str, bool]] = field(default_factory=list)
     trouble: Exception | None = None
+    local_domains: tuple[str, ...] = (DOMAIN, HOSTNAME)
     apps: dict[str, list[str]] = field(default_factory=lambda: {OFFICIAL: [APP_PASSWORD]})
     guard: Guard = field(default_factory=lambda: Guard(Limits()))
 
@@ -132,7 +133,7 @@ class FakeDirectory:
 
     async def is_local_domain(self, domain: str) -> bool:
         """Whether it is ours."""
-        return domain in (DOMAIN, HOSTNAME)
+        return domain in self.local_domains
 
     async def find_mailbox(self, address: Address) -> FakeMailbox | None:
         """The mailbox."""
@@ -232,6 +233,7 @@ class Relay:
     spool: Spool
     listeners: dict[str, str]
     authority: Authority
+    held_bytes: int = 0  # memory of the process
 
     async def connect(self, listener: str = "mx", *, greet: bool = True) -> "Client":
         """A client, after the banner."""
@@ -374,6 +376,7 @@ async def running_relay(
     *,
     free_bytes: int = 1 << 40,
     memory_bytes: int = 0,
+    memory_budget: int = 1 << 31,
     trusted_networks: tuple[str, ...] = (),
     settings: dict[str, Any] | None = None,
     tokens: Tokens | None = None,
@@ -381,7 +384,12 @@ async def running_relay(
     **limits: Any,
 ) -> AsyncIterator[Relay]:
     """A relay; bodies are kept below `folder`. `settings` are those of the section `relay`."""
-    limits = {"connections_per_address": 1000, "connections_per_network": 1000, **limits}
+    limits = {
+        "connections_per_address": 1000,
+        "connections_per_network": 1000,
+        "memory_bytes": memory_budget,
+        **limits,
+    }
     settings = {"trusted_networks": list(trusted_networks), **(settings or {})}
     config = relay_config(folder, authority, limits, **settings)
     config = config.model_copy(
@@ -400,12 +408,13 @@ async def running_relay(
         resolver=resolver,
         tokens=tokens,
         measure_disk=lambda: Disk(free_bytes, free_bytes),
-        measure_memory=lambda: memory_bytes,
+        measure_memory=lambda: relay.held_bytes,
     )
+    relay = Relay(server, directory, intake, records, resolver, spool, {}, authority, memory_bytes)
     with capture_logs() as logs:
-        listeners = await server.start()
+        relay.listeners.update(await server.start())
         try:
-            yield Relay(server, directory, intake, records, resolver, spool, listeners, authority)
+            yield relay
         finally:
             await server.stop(grace_seconds=1)
     assert [entry for entry in logs if entry["event"] == "session.failed"] == []
