@@ -1,0 +1,261 @@
+"""What the directory holds of the people, agencies and addresses that a file names."""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from difflib import get_close_matches
+
+from sqlmodel import Session, col, select
+
+from mailgov.addresses import Address
+from mailgov.db.models import Agency, Alias, Domain, Mailbox, Person
+from mailgov.directory.naming import RESERVED, free_forms, local_part
+from mailgov.errors import Conflict, InputError, NotFound
+
+_AT_ONCE = 1000  # values in one statement
+
+
+@dataclass(frozen=True, slots=True)
+class KnownAgency:
+    """An agency, and the domain in which its people get their addresses."""
+
+    id: int
+    code: str
+    name: str
+    parent_id: int | None
+    short_name: str
+    valid_to: date | None
+    successor: str
+
+
+@dataclass(frozen=True, slots=True)
+class KnownDomain:
+    """A domain of ours; `agency_id` owns it."""
+
+    id: int
+    name: str
+    agency_id: int
+
+
+@dataclass(slots=True)
+class Held:
+    """A person with the mailbox they hold, as they are now."""
+
+    person_id: int
+    staff_no: str
+    full_name: str
+    agency_id: int
+    title: str
+    group: str
+    phone: str
+    joined_on: date | None
+    left_on: date | None
+    mailbox_id: int | None = None
+    address: str = ""
+    state: str = ""
+    quota_mb: int = 0
+
+
+@dataclass(slots=True)
+class HeldOffice:
+    """A mailbox that is nobody's own."""
+
+    mailbox_id: int
+    address: str
+    kind: str
+    agency_id: int
+    display_name: str
+    quota_mb: int
+    state: str
+
+
+@dataclass
+class Directory:
+    """Agencies and domains, read once; people and addresses as rows ask for them.
+
+    Addresses of a domain are read when the first row needs one there, and those given to earlier
+    rows count as taken: what is planned is what will be written.
+    """
+
+    agencies: dict[str, KnownAgency]
+    domains: dict[str, KnownDomain]
+    people: dict[str, Held] = field(default_factory=dict)
+    offices: dict[str, HeldOffice] = field(default_factory=dict)
+    taken: dict[str, dict[str, str]] = field(default_factory=dict)  # domain: address: holder
+    _by_id: dict[int, KnownAgency] = field(default_factory=dict)
+    _domain_of: dict[int, KnownDomain | None] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, session: Session) -> "Directory":
+        """Agencies and domains as they are now."""
+        rows = session.exec(select(Agency)).all()
+        codes = {row.id: row.code for row in rows}
+        agencies = {
+            row.code: KnownAgency(
+                row.id or 0,
+                row.code,
+                row.name_vi,
+                row.parent_id,
+                row.short_name,
+                row.valid_to,
+                codes.get(row.successor_id, ""),
+            )
+            for row in rows
+        }
+        domains = {
+            row.name: KnownDomain(row.id or 0, row.name, row.agency_id)
+            for row in session.exec(select(Domain).order_by(col(Domain.id).desc()))
+        }
+        known = cls(agencies, domains)
+        known._by_id = {agency.id: agency for agency in agencies.values()}
+        return known
+
+    def agency(self, code: str, today: date) -> KnownAgency:
+        """Raises NotFound `cell-agency-unknown`, Conflict `cell-agency-closed`."""
+        found = self.agencies.get(code)
+        if found is None:
+            like = get_close_matches(code, self.agencies, n=1)
+            raise NotFound("cell-agency-unknown", code=code, like=like[0] if like else "-")
+        if found.valid_to is not None and found.valid_to < today:
+            raise Conflict(
+                "cell-agency-closed",
+                code=code,
+                closed_on=found.valid_to.strftime("%d/%m/%Y"),
+                successor=found.successor or "-",
+            )
+        return found
+
+    def code_of(self, agency_id: int) -> str:
+        """The agency's code."""
+        return self._by_id[agency_id].code
+
+    def above(self, agency: KnownAgency) -> Iterator[KnownAgency]:
+        """The agency and all above it, nearest first."""
+        at: KnownAgency | None = agency
+        while at is not None:
+            yield at
+            at = self._by_id.get(at.parent_id) if at.parent_id is not None else None
+
+    def domain_for(self, agency: KnownAgency) -> KnownDomain:
+        """The oldest domain of the agency, or of the nearest above that has one.
+
+        Raises InputError `cell-agency-without-domain`.
+        """
+        if agency.id not in self._domain_of:
+            first = {domain.agency_id: domain for domain in self.domains.values()}
+            self._domain_of[agency.id] = next(
+                (first[upper.id] for upper in self.above(agency) if upper.id in first), None
+            )
+        domain = self._domain_of[agency.id]
+        if domain is None:
+            raise InputError("cell-agency-without-domain", code=agency.code)
+        return domain
+
+    def require_domain(self, address: str, agency: KnownAgency) -> KnownDomain:
+        """The domain of an address, if people of this agency may have theirs in it.
+
+        Raises InputError `cell-domain-unknown`, `cell-domain-of-other-agency`.
+        """
+        name = address.rpartition("@")[2]
+        domain = self.domains.get(name)
+        if domain is None:
+            raise InputError("cell-domain-unknown", domain=name)
+        if all(upper.id != domain.agency_id for upper in self.above(agency)):
+            owner = self.code_of(domain.agency_id)
+            raise InputError(
+                "cell-domain-of-other-agency", domain=name, owner=owner, code=agency.code
+            )
+        return domain
+
+    def load(
+        self, session: Session, staff_numbers: Iterable[str], addresses: Iterable[str]
+    ) -> None:
+        """Read the people and office mailboxes that rows name, unless they are known already."""
+        for numbers in _portions(set(staff_numbers) - self.people.keys()):
+            self._load_people(session, numbers)
+        wanted = set(addresses)
+        for portion in _portions(wanted - self.offices.keys()):
+            query = select(Mailbox).where(
+                col(Mailbox.address).in_(portion), Mailbox.kind != "person"
+            )
+            for row in session.exec(query):
+                self.offices[row.address] = HeldOffice(
+                    row.id or 0,
+                    row.address,
+                    row.kind,
+                    row.agency_id,
+                    row.display_name,
+                    row.quota_mb,
+                    row.state,
+                )
+        session.expunge_all()
+
+    def _load_people(self, session: Session, numbers: Sequence[str]) -> None:
+        people = session.exec(select(Person).where(col(Person.staff_no).in_(numbers))).all()
+        boxes = {
+            box.person_id: box
+            for box in session.exec(
+                select(Mailbox).where(
+                    col(Mailbox.person_id).in_([person.id for person in people]),
+                    Mailbox.kind == "person",
+                    Mailbox.state != "recalled",
+                )
+            )
+        }
+        for person in people:
+            held = Held(
+                person.id or 0,
+                person.staff_no,
+                person.full_name,
+                person.agency_id,
+                person.title,
+                person.staff_group,
+                person.phone,
+                person.joined_on,
+                person.left_on,
+            )
+            if (box := boxes.get(person.id)) is not None:
+                held.mailbox_id, held.address = box.id, box.address
+                held.state, held.quota_mb = box.state, box.quota_mb
+            self.people[person.staff_no] = held
+
+    def addresses_in(self, session: Session, domain: KnownDomain) -> dict[str, str]:
+        """Every address of a domain, with its holder: mailboxes of any state, and aliases."""
+        if domain.name not in self.taken:
+            boxes = session.exec(
+                select(Mailbox.address, Mailbox.display_name).where(Mailbox.domain_id == domain.id)
+            )
+            aliases = session.exec(
+                select(Alias.address, Mailbox.display_name)
+                .join(Mailbox, col(Alias.mailbox_id) == col(Mailbox.id))
+                .where(col(Alias.address).endswith(f"@{domain.name}", autoescape=True))
+            )
+            self.taken[domain.name] = {**dict(aliases.all()), **dict(boxes.all())}
+        return self.taken[domain.name]
+
+    def new_address(
+        self, session: Session, name: str, agency: KnownAgency
+    ) -> tuple[str, KnownDomain, str]:
+        """A free address by the scheme: given name and initials. Also who held the first choice.
+
+        Raises InputError `cell-name-without-address`, `cell-agency-without-domain`.
+        """
+        domain = self.domain_for(agency)
+        local = local_part(name)
+        if not local:
+            raise InputError("cell-name-without-address", name=name)
+        taken = self.addresses_in(session, domain)
+        first = Address(local, domain.name).key
+        if first not in taken and local not in RESERVED:
+            return first, domain, ""
+        unit = "" if domain.agency_id == agency.id else agency.short_name
+        for form in free_forms(local, unit):
+            if (key := Address(form, domain.name).key) not in taken:
+                return key, domain, taken.get(first, local)
+        raise InputError("cell-name-without-address", name=name)
+
+
+def _portions(values: Collection[str]) -> Iterator[list[str]]:
+    ordered = sorted(values)
+    for start in range(0, len(ordered), _AT_ONCE):
+        yield ordered[start : start + _AT_ONCE]
