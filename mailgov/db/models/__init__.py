@@ -19,6 +19,7 @@ from mailgov.db.models.reports import (
 )
 from mailgov.db.models.role import RoleGrant
 from mailgov.db.models.sign_in import KnownPlace, RecoveryCode, SecondFactor, SignInFailure
+from mailgov.db.models.sts_policy import StsPolicy
 from mailgov.db.models.web import Draft, DraftFile, WebSession
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "SecondFactor",
     "SentReport",
     "SignInFailure",
+    "StsPolicy",
     "TakenDocument",
     "TlsResult",
     "VerdictRow",
