@@ -30,7 +30,14 @@ LINGER_SECONDS = 5.0  # for a peer that does not fetch our last words
 
 _COMMAND_OCTETS = 512  # RFC 5321, 4.5.3.1.4: with CRLF
 _LONGER_OCTETS = {
-    "MAIL": 512 + 26 + 17 + 10 + 107 + 500,  # RFC 1870, 6152, 6531, 3461, 4954
+    "MAIL": 512
+    + 26
+    + 17
+    + 10
+    + 107
+    + 500
+    + 15
+    + 12,  # RFC 1870, 6152, 6531, 3461, 4954, 6710, 8689
     "RCPT": 512 + 500,  # RFC 3461, 4
     "AUTH": auth.MAX_LINE_OCTETS + 2,
 }

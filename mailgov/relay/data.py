@@ -9,6 +9,7 @@ second message past servers that disagreed about line ends; we read to the true 
 
 import re
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 _END = b"\r\n.\r\n"
 _DOTTED = b"\r\n."
@@ -64,6 +65,7 @@ class BodyLimits:
     line_bytes: int
     header_bytes: int
     header_fields: int
+    field_bytes: int
     received_hops: int
     normalise: bool = False
 
@@ -159,9 +161,12 @@ class BodyCheck:
     def _judge_header(self, header: bytes) -> None:
         if self.refusal:
             return
+        starts = [match.start() for match in _FIELD_START.finditer(header)]
+        longest = max((b - a for a, b in pairwise([*starts, len(header)])), default=0)
         if (
             len(header) > self.limits.header_bytes
-            or len(_FIELD_START.findall(header)) > self.limits.header_fields
+            or len(starts) > self.limits.header_fields
+            or longest > self.limits.field_bytes
         ):
             self.refusal = "header-too-big"
         elif len(_RECEIVED.findall(header)) > self.limits.received_hops:

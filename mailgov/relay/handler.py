@@ -237,6 +237,7 @@ class Handler:
             line_bytes=limits.line_bytes,
             header_bytes=limits.header_bytes,
             header_fields=limits.header_fields,
+            field_bytes=limits.field_bytes,
             received_hops=limits.received_hops,
             normalise=self.trusted and self.parts.repair_line_ends,
         )

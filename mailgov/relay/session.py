@@ -60,6 +60,8 @@ class RelaySession(Connection):
 
     async def smtp_VRFY(self, arg: str) -> None:
         """RFC 5321, 7.3: whom we know is nobody's business."""
+        if not arg:
+            raise CommandError("no-argument")
         self._say(replies.CANNOT_VERIFY)
 
     async def smtp_EXPN(self, arg: str) -> None:
@@ -146,6 +148,8 @@ class RelaySession(Connection):
         """RFC 3030."""
         try:
             size_bytes, last = parse_chunk(arg or "")
+            if not size_bytes and not last and self._handler.counters.junk_command():
+                raise CommandError("too-many-junk-commands")
             why = self._why_no_chunk()
             if not why and self._sink is None:
                 self._open_body()
@@ -172,6 +176,8 @@ class RelaySession(Connection):
         limits = self.parts.limits
         if size_bytes > limits.message_bytes + limits.drop_after_bytes:
             raise CommandError("message-too-big")
+        if self._sink is None:
+            self._pace = Pace(limits.data_bytes_per_second, self.loop.time())
         left = size_bytes
         while left:
             if not self._ahead:
@@ -203,7 +209,7 @@ class RelaySession(Connection):
         self._in_data = False
         if not block:
             raise GoneError("left within a message")
-        if self._sink is not None and self._pace.too_slow(len(block), self.loop.time()):
+        if self._pace.too_slow(len(block), self.loop.time()):
             raise CommandError("data-too-slow")
         return block
 

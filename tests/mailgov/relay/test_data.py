@@ -22,6 +22,7 @@ def limits(**changes: int | bool) -> BodyLimits:
         "line_bytes": 80,
         "header_bytes": 300,
         "header_fields": 8,
+        "field_bytes": 120,
         "received_hops": 3,
     }
     return BodyLimits(**{**wanted, **changes})  # type: ignore[arg-type]  # plain numbers
@@ -55,6 +56,11 @@ def check(blocks: Iterable[bytes], **changes: int | bool) -> tuple[bytes, BodyCh
 def stuffed(text: bytes) -> bytes:
     """What a client sends for lines of text (RFC 5321, 4.5.2)."""
     return re.sub(rb"(?:\A|(?<=\r\n))\.", b"..", text) + b".\r\n"
+
+
+def folded(octets: int) -> bytes:
+    """A header field of so many octets, in lines that are not too long."""
+    return b"X: 1\r\n " + b"y" * 50 + b"\r\n " + b"y" * (octets - 62) + b"\r\n"
 
 
 class TestDots:
@@ -130,7 +136,7 @@ class TestLineEnds:
 
 
 class TestLimits:
-    @pytest.mark.parametrize(("letters", "refusal"), [(80, ""), (81, "line-too-long")])
+    @pytest.mark.parametrize(("letters", "refusal"), [(79, ""), (80, ""), (81, "line-too-long")])
     @pytest.mark.parametrize("block", [1, 7, 80, 82, 83, 1000])
     def test_of_a_line(self, letters: int, refusal: str, block: int) -> None:
         text = b"a: b\r\n\r\nshort\r\n" + b"x" * letters + b"\r\nshort\r\n"
@@ -141,7 +147,9 @@ class TestLimits:
     def test_of_a_last_line_without_end(self, letters: int, refusal: str) -> None:
         assert check([b"\r\n" + b"x" * letters])[1].refusal == refusal
 
-    @pytest.mark.parametrize(("size", "refusal"), [(1000, ""), (1001, "message-too-big")])
+    @pytest.mark.parametrize(
+        ("size", "refusal"), [(999, ""), (1000, ""), (1001, "message-too-big")]
+    )
     def test_of_the_message(self, size: int, refusal: str) -> None:
         text = (b"\r\n" + b"x" * 38) * 30
         stored, body = check([text[: size - 2] + b"\r\n"])
@@ -166,6 +174,11 @@ class TestLimits:
             (b"X: 1\r\n" * 8, ""),
             (b"X: 1\r\n" * 9, "header-too-big"),
             (b"X: 1\r\n y\r\n" * 8, ""),
+            (folded(119), ""),
+            (folded(120), ""),
+            (folded(121), "header-too-big"),
+            (b"A: 1\r\n" + folded(120) + b"B: 1\r\n", ""),
+            (b"A: 1\r\n" + folded(121) + b"B: 1\r\n", "header-too-big"),
             ((b"X: " + b"y" * 45 + b"\r\n") * 6, ""),
             ((b"X: " + b"y" * 46 + b"\r\n") * 6, "header-too-big"),
         ],
