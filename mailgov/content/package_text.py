@@ -24,6 +24,7 @@ from mailgov.content.extract.xml_stream import MAX_DEPTH, MAX_ELEMENTS, Handler
 from mailgov.content.fonts import font_family
 from mailgov.content.legacy_text import assess, to_unicode
 from mailgov.content.runs import Run, Unreadable
+from mailgov.content.workbook_names import Names
 from mailgov_policies.facts import Encoding
 
 MAX_REPACKED_BYTES = 256 << 20  # of all parts, unpacked
@@ -111,7 +112,7 @@ class _Texts(Collector):
     def add(self, text: str, place: str, font: str = "", *, capitals: bool = False) -> None:  # noqa: ARG002
         standing = text if isinstance(text, _Standing) else None
         if not text or (len(text) > 1 and standing is None):
-            return  # names of sheets, which formulas repeat, stay
+            return  # names of sheets are converted with the formulas that repeat them: Names
         self._letters += len(text)
         if self._letters > MAX_CHARACTERS or len(self.runs) >= MAX_RUNS:
             raise Unreadable("more text than allowed", "bomb")
@@ -295,7 +296,7 @@ def convert_package(kind: str, data: bytes, log: Log, given: Encoding | None = N
                 _font_edits(package.read[part], at, element, log.encodings)
             )
     changed = {part: _edited(package.read[part], its) for part, its in edits.items() if its}
-    changed |= _tables(package, texts.runs, converted)
+    changed |= _named(package, changed, texts.runs, converted, log)
     changed |= _numbering(package, log)
     mended = package.repacked(changed)
     _note_what_is_left(kind, mended, log)
@@ -382,28 +383,22 @@ def _edited(data: bytes, edits: list[_Edit]) -> bytes:
     return b"".join([*pieces, data[at:]])
 
 
-_COLUMN = re.compile(rb"""<(?:\w+:)?tableColumn\b[^>]*?\sname="([^"<]*)\"""")
+def _named(
+    package: _StandingPackage,
+    changed: dict[str, bytes],
+    runs: list[Run],
+    converted: list[str],
+    log: Log,
+) -> dict[str, bytes]:
+    """Names, formulas, hints and properties that go with the texts."""
 
+    def part(name: str) -> bytes:
+        known = changed.get(name) or package.read.get(name)
+        data = package.part(name) if known is None else known
+        return data if _is_utf8(data) else b""
 
-def _tables(package: _StandingPackage, runs: list[Run], converted: list[str]) -> dict[str, bytes]:
-    """Tables of a workbook: columns bear the text of their header cells, or the file counts as damaged."""
-    cells: dict[bytes, bytes] = {}
-    changed: dict[str, bytes] = {}
-    for run, text in zip(runs, converted, strict=True):
-        if text != run.text:
-            cells[_in_attribute(run.text)] = _in_attribute(text)
-    for name in package.names():
-        if re.fullmatch(r"(?i)xl/tables/[^/]+\.xml", name):
-            name = name.lower()
-            data = package.part(name)
-            edits = [
-                (found.start(1), found.end(1), cells[found[1]])
-                for found in _COLUMN.finditer(data)
-                if found[1] in cells
-            ]
-            if edits and _is_utf8(data):
-                changed[name] = _edited(data, edits)
-    return changed
+    cells = {run.text: text for run, text in zip(runs, converted, strict=True) if text != run.text}
+    return Names(log, cells).changed(package.names(), part)
 
 
 _LEVEL = re.compile(rb"<w:lvl\b.*?</w:lvl>", re.DOTALL)
