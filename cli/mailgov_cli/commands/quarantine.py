@@ -101,6 +101,8 @@ def show(
         ],
     }
     for_people = run.shown_format is Format.TABLE and run.output is None
+    if for_people:
+        record["headers"] = [f"{name}: {value}" for name, value in record["headers"]]
     fields = tuple(name for name in record if not (for_people and name == "findings"))
     run.emit("quarantine.show/1", [record], fields, single=True)
     if for_people:
