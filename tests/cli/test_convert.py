@@ -1,5 +1,7 @@
 """`mailgov convert`: new files beside or in a folder, never over another."""
 
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -82,3 +84,26 @@ def test_the_encoding_can_be_given(run: Run, legacy: Path) -> None:
     assert run("convert", "ds.csv", "--from", "vni").exit == 0
     assert "Hộ đền bù" in (legacy.parent / "ds.unicode.csv").read_text("utf-8")
     assert run("convert", "ds.csv", "--from", "utf-9").exit == 2
+
+
+def _piped(data: bytes, *options: str) -> "subprocess.CompletedProcess[bytes]":
+    return subprocess.run(
+        [sys.executable, "-m", "mailgov_cli", *options, "convert", "-"],
+        input=data, capture_output=True, check=False,
+    )  # fmt: skip
+
+
+def test_standard_input_to_standard_output(legacy: Path) -> None:
+    done = _piped(legacy.read_bytes())
+    assert (done.returncode, done.stdout.decode()) == (0, TEXT)
+    assert "đã chuyển 2 chỗ" in done.stderr.decode()
+    again = _piped(done.stdout)
+    assert (again.returncode, again.stdout) == (0, done.stdout)
+    refused = _piped(b"%PDF-1.7\n%%EOF")
+    assert (refused.returncode, refused.stdout) == (6, b"")
+
+
+def test_standard_input_stands_alone(run: Run, legacy: Path) -> None:
+    for arguments in (("-", "ds.csv"), ("-", "--json"), ("-", "-o", "moi")):
+        assert run("convert", *arguments).exit == 2
+    assert legacy.exists()

@@ -1,6 +1,7 @@
 """`mailgov convert`: files from private Vietnamese encodings to Unicode, always as new files."""
 
 import os
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,7 +10,7 @@ import typer
 
 from mailgov import texts
 from mailgov_cli import exits, words
-from mailgov_cli.exits import Exit
+from mailgov_cli.exits import Exit, UsageMistake
 from mailgov_cli.grammar import Noun
 from mailgov_cli.options import DryRun
 from mailgov_cli.runtime import Runtime, runtime
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 app = Noun(single=True)
 
 FIELDS = ("file", "outcome", "target", "encodings", "changed", "doubtful")
+_STDIN = Path("-")
 _TOLD = 20  # doubtful places named at the terminal; --json has more
 
 
@@ -40,11 +42,15 @@ class Source(StrEnum):
 @app.command(
     epilog="""mailgov convert danh-sach.csv -o moi/
     mailgov convert *.docx *.xlsx --dry-run
-    mailgov convert thong-bao.txt --from tcvn3"""
+    mailgov convert thong-bao.txt --from tcvn3
+    mailgov convert - < cu.docx > moi.docx"""
 )
 def convert(
     ctx: typer.Context,
-    files: Annotated[list[Path], typer.Argument(help="files to convert", metavar="FILE…")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(help="files to convert, or - for standard input", metavar="FILE…"),
+    ],
     from_: Annotated[
         Source, typer.Option("--from", help="their encoding; auto finds it for each line")
     ] = Source.AUTO,
@@ -58,6 +64,11 @@ def convert(
     from mailgov.errors import InputError
 
     run = runtime(ctx)
+    if _STDIN in files:
+        if len(files) > 1 or run.as_json or folder:
+            raise UsageMistake("convert-stdin")
+        _filter(run, from_, dry_run=dry_run)
+        return
     rows, refused = [], []
     for file in files:
         try:
@@ -75,14 +86,27 @@ def convert(
         raise typer.Exit(Exit.PARTLY if rows else Exit.INPUT)
 
 
+def _filter(run: Runtime, source: Source, *, dry_run: bool) -> None:
+    """Standard input to standard output; what needs no conversion passes as it is.
+
+    Raises InputError when it is refused, and then nothing is written.
+    """
+    from mailgov.content.convert import MAX_BYTES
+
+    data = sys.stdin.buffer.read(MAX_BYTES + 1)
+    conversion = _conversion(run, _STDIN, data, source)
+    _tell(run, _row(_STDIN, _STDIN, conversion), dry_run=dry_run)
+    if not dry_run:
+        sys.stdout.buffer.write(conversion.data or data)
+        sys.stdout.buffer.flush()
+
+
 def _converted(
     run: Runtime, file: Path, source: Source, folder: Path | None, *, dry_run: bool
 ) -> dict[str, Any]:
     """One file. Raises InputError when it is refused, Unavailable when no reader starts."""
     from mailgov.content.convert import MAX_BYTES
-    from mailgov.content.runs import Unreadable
     from mailgov.errors import InputError
-    from mailgov.readers.converting import convert_apart
 
     try:
         if file.stat().st_size > MAX_BYTES:
@@ -91,18 +115,31 @@ def _converted(
     except OSError as exc:
         raise InputError("file-unreadable", file=file, reason=exc.strerror) from exc
     target = folder / file.name if folder else file.with_stem(f"{file.stem}.unicode")
-    try:
-        conversion = convert_apart(data, file.name, run.config.readers, given=_ENCODINGS[source])
-    except Unreadable as exc:
-        raise InputError("convert-unreadable", file=file, why=str(exc.args[0])) from exc
-    if conversion.outcome == "refused":
-        raise InputError(f"convert-{conversion.why}", file=file)
+    conversion = _conversion(run, file, data, source)
     if conversion.outcome == "converted":
         if target.exists():
             raise InputError("convert-exists", file=file, target=target)
         if not dry_run:
             _write_new(target, conversion.data, file)
     return _row(file, target, conversion)
+
+
+def _conversion(run: Runtime, file: Path, data: bytes, source: Source) -> "Conversion":
+    """What became of the bytes. Raises InputError when they are refused."""
+    from mailgov.content.convert import MAX_BYTES
+    from mailgov.content.runs import Unreadable
+    from mailgov.errors import InputError
+    from mailgov.readers.converting import convert_apart
+
+    if len(data) > MAX_BYTES:
+        raise InputError("convert-unreadable", file=file, why="larger than allowed")
+    try:
+        conversion = convert_apart(data, file.name, run.config.readers, given=_ENCODINGS[source])
+    except Unreadable as exc:
+        raise InputError("convert-unreadable", file=file, why=str(exc.args[0])) from exc
+    if conversion.outcome == "refused":
+        raise InputError(f"convert-{conversion.why}", file=file)
+    return conversion
 
 
 # The reader takes names of facts; None finds the encoding out.
