@@ -9,49 +9,55 @@ Decree 30/2020/NĐ-CP, Annex I; words in `tables/marks.toml`.
 
 import itertools
 import re
-import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
-from importlib import resources
-from typing import Any, NamedTuple
 
 from mailgov.content.lines import Line, normal
 from mailgov.content.lookalikes import in_latin
-from mailgov.content.vietnamese import is_vietnamese, with_old_tone_placement, without_marks
-from mailgov_policies.facts import Mark, MarkKind
+from mailgov.content.mark_words import (
+    DECORATION,
+    MAX_ALONE,
+    Word,
+    compacted,
+    folded,
+    is_capital,
+    is_innocent_before,
+    is_innocent_behind,
+    labelled,
+    mark_in_capitals,
+    mark_of,
+)
+from mailgov.content.vietnamese import is_vietnamese, without_marks
+from mailgov_policies.facts import Mark
 
 MAX_LINES = 5000  # of one file; marks stand at the top
 _TOP_LINES = 80
 _HEADING_LINES = 20  # behind a national heading: documents bound together have their own tops
+_NEAR_LINES = 12  # around a number or heading, where a stamp in small letters stands
 _SHEET_ROWS = 15
 _LISTING_LINES = 8
 _MAX_LINE = 120
-_MAX_COMPACT = 40
-_MAX_ALONE = 60  # letters of a line that may be a mark, spaced out and framed
 _MAX_MARKS = 50  # of one file
+_MAX_TOGETHER = 4  # marks on one line
 
-_DECORATION = " \t*_-–—=~•·.,:;|/\\[](){}<>«»\"'“”‘’!#+^>`→"
-_GAPS = re.compile(r"[\s.\-_·*|/–—,']+")
-_SIGNS = re.compile(r"[\W_]+")  # whatever is no letter or digit
 _COLUMNS = re.compile(r"\t+| {3,}|\s*\|\s*")
+_TOGETHER = re.compile(r"\t+| {3,}|\s*[|/+;,–—]\s*|\s+-\s*|-\s+")
 _BRACKETED = re.compile(r"[\[({<【«]\s*([^\[\](){}<>【】«»]{1,40}?)\s*[\])}>】»]")
-_LEADING = re.compile(r"^\s*([^\W\d_](?:[^:\-–—_|\[\](){}]{0,38}[^\W\d_])?)\s*[:\-–—_|]")
-_TRAILING = re.compile(r"[\-–—_|]\s*([^\W\d_](?:[^:\-–—_|\[\](){}]{0,38}[^\W\d_])?)\s*$")
+_BRACKETED_AT_END = re.compile(r"[\[({]\s*([^\[\](){}]{3,30}?)\s*[\])}]$")
+_STRONG = re.compile(r"\s+[-_]+\s*|\s*[-_]+\s+|\s*[:–—|/]+\s*")  # what parts a title
+_DASH = re.compile(r"\s+[-–—]+\s+|\s*[–—]+\s*")
+_JOINED = re.compile(r"(?<=[^\W_])[-_]+(?=[^\W_])")  # what stands for the spaces of a file name
+_MOST_SYLLABLES = 9  # of a mark: TÀI LIỆU TUYỆT MẬT, and its letters apart
 _INSIDE = re.compile(r"(?<![^\W\d_])(?:(?:(TỐI|TUYỆT)\s+)?MẬT|(TOI|TUYET)\s+MAT)(?![^\W\d_])")
-_INNOCENT_BEFORE = re.compile(r"(?:BÍ|BẢO|CƠ|NỘI|THÂN|ĐỘ|TÚI|HOA|ONG|CHÈ|ĐƯỜNG|RỈ|GIỮ|TIẾT LỘ)\s+$")
-_SECRET_NOTATION = re.compile(r"\d{2,5}/[^\s()]{2,40}\((M|TM|TuM)\)")
+_LAST_WORD = re.compile(r"([^\W\d_]+)[\s_-]+$")
+_FIRST_WORD = re.compile(r"^[\s_-]+([^\W\d_]+)")
+_SECRET_NOTATION = re.compile(r"(^S[ốÔO]\s*:?\s*)?\d{1,5}/[^\s()]{2,40}\s?\((M|TM|TuM)\)")
 _SECRET_SUFFIXES = {"M": "MẬT", "TM": "TỐI MẬT", "TuM": "TUYỆT MẬT"}
 _NUMBER_LINE = re.compile(r"^S[ốÔO]\s*:?\s*[\w./()-]{0,40}\s+(\D{2,20})$", re.IGNORECASE)
+_NUMBER = re.compile(r"^S[ốÔO]\s*:\s*[\w. …]*/[A-ZĐƯ]")
 _HEADING = "CONGHOAXAHOICHUNGHIAVIETNAM"
 _LEVELS = {"TỐI": "TỐI MẬT", "TOI": "TỐI MẬT", "TUYỆT": "TUYỆT MẬT", "TUYET": "TUYỆT MẬT"}
 _MIXED_SPLIT = re.compile(r"[^\W\d_]+")
-
-
-class _Word(NamedTuple):
-    kind: MarkKind
-    value: str
-    needs_context: bool  # found without diacritics, where it is too common a word
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,66 +66,6 @@ class _Found:
 
     index: int
     mark: Mark
-
-
-@cache
-def _table() -> dict[str, Any]:
-    path = resources.files("mailgov.content").joinpath("tables", "marks.toml")
-    return tomllib.loads(path.read_text("utf-8"))
-
-
-@cache
-def _words() -> dict[str, _Word]:
-    """Every spelling of a mark without spaces, in capitals."""
-    known: dict[str, _Word] = {}
-    for row in _table()["mark"]:
-        for value in (row["value"], *row.get("also", ())):
-            syllables = with_old_tone_placement(value).split()
-            for spelling in itertools.product(*map(_spellings, syllables)):
-                bare = "".join(spelling)
-                context = row.get("context", False) and bare.isascii()
-                known.setdefault(bare, _Word(row["kind"], row["value"], context))
-        for spelling in row.get("legacy", ()):
-            known.setdefault(_compact(spelling), _Word(row["kind"], row["value"], False))
-    return known
-
-
-def _spellings(syllable: str) -> set[str]:
-    """The syllable, the same without its tone, and bare: scanning and haste lose diacritics."""
-    bare = without_marks(syllable)
-    toneless = {"Ậ": "Â", "Ố": "Ô", "Ệ": "Ê", "Ẩ": "Â", "Ợ": "Ơ", "Ỏ": "O", "Ộ": "Ô"}
-    return {syllable, bare, "".join(toneless.get(letter, letter) for letter in syllable)}
-
-
-@cache
-def _labels() -> re.Pattern[str]:
-    words = (with_old_tone_placement(word) for word in _table()["labels"]["words"])
-    return re.compile(rf"^(?:{'|'.join(words)})\s*[:：]\s*(.{{2,40}})$", re.IGNORECASE)
-
-
-def _compact(text: str) -> str:
-    return _GAPS.sub("", text)
-
-
-def _is_capital(text: str) -> bool:
-    """All letters capital; toned ones of an encoding without toned capitals don't count."""
-    ascii_letters = [c for c in text if c.isascii() and c.isalpha()]
-    return bool(ascii_letters) and all(map(str.isupper, ascii_letters))
-
-
-def _mark_of(text: str) -> _Word | None:
-    """The mark that the text is, whatever its case, spacing and decoration."""
-    stripped = text.strip(_DECORATION)
-    if not 2 < len(stripped) <= _MAX_ALONE:
-        return None
-    known = _words()
-    # Signs are letters in private encodings, so they are only left out where nothing is found with them.
-    for compact in (_compact(stripped), _SIGNS.sub("", stripped)):
-        if 2 < len(compact) <= _MAX_COMPACT and (
-            word := known.get(compact) or known.get(compact.upper())
-        ):
-            return word
-    return None
 
 
 # Lines of a document
@@ -140,63 +86,92 @@ def _alone(lines: Sequence[Line], place: str, part: str) -> Iterator[_Found]:
         if len(line.text) > _MAX_LINE:
             continue
         text = in_latin(line.text)
-        if "NAM" in text and _HEADING in _folded(text):
+        if "NAM" in text and _HEADING in folded(text):
             top = max(top, index + _HEADING_LINES)
-        word = _word_on_line(text)
-        if word is None:
-            continue
-        certain = index < top and _row(line.place) <= _SHEET_ROWS
-        if word.needs_context:
-            if vietnamese is None:
-                vietnamese = _reads_vietnamese_without_marks(lines)
-            certain = certain and vietnamese
-        value = word.value
-        if value == "MẬT" and index and (before := _split_stamp(lines[index - 1].text)):
-            value = before
-        yield _Found(
-            index,
-            Mark(word.kind, value, _joined(place, line.place), certain, line.text, part),
-        )
+        for word in _words_on_line(text) or _in_small_letters(text, index, lines):
+            certain = index < top and _row(line.place) <= _SHEET_ROWS
+            if word.needs_context:
+                if vietnamese is None:
+                    vietnamese = _reads_vietnamese_without_marks(lines)
+                certain = certain and vietnamese
+            value = word.value
+            if value == "MẬT" and index and (before := _split_stamp(lines[index - 1].text)):
+                value = before
+            where = _joined(place, line.place)
+            yield _Found(index, Mark(word.kind, value, where, certain, line.text, part))
 
 
-def _word_on_line(text: str) -> _Word | None:
-    """The mark of a line: alone, in a column of its own, behind a label, or behind the number."""
-    word = _mark_of(text) if len(text) <= _MAX_ALONE else None
-    if word is not None:
-        return word if _is_capital(text) or _is_circulation_title(word, text) else None
-    if ":" in text and (match := _labels().match(text.strip(_DECORATION))):
-        return _mark_of(match[1])
-    if text[0] in "Ss" and (match := _NUMBER_LINE.match(text)) and _is_capital(match[1]):
-        return _mark_of(match[1])
+def _words_on_line(text: str) -> tuple[Word, ...]:
+    """The marks of a line: alone, in columns, behind a label or the number, in brackets at the end."""
+    if len(text) <= MAX_ALONE:
+        if word := mark_in_capitals(text):
+            return (word,)
+        if (word := mark_of(text)) is not None:
+            return (word,) if _is_circulation_title(word, text) else ()
+        if together := _together(text):
+            return together
+    if word := labelled(text.strip(DECORATION)):
+        return (word,)
+    if text[0] in "Ss" and (match := _NUMBER_LINE.match(text)) and is_capital(match[1]):
+        return _only(mark_of(match[1]))
+    if is_capital(text) and (word := _at_end_of_capitals(text)):
+        return (word,)
     if "\t" not in text and "   " not in text and "|" not in text:
-        return None
+        return ()
     columns = _COLUMNS.split(text)
-    if 2 <= len(columns) <= 3:
-        for column in columns:
-            found = _mark_of(column)
-            if found is not None and _is_capital(column):
-                return found
-    return None
+    if not 2 <= len(columns) <= 3:
+        return ()
+    return tuple(word for column in columns if (word := mark_in_capitals(column)))
 
 
-def _is_circulation_title(word: _Word, text: str) -> bool:
+def _at_end_of_capitals(text: str) -> Word | None:
+    """The mark in brackets or behind a dash at the end of a title: BÁO CÁO (MẬT)."""
+    if text[-1] in ")]}" and (match := _BRACKETED_AT_END.search(text)):
+        return mark_of(match[1])
+    pieces = _DASH.split(text)
+    return mark_of(pieces[-1]) if len(pieces) > 1 else None
+
+
+def _together(text: str) -> tuple[Word, ...]:
+    """Marks of a line that has nothing else: MẬT - KHẨN."""
+    pieces = [piece for piece in _TOGETHER.split(text) if piece.strip(DECORATION)]
+    if not 2 <= len(pieces) <= _MAX_TOGETHER:
+        return ()
+    words = [mark_in_capitals(piece) for piece in pieces]
+    return tuple(word for word in words if word) if all(words) else ()
+
+
+def _only(word: Word | None) -> tuple[Word, ...]:
+    return () if word is None else (word,)
+
+
+def _in_small_letters(text: str, index: int, lines: Sequence[Line]) -> tuple[Word, ...]:
+    """`Tối mật` alone on a line beside the number or the heading of a document."""
+    if len(text) > MAX_ALONE or ("t" not in text and "T" not in text):
+        return ()
+    word = mark_of(text)
+    if word is None or word.kind != "secrecy" or word.needs_context:
+        return ()
+    near = lines[max(index - _NEAR_LINES, 0) : index + _NEAR_LINES]
+    if any(_NUMBER.match(line.text) or _HEADING in folded(line.text[:80]) for line in near):
+        return (word,)
+    return ()
+
+
+def _is_circulation_title(word: Word, text: str) -> bool:
     """`(Lưu hành nội bộ)` below a title is written in small letters as a rule."""
-    return word.kind == "circulation" and text.strip(_DECORATION)[:1].isupper()
+    return word.kind == "circulation" and text.strip(DECORATION)[:1].isupper()
 
 
 def _split_stamp(text: str) -> str:
     """The level when a narrow stamp breaks its words: TỐI above MẬT."""
-    return _LEVELS.get(_compact(text.strip(_DECORATION)), "")
+    return _LEVELS.get(compacted(text.strip(DECORATION)), "")
 
 
 def _row(place: str) -> int:
     """The row of a cell such as `sheet "Nhân sự" B7`; 0 elsewhere."""
     match = re.search(r"[A-Z]{1,3}(\d{1,7})$", place) if place.startswith("sheet") else None
     return int(match[1]) if match else 0
-
-
-def _folded(text: str) -> str:
-    return _GAPS.sub("", without_marks(text)).upper()
 
 
 def _reads_vietnamese_without_marks(lines: Sequence[Line]) -> bool:
@@ -231,16 +206,20 @@ def _without_listings(found: list[_Found]) -> Iterator[_Found]:
 
 
 def _inside(lines: Sequence[Line], place: str, part: str) -> Iterator[Mark]:
-    """Possible marks of secrecy: capitals in a line that is not all capitals, and notations."""
-    for line in lines:
+    """Possible marks of secrecy: capitals in a line that is not all capitals, and notations.
+
+    A notation with the level of a secret is sure where it is the number of the document.
+    """
+    for index, line in enumerate(lines):
         where = _joined(place, line.place)
-        if ("MẬT" in line.text or "MAT" in line.text) and _word_on_line(line.text) is None:
+        if ("MẬT" in line.text or "MAT" in line.text) and not _words_on_line(line.text):
             value = _value_inside(line.text)
             if value:
                 yield Mark("secrecy", value, where, False, line.text[:_MAX_LINE], part)
         if "M)" in line.text and (match := _SECRET_NOTATION.search(line.text)):
-            value = _SECRET_SUFFIXES[match[1]]
-            yield Mark("secrecy", value, where, False, line.text[:_MAX_LINE], part)
+            value = _SECRET_SUFFIXES[match[2]]
+            certain = bool(match[1]) and index < _TOP_LINES
+            yield Mark("secrecy", value, where, certain, line.text[:_MAX_LINE], part)
 
 
 def _value_inside(text: str) -> str:
@@ -249,12 +228,14 @@ def _value_inside(text: str) -> str:
     if len(levels) > 1:  # a sentence about levels
         return ""
     for match in _INSIDE.finditer(text):
-        rest = text[: match.start()] + text[match.end() :]
-        words = [word for word in _MIXED_SPLIT.findall(rest) if len(word) > 1]
-        if not words or not any(word[-1].islower() for word in words):
+        before, behind = text[: match.start()], text[match.end() :]
+        words = [word for word in _MIXED_SPLIT.findall(before + behind) if len(word) > 1]
+        if not any(word[-1].islower() for word in words):
             continue
-        neighbours = text[: match.start()], text[match.end() :]
-        if _INNOCENT_BEFORE.search(neighbours[0]) or re.match(r"\s+[^\W\d_][A-ZĐ]", neighbours[1]):
+        last, first = _LAST_WORD.search(before), _FIRST_WORD.match(behind)
+        if (last and is_innocent_before(last[1])) or (
+            first and len(first[1]) > 1 and is_capital(first[1])
+        ):
             continue
         return _LEVELS.get(match[1] or match[2] or "", "MẬT")
     return ""
@@ -266,26 +247,74 @@ def _value_inside(text: str) -> str:
 def in_title(text: str, place: str, part: str = "") -> tuple[Mark, ...]:
     """Marks in a subject, file name or property: in brackets, before or behind a dash, or alone."""
     title = in_latin(normal(text[:1000])).strip()
-    spaced = title.replace("_", " ") if " " not in title else title
     found = [
         Mark(word.kind, word.value, place, certain, title[:_MAX_LINE], part)
-        for word, certain in (*_set_apart(title), *_set_apart(spaced))
+        for word, certain in (*_set_apart(title), *_in_joined_words(title))
     ]
+    spaced = title.replace("_", " ")
     if not found and (value := _value_inside(spaced)):
         found.append(Mark("secrecy", value, place, False, title[:_MAX_LINE], part))
     return _distinct(found)
 
 
-def _set_apart(title: str) -> Iterator[tuple[_Word, bool]]:
+def _set_apart(title: str) -> Iterator[tuple[Word, bool]]:
+    """Marks in brackets, behind a label, at either end before a sign, or alone; and whether they are sure."""
     for bracketed in _BRACKETED.finditer(title):
-        if word := _mark_of(bracketed[1]):
+        text = bracketed[1]
+        for word in _only(mark_of(text) or mark_in_capitals(text)) or _together(text):
             yield word, not word.needs_context or has_document_words(title)
-    for pattern in (_LEADING, _TRAILING):
-        apart = pattern.search(title)
-        if apart and _is_capital(apart[1]) and (word := _mark_of(apart[1])):
-            yield word, not word.needs_context
-    if (word := _mark_of(title)) and (_is_capital(title) or word.kind == "circulation"):
-        yield word, not word.needs_context
+    behind_label = labelled(title)
+    if behind_label is not None:
+        yield behind_label, not behind_label.needs_context
+    pieces = [piece for piece in _STRONG.split(title) if piece.strip(DECORATION)]
+    for ordered in (pieces, pieces[::-1]):
+        for piece in ordered:
+            marks = list(_of_piece(piece, title))
+            yield from marks
+            if not marks:
+                break
+
+
+def _of_piece(piece: str, title: str) -> Iterator[tuple[Word, bool]]:
+    """The mark that a piece of a title is. Some spellings need the words of a document beside it."""
+    known = mark_in_capitals(piece)
+    if known is not None:
+        plain = title.isascii() and has_document_words(title)
+        yield known, plain or not known.needs_context
+        return
+    word = mark_of(piece)
+    if word is None or not piece.strip(DECORATION)[:1].isupper():
+        return
+    if word.kind == "circulation":
+        yield word, True
+    elif word.kind == "secrecy" and not word.needs_context:
+        certain = has_document_words(title)
+        if certain or word.value != "MẬT":
+            yield word, certain
+
+
+def _in_joined_words(title: str) -> Iterator[tuple[Word, bool]]:
+    """Marks at the ends of a name whose words are joined: `TOI_MAT_bao_cao`, never `MAT_KHAU`."""
+    words = _JOINED.split(title)
+    for count in range(min(len(words) - 1, _MOST_SYLLABLES), 0, -1):
+        behind = _FIRST_WORD.match(f" {words[count]}")
+        if marks := list(_of_name(words[:count], title)):
+            yield from marks if not (behind and is_innocent_behind(behind[1])) else ()
+            break
+    for count in range(min(len(words) - 1, _MOST_SYLLABLES), 0, -1):
+        before = _LAST_WORD.search(f"{words[-count - 1]} ")
+        if marks := list(_of_name(words[-count:], title)):
+            yield from marks if not (before and is_innocent_before(before[1])) else ()
+            break
+
+
+def _of_name(words: Sequence[str], title: str) -> Iterator[tuple[Word, bool]]:
+    """A mark of these words; without its diacritics only beside words of a document, and not sure."""
+    for word, certain in _of_piece(" ".join(words), title):
+        if not word.needs_context:
+            yield word, certain
+        elif has_document_words(title):
+            yield word, False
 
 
 def _joined(place: str, inner: str) -> str:
