@@ -19,7 +19,7 @@ from mailgov.readers import ReaderPool
 from mailgov.resolver import DnsResolver, Resolver
 from mailgov.rulesets import AgencyRulesets, read_ruleset
 from mailgov.scanner import ClamdScanner
-from mailgov.signing import Signer
+from mailgov.signing import Signer, key_holder
 from mailgov.trust_roots import read_trust_roots
 from mailgov_policies import Ruleset
 
@@ -70,7 +70,7 @@ def build(config: Config, *, clock: Clock = utc_now, resolver: Resolver | None =
     )
     spool = Spool(config.data.path / "spool")
     queue = Queue(database, spool, config.delivery, clock)
-    signer = Signer(database, config.data.path / "keys", clock)
+    signer = Signer(database, key_holder(config), clock)
     ruleset = read_ruleset(config.policy.ruleset)
     rules = AgencyRulesets(ruleset, config.policy.rulesets, database)
     rules.check()

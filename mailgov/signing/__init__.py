@@ -1,5 +1,6 @@
-"""DKIM: keys, signatures on what we send, verification of what we get, records to publish."""
+"""DKIM and ARC: keys, signatures on what we send, verification of what we get, records to publish."""
 
+from mailgov.signing.holder import key_folder, key_holder
 from mailgov.signing.sign import Signer
 
-__all__ = ["Signer"]
+__all__ = ["Signer", "key_folder", "key_holder"]

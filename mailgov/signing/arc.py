@@ -16,7 +16,7 @@ from mailgov.resolver import Resolver
 from mailgov.signing.canonical import Field, relaxed_field, split_fields
 from mailgov.signing.public_keys import PublicKey, algorithm_of, check_value, fetch_key
 from mailgov.signing.results import MethodResult
-from mailgov.signing.sign import signed_bytes
+from mailgov.signing.signature import signed_bytes
 from mailgov.signing.tags import (
     NotValid,
     Tags,

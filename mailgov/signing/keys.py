@@ -3,6 +3,7 @@
 import base64
 import os
 import stat
+from datetime import datetime
 from pathlib import Path
 from typing import Literal, assert_never
 
@@ -23,17 +24,15 @@ _MAX_SELECTOR = 63  # one label of a domain name
 _LABEL_SIGNS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
 
 
-def generate(folder: Path, file_name: str, algorithm: Algorithm) -> str:
+def generate(
+    folder: Path, file_name: str, algorithm: Algorithm, secret: bytes | None = None
+) -> str:
     """Make a key pair; the private half into a new file, synced. Returns the p= tag's value.
 
-    Raises Conflict `signing-key-file-exists`. Blocks: an RSA key takes a tenth of a second.
+    With a secret the file is encrypted. Raises Conflict `signing-key-file-exists`. Blocks: an RSA key takes a tenth of a second.
     """
     key = _new_key(algorithm)
-    pem = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
+    pem = _as_pem(key, secret)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = folder / file_name
     try:
@@ -45,6 +44,15 @@ def generate(folder: Path, file_name: str, algorithm: Algorithm) -> str:
         file.flush()
         os.fsync(file.fileno())
     return public_key(key)
+
+
+def _as_pem(key: PrivateKey, secret: bytes | None) -> bytes:
+    encryption: serialization.KeySerializationEncryption = (
+        serialization.BestAvailableEncryption(secret) if secret else serialization.NoEncryption()
+    )
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption
+    )
 
 
 def _new_key(algorithm: Algorithm) -> PrivateKey:
@@ -69,20 +77,46 @@ def public_key(key: PrivateKey) -> str:
     return base64.b64encode(data).decode()
 
 
-def load(path: Path) -> PrivateKey:
-    """The private key in a file.
+def load(path: Path, secret: bytes | None = None) -> PrivateKey:
+    """The private key in a file, encrypted or not.
 
-    Raises Unavailable `signing-key-missing` when it is gone or no key, ConfigError
-    `signing-key-exposed` when others may read it.
+    Raises Unavailable `signing-key-missing` when it is gone, no key, or locked with another secret,
+    ConfigError `signing-key-exposed` when others may read it.
     """
     try:
         _require_private(path)
-        key = serialization.load_pem_private_key(path.read_bytes(), password=None)
-    except (OSError, ValueError) as exc:
+        pem = path.read_bytes()
+        password = secret if is_encrypted(pem) else None
+        key = serialization.load_pem_private_key(pem, password=password)
+    except (OSError, ValueError, TypeError) as exc:
         raise Unavailable("signing-key-missing", file=path) from exc
     if not isinstance(key, rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey):
         raise Unavailable("signing-key-missing", file=path)
     return key
+
+
+def is_encrypted(pem: bytes) -> bool:
+    """Whether a key file needs the secret."""
+    return pem.startswith(b"-----BEGIN ENCRYPTED PRIVATE KEY-----")
+
+
+def encrypt(path: Path, secret: bytes) -> bool:
+    """Encrypt a key file in place, whole or not at all; False when it is encrypted already.
+
+    Raises as `load` does.
+    """
+    if is_encrypted(path.read_bytes()):
+        load(path, secret)
+        return False
+    pem = _as_pem(load(path), secret)
+    new = path.with_name(f".{path.name}.new")
+    handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        file.write(pem)
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(path)
+    return True
 
 
 def require_private(folder: Path) -> None:
@@ -105,14 +139,16 @@ def create_key(
     selector: str,
     algorithm: Algorithm = "rsa2048",
     *,
+    secret: bytes | None = None,
+    activate_at: datetime | None = None,
     clock: Clock = utc_now,
     actor: str = "",
     reason: str = "",
 ) -> DkimKey:
     """Give a domain a key, in the caller's transaction.
 
-    It signs at once if the domain has no active key, else it waits as `pending` until DNS shows
-    it. Raises NotFound `domain-unknown`, InputError `selector-not-valid`, Conflict
+    It signs at once if the domain has no active key, else it waits as `pending` until
+    DNS shows it, and until the planned moment if one is given. Raises NotFound `domain-unknown`, InputError `selector-not-valid`, Conflict
     `selector-taken` or `signing-key-file-exists`.
     """
     row = session.exec(select(Domain).where(Domain.name == domain)).first()
@@ -123,15 +159,18 @@ def create_key(
     if any(key.selector == selector for key in keys):
         raise Conflict("selector-taken", domain=domain, selector=selector)
     file_name = f"{selector}._domainkey.{domain}.pem"
+    state = "pending" if any(key.state == "active" for key in keys) else "active"
     assert row.id is not None
     key = DkimKey(
         domain_id=row.id,
         selector=selector,
         algorithm=algorithm,
-        public_key=generate(folder, file_name, algorithm),
+        public_key=generate(folder, file_name, algorithm, secret),
         file_name=file_name,
-        state="pending" if any(key.state == "active" for key in keys) else "active",
+        state=state,
         created_at=clock(),
+        activate_at=activate_at if state == "pending" else None,
+        activated_at=clock() if state == "active" else None,
     )
     session.add(key)
     session.flush()

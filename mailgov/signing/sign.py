@@ -1,19 +1,14 @@
-"""DKIM signatures on what we send: relaxed/relaxed, RSA-2048, and Ed25519 where a domain has it.
+"""Signatures on what we send: DKIM with every active key of a domain, ARC on what we pass on.
 
-The fields that readers see are signed once more often than they occur, so that nobody can add a
-second From or Subject. There is no l= tag: all of the body counts.
+Relaxed/relaxed, RSA-2048, and Ed25519 where a domain has it. The fields that readers see are signed
+once more often than they occur, so that nobody can add a second From or Subject. There is no l= tag:
+all of the body counts.
 """
 
 import asyncio
-import base64
-import hashlib
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Sequence
 
-from cryptography.hazmat.primitives.asymmetric import ed25519, padding
-from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.asymmetric import ed25519
 from sqlmodel import Session, col, select
 
 from mailgov.clock import Clock, utc_now
@@ -21,50 +16,28 @@ from mailgov.db import Database
 from mailgov.db.models import DkimKey, Domain
 from mailgov.message import Body
 from mailgov.signing import keys
-from mailgov.signing.canonical import Field, RelaxedBody, body_hash, relaxed_field, split_fields
-
-OVERSIGNED = (
-    b"from",
-    b"to",
-    b"cc",
-    b"subject",
-    b"date",
-    b"message-id",
-    b"reply-to",
-    b"content-type",
-    b"mime-version",
-)
-"""Fields that nobody may add or change afterwards, absent ones included."""
-
-SIGNED_WHERE_PRESENT = (
-    b"sender",
-    b"in-reply-to",
-    b"references",
-    b"content-transfer-encoding",
-    b"mailgov-document",
+from mailgov.signing.arc import ArcResult
+from mailgov.signing.canonical import Field, RelaxedBody, body_hash, split_fields
+from mailgov.signing.keyring import KeyHolder, SigningKey, sign_bytes
+from mailgov.signing.seal import seal_fields
+from mailgov.signing.signature import (
+    OVERSIGNED,
+    SIGNED_WHERE_PRESENT,
+    Unsigned,
+    message_signature,
+    signed_names,
 )
 
-_LINE_SIGNS = 76
-
-
-@dataclass(frozen=True, slots=True)
-class SigningKey:
-    """An active key of a domain, as a row names it."""
-
-    selector: str
-    algorithm: str
-    file_name: str
+__all__ = ["OVERSIGNED", "SIGNED_WHERE_PRESENT", "Signer", "signature_field"]
 
 
 class Signer:
-    """Signs in the name of our domains. Raises ConfigError `signing-key-exposed` when made."""
+    """Signs in the name of our domains; the keys are the holder's."""
 
-    def __init__(self, database: Database, folder: Path, clock: Clock = utc_now) -> None:
-        keys.require_private(folder)
+    def __init__(self, database: Database, holder: KeyHolder, clock: Clock = utc_now) -> None:
         self._database = database
-        self._folder = folder
+        self._holder = holder
         self._clock = clock
-        self._loaded: dict[tuple[str, int], keys.PrivateKey] = {}
 
     async def sign(self, header: bytes, body: Body, domain: str) -> bytes | None:
         """DKIM-Signature fields to prepend, CRLF included; None when the domain has no active key.
@@ -72,29 +45,47 @@ class Signer:
         `header` is the header as it will leave; the body follows the first empty line of `body`.
         Raises Unavailable `signing-key-missing` or `database-unavailable`.
         """
-        active = await self._database.query(lambda session: _active_keys(session, domain))
+        active = await self._active(domain)
         if not active:
             return None
-        return await asyncio.to_thread(self._sign_with, active, header, body, domain)
-
-    def _sign_with(
-        self, active: Sequence[SigningKey], header: bytes, body: Body, domain: str
-    ) -> bytes:
-        fields = split_fields(header)
-        digest = body_hash(body.chunks(), RelaxedBody())
+        fields, digest = await asyncio.to_thread(_prepared, header, body)
         moment = int(self._clock().timestamp())
-        return b"".join(
-            signature_field(self._load(key.file_name), key.selector, domain, fields, digest, moment)
-            for key in active
-        )
+        signed = (self._signature(key, fields, digest, moment) for key in active)
+        return b"".join(await asyncio.gather(*signed))
 
-    def _load(self, file_name: str) -> keys.PrivateKey:
-        """The key of a file, kept while the file does not change."""
-        path = self._folder / file_name
-        version = (file_name, path.stat().st_mtime_ns if path.exists() else 0)
-        if version not in self._loaded:
-            self._loaded[version] = keys.load(path)
-        return self._loaded[version]
+    async def seal(
+        self, header: bytes, body: Body, domain: str, results: bytes, chain: ArcResult
+    ) -> bytes | None:
+        """The ARC set to prepend to a message that is passed on (RFC 8617, 5.1), CRLF included.
+
+        `header` and `body` are the message as it leaves, `results` the Authentication-Results
+        field that we gave it when it came, `chain` the state of its chain then. `domain` is the one
+        in whose name it is passed on. None when nobody may seal any more: after a seal that says
+        cv=fail, or fifty sets; or when the domain has no active key. Raises Unavailable
+        `signing-key-missing`, `database-unavailable`, and `resolver-unavailable` for a chain that
+        could not be checked.
+        """
+        active = await self._active(domain)
+        # Few verifiers know Ed25519 in ARC, and a set has one seal only.
+        key = next((one for one in active if one.algorithm == "rsa2048"), next(iter(active), None))
+        if key is None:
+            return None
+        fields, digest = await asyncio.to_thread(_prepared, header, body)
+        moment = int(self._clock().timestamp())
+        return await seal_fields(self._holder, key, fields, digest, results, chain, moment)
+
+    async def _active(self, domain: str) -> list[SigningKey]:
+        return await self._database.query(lambda session: _active_keys(session, domain))
+
+    async def _signature(
+        self, key: SigningKey, fields: Sequence[Field], digest: bytes, moment: int
+    ) -> bytes:
+        unsigned = _dkim(key.tag, key.selector, key.domain, fields, digest, moment)
+        return unsigned.with_signature(await self._holder.sign(key, unsigned.covered))
+
+
+def _prepared(header: bytes, body: Body) -> tuple[list[Field], bytes]:
+    return split_fields(header), body_hash(body.chunks(), RelaxedBody())
 
 
 def _active_keys(session: Session, domain: str) -> list[SigningKey]:
@@ -104,7 +95,7 @@ def _active_keys(session: Session, domain: str) -> list[SigningKey]:
         .where(Domain.name == domain, DkimKey.state == "active")
         .order_by(col(DkimKey.id))
     )
-    return [SigningKey(*row) for row in rows]
+    return [SigningKey(domain, *row) for row in rows]
 
 
 def signature_field(
@@ -115,70 +106,17 @@ def signature_field(
     digest: bytes,
     moment: int,
 ) -> bytes:
-    """One DKIM-Signature field (RFC 6376, 3.5). Pure.
+    """One DKIM-Signature field by a key at hand (RFC 6376, 3.5). Pure.
 
     `digest` is the body's, `moment` in seconds of Unix time.
     """
-    names = signed_names(fields)
-    algorithm = "ed25519-sha256" if isinstance(key, ed25519.Ed25519PrivateKey) else "rsa-sha256"
-    value = (
-        f" v=1; a={algorithm}; c=relaxed/relaxed;\r\n"
-        f"\td={domain};\r\n"
-        f"\ts={selector}; t={moment};\r\n"
-        f"{_folded_names(names)};\r\n"
-        f"\tbh={base64.b64encode(digest).decode()};\r\n"
-        "\tb="
-    ).encode()
-    signature = _sign(key, signed_bytes(fields, names, (b"DKIM-Signature", value)))
-    return b"DKIM-Signature:" + value + _folded(base64.b64encode(signature)) + b"\r\n"
+    tag = "ed25519-sha256" if isinstance(key, ed25519.Ed25519PrivateKey) else "rsa-sha256"
+    unsigned = _dkim(tag, selector, domain, fields, digest, moment)
+    return unsigned.with_signature(sign_bytes(key, unsigned.covered))
 
 
-def signed_names(fields: Iterable[Field]) -> list[bytes]:
-    """The h= tag: each field as often as it occurs, and the oversigned ones once more."""
-    count = Counter(name.strip().lower() for name, _ in fields)
-    names: list[bytes] = []
-    for name in OVERSIGNED:
-        names += [name] * (count[name] + 1)
-    for name in SIGNED_WHERE_PRESENT:
-        names += [name] * count[name]
-    return names
-
-
-def signed_bytes(
-    fields: Sequence[Field],
-    names: Iterable[bytes],
-    signature: Field,
-    form: Callable[[Field], bytes] = relaxed_field,
-) -> bytes:
-    """What a signature covers: the named fields from the bottom up, then itself, in their form.
-
-    A name that occurs more often than its field stands for nothing (RFC 6376, 5.4.2).
-    """
-    left: dict[bytes, list[Field]] = {}
-    for field in fields:
-        left.setdefault(field[0].strip().lower(), []).append(field)
-    chosen = [left[name].pop() for name in names if left.get(name)]
-    own = form(signature).removesuffix(b"\r\n")
-    return b"".join(form(field) for field in chosen) + own
-
-
-def _sign(key: keys.PrivateKey, data: bytes) -> bytes:
-    if isinstance(key, ed25519.Ed25519PrivateKey):
-        return key.sign(hashlib.sha256(data).digest())  # RFC 8463, 3: over the hash
-    return key.sign(data, padding.PKCS1v15(), SHA256())
-
-
-def _folded_names(names: Sequence[bytes]) -> str:
-    """The h= tag in lines that no server needs to break again."""
-    lines = ["\th="]
-    for position, name in enumerate(names):
-        text = name.decode() + (":" if position < len(names) - 1 else "")
-        if len(lines[-1]) + len(text) > _LINE_SIGNS:
-            lines.append("\t ")
-        lines[-1] += text
-    return "\r\n".join(lines)
-
-
-def _folded(text: bytes) -> bytes:
-    pieces = [text[at : at + _LINE_SIGNS - 4] for at in range(0, len(text), _LINE_SIGNS - 4)]
-    return b"\r\n\t ".join(pieces)
+def _dkim(
+    tag: str, selector: str, domain: str, fields: Sequence[Field], digest: bytes, moment: int
+) -> Unsigned:
+    tags = {"v": "1", "a": tag, "d": domain, "s": selector, "t": str(moment)}
+    return message_signature("DKIM-Signature", tags, signed_names(fields), fields, digest)

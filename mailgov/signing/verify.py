@@ -32,7 +32,7 @@ from mailgov.signing.public_keys import (
     fetch_key,
 )
 from mailgov.signing.results import MethodResult
-from mailgov.signing.sign import signed_bytes
+from mailgov.signing.signature import signed_bytes
 from mailgov.signing.tags import (
     DkimResult,
     NotValid,

@@ -10,7 +10,8 @@ from mailgov.db import Database
 from mailgov.errors import ConfigError, Unavailable
 from mailgov.message import Body
 from mailgov.signing import Signer, keys
-from mailgov.signing.sign import OVERSIGNED
+from mailgov.signing.keyring import KeyRing
+from mailgov.signing.signature import OVERSIGNED
 from mailgov.signing.verify import verify
 
 from ...support.dns import FakeResolver
@@ -57,7 +58,7 @@ def record(database: Database, folder: Path) -> str:
 
 
 async def signed(database: Database, folder: Path, message: bytes = MESSAGE) -> bytes:
-    signer = Signer(database, folder, lambda: THEN)
+    signer = Signer(database, KeyRing(folder), lambda: THEN)
     fields = await signer.sign(header_of(message), as_body(message), DOMAIN)
     assert fields is not None
     return fields + message
@@ -142,7 +143,7 @@ async def test_trace_fields_may_come_on_top(database: Database, folder: Path, re
 
 async def test_a_domain_without_key_is_not_signed(database: Database, folder: Path) -> None:
     add_domain(database)
-    signer = Signer(database, folder)
+    signer = Signer(database, KeyRing(folder))
     assert await signer.sign(header_of(MESSAGE), as_body(MESSAGE), DOMAIN) is None
     assert await signer.sign(header_of(MESSAGE), as_body(MESSAGE), "example.vn") is None
 
@@ -182,7 +183,7 @@ async def test_a_large_body_is_signed_from_its_file(
     (tmp_path / "body").write_bytes(message)
     known = as_body(message)
     body = Body(known.size_bytes, known.sha256, path=tmp_path / "body")
-    fields = await Signer(database, folder).sign(header_of(message), body, DOMAIN)
+    fields = await Signer(database, KeyRing(folder)).sign(header_of(message), body, DOMAIN)
     assert fields is not None
     assert dkimpy_accepts(fields + message, record)
 
@@ -196,7 +197,7 @@ def key_file(folder: Path, record: str) -> Path:
 async def test_a_lost_key_file_is_trouble_not_an_unsigned_message(
     database: Database, folder: Path, key_file: Path
 ) -> None:
-    signer = Signer(database, folder)
+    signer = Signer(database, KeyRing(folder))
     key_file.unlink()
     with pytest.raises(Unavailable, match="signing-key-missing"):
         await signer.sign(header_of(MESSAGE), as_body(MESSAGE), DOMAIN)
@@ -205,10 +206,10 @@ async def test_a_lost_key_file_is_trouble_not_an_unsigned_message(
 async def test_a_key_that_others_can_read_stops_the_service(
     database: Database, folder: Path, key_file: Path
 ) -> None:
-    signer = Signer(database, folder)
+    signer = Signer(database, KeyRing(folder))
     key_file.chmod(0o640)
     with pytest.raises(ConfigError, match="signing-key-exposed"):
-        Signer(database, folder)
+        Signer(database, KeyRing(folder))
     with pytest.raises(ConfigError, match="signing-key-exposed"):
         await signer.sign(header_of(MESSAGE), as_body(MESSAGE), DOMAIN)
 
@@ -219,7 +220,7 @@ async def test_messages_of_the_world_verify_after_signing(
 ) -> None:
     paths = sorted((corpus / "policy-samples").rglob("*.eml"))
     assert len(paths) >= 20
-    signer = Signer(database, folder)
+    signer = Signer(database, KeyRing(folder))
     for path in paths:
         message = path.read_bytes()
         fields = await signer.sign(header_of(message), as_body(message), DOMAIN)
