@@ -64,6 +64,7 @@ def build(config: Config, *, clock: Clock = utc_now, resolver: Resolver | None =
         config.limits,
         official_suffixes=config.site.official_suffixes,
         settings=config.sign_in,
+        key_file=config.data.path / "keys" / "second-factor",
     )
     readers = ReaderPool(
         config.readers, config.limits, trust_roots=read_trust_roots(config.policy.trust_roots)

@@ -1,6 +1,7 @@
 """Look-ups that the road of mail makes for every session and message: each a few index probes."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from sqlmodel import Session
 
@@ -10,6 +11,8 @@ from mailgov.config import Limits, SignIn
 from mailgov.db import Database
 from mailgov.directory import queries
 from mailgov.directory.queries import Account, LocalMailbox
+from mailgov.directory.sealed import SecretBox
+from mailgov.directory.second_step import SecondSteps
 from mailgov.directory.sign_in import Attempt, Channel, Scram, SignIns
 from mailgov.errors import InputError
 from mailgov.message import Envelope
@@ -22,7 +25,8 @@ _Known = tuple[Account | None, dict[str, LocalMailbox], frozenset[str]]
 class Directory:
     """The directory as the relay, the gate and the webmail see it.
 
-    Every method raises Unavailable `database-unavailable` when the database can't serve.
+    `key_file` holds the key under which secrets of second factors are kept. Every method raises
+    Unavailable `database-unavailable` when the database can't serve.
     """
 
     def __init__(
@@ -33,12 +37,14 @@ class Directory:
         *,
         official_suffixes: Sequence[str] = ("gov.vn", "chinhphu.vn"),
         settings: SignIn | None = None,
+        key_file: Path = Path("second-factor"),
     ) -> None:
         self._database = database
         self._clock = clock
         self._limits = limits
         self._suffixes = tuple(official_suffixes)
         self.sign_ins = SignIns(database, clock, limits, settings or SignIn())
+        self.second_steps = SecondSteps(database, clock, self.sign_ins, SecretBox(key_file))
 
     async def sign_in(
         self, name: str, password: str, *, channel: Channel = "web", ip: str = "", browser: str = ""

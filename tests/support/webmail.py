@@ -299,6 +299,7 @@ def _config(folder: Path, **sections: Any) -> Config:
     changes: dict[str, dict[str, Any]] = {
         "data": {"path": folder},
         "site": {"official_suffixes": ["gov.vn", "test"], "contact": "0123 456 789"},
+        "sign_in": {"second_factor_roles": []},
     }
     for name, keys in sections.items():
         changes[name] = {**changes.get(name, {}), **keys}

@@ -16,7 +16,7 @@ KEYS_IN_CODE = re.compile(r"""['"]((?:compose|repair|hint|login|refused)\.[a-z0-
 PREFIXES = (
     "done.", "folder.", "login.", "level.", "standing.", "urgency.", "document.group-", "role.",
     "document.paper-", "kind.", "place.", "reports.", "hint.", "help.way-", "action.restore-", "refused.",
-    "quarantine.done-",
+    "quarantine.done-", "access.opens-", "access.programs-", "access.done-",
 )  # fmt: skip
 
 

@@ -22,6 +22,7 @@ from mailgov.errors import (
     Unavailable,
 )
 from mailgov.logs import logger
+from mailgov_webmail.pages import access
 from mailgov_webmail.pages.frame import trouble_page
 from mailgov_webmail.security import (
     FORM_BYTES,
@@ -66,8 +67,12 @@ def anyone(page: Page) -> Endpoint:
     return endpoint
 
 
-def signed_in(page: Page, *, uploads: bool = False) -> Endpoint:
-    """A page of a mailbox. Without a sign-in the visitor is asked for one and loses no text."""
+def signed_in(page: Page, *, uploads: bool = False, enrolling: bool = False) -> Endpoint:
+    """A page of a mailbox. Without a sign-in the visitor is asked for one and loses no text.
+
+    Whose role demands a second factor gets to the pages for `enrolling` and to no other, until it is
+    on.
+    """
 
     async def endpoint(request: Request) -> Response:
         visit = _stranger(request)
@@ -79,6 +84,8 @@ def signed_in(page: Page, *, uploads: bool = False) -> Endpoint:
             visit = await _recognised(visit)
         except Unavailable as error:
             return await _later(visit, error)
+        if visit.signed_in is not None and not enrolling and access.demanded(visit):
+            return _enrol_first(visit)
         if request.method != "POST":
             return await _answered(visit, page) if visit.signed_in else _sign_in_first(visit)
         if visit.signed_in is None:
@@ -157,6 +164,12 @@ async def _with_form(visit: Visit, limit_bytes: int) -> Visit:
         max_files=MOST_FILES, max_fields=MOST_FIELDS, max_part_size=FORM_BYTES
     )
     return replace(visit, request=request, form=form)
+
+
+def _enrol_first(visit: Visit) -> Response:
+    if visit.wants_json():
+        return JSONResponse({"error": "second-factor-first"}, 403)
+    return see("/settings/second-factor")
 
 
 def _sign_in_first(visit: Visit) -> Response:

@@ -4,6 +4,7 @@ from starlette.routing import BaseRoute, Route
 
 from mailgov_webmail.doors import Endpoint, anyone, signed_in
 from mailgov_webmail.pages import (
+    access,
     actions,
     compose,
     folder,
@@ -33,7 +34,8 @@ routes: list[BaseRoute] = [
     Route("/", anyone(folder.home)),
     Route("/login", anyone(login.show), methods=["GET"]),
     Route("/login", anyone(login.sign_in), methods=["POST"]),
-    Route("/logout", signed_in(login.sign_out), methods=["POST"]),
+    Route("/login/code", anyone(login.second_step), methods=["POST"]),
+    Route("/logout", signed_in(login.sign_out, enrolling=True), methods=["POST"]),
     Route("/language", anyone(login.choose_language), methods=["POST"]),
     Route("/help", anyone(help.show)),
     Route("/help/rules/{key}", anyone(help.rule)),
@@ -65,4 +67,13 @@ routes: list[BaseRoute] = [
     Route("/reports/{report}/{kind}", signed_in(reports.file)),
     Route("/settings", signed_in(settings.show)),
     Route("/settings/devices", signed_in(settings.end_other_sign_ins), methods=["POST"]),
+    Route("/settings/devices", signed_in(access.show, enrolling=True), methods=["GET"]),
+    Route("/settings/devices/passwords", signed_in(access.add), methods=["POST"]),
+    Route(
+        "/settings/devices/passwords/{id:int}/revoke", signed_in(access.revoke), methods=["POST"]
+    ),
+    Route("/settings/second-factor", signed_in(access.enrol, enrolling=True), methods=["GET"]),
+    Route("/settings/second-factor", signed_in(access.confirm, enrolling=True), methods=["POST"]),
+    Route("/settings/second-factor/off", signed_in(access.turn_off), methods=["POST"]),
+    Route("/settings/second-factor/codes", signed_in(access.renew_codes), methods=["POST"]),
 ]

@@ -10,10 +10,12 @@ from mailgov.directory import Account
 from mailgov.errors import Conflict, InputError, MailgovError, NotAllowed, NotFound
 from mailgov_webmail.compose.drafts import Drafts, is_draft_id, new_draft_id
 from mailgov_webmail.compose.letter import Letter
-from mailgov_webmail.security import is_secure, masked
+from mailgov_webmail.security import is_secure, masked, new_token
 from mailgov_webmail.visit import Visit, cookie_name, see
 
 MAX_NAME = 320  # letters of an address that are looked at
+MAX_STEP, MAX_CODE = 500, 40  # letters of what comes with the second step
+BROWSER_SECONDS = 365 * 86400
 _KEPT = "kept."  # fields of the form that was interrupted
 
 
@@ -29,9 +31,10 @@ async def sign_in(visit: Visit) -> Response:
     """Check the password. Unknown names, suspended mailboxes and wrong passwords look alike."""
     typed, password = visit.text("address").strip()[:MAX_NAME], visit.text("password")
     address = _completed(typed)
+    browser = visit.request.cookies.get(_browser_cookie(visit), "") or new_token()
     try:
         account = await visit.services.directory.sign_in(
-            address, password, channel="web", ip=visit.client_ip
+            address, password, channel="web", ip=visit.client_ip, browser=browser
         )
     except NotAllowed:
         return _refused(visit, typed, "throttled", 429)
@@ -39,7 +42,34 @@ async def sign_in(visit: Visit) -> Response:
         return _refused(visit, typed, "", 503, error)
     if account is None:
         return _refused(visit, typed, "wrong", 401)
-    return await _welcome(visit, account)
+    if account.second_factor:
+        step = await visit.services.directory.second_steps.token(account.address)
+        if visit.wants_json():
+            return JSONResponse({"error": "second-factor", "step": step}, 401)
+        return _code_form(visit, step)
+    return await _welcome(visit, account, browser)
+
+
+async def second_step(visit: Visit) -> Response:
+    """Check the code of the second factor, or a recovery code."""
+    step, directory = visit.text("step")[:MAX_STEP], visit.services.directory
+    browser = visit.request.cookies.get(_browser_cookie(visit), "") or new_token()
+    try:
+        address = await directory.second_steps.take(
+            step, visit.text("code")[:MAX_CODE], ip=visit.client_ip, browser=browser
+        )
+    except NotAllowed as error:
+        if error.code == "sign-in-expired":
+            return _refused(visit, "", "step-expired", 401)
+        return _refused(visit, "", "throttled", 429)
+    except MailgovError as error:
+        return _refused(visit, "", "", 503, error)
+    account = await directory.account(address) if address is not None else None
+    if account is not None:
+        return await _welcome(visit, account, browser)
+    if visit.wants_json():
+        return JSONResponse({"error": "wrong-code", "step": step}, 401)
+    return _code_form(visit, step, problem=visit.words("login.wrong-code"), status=401)
 
 
 async def sign_out(visit: Visit) -> Response:
@@ -51,7 +81,7 @@ async def sign_out(visit: Visit) -> Response:
     return answer
 
 
-async def _welcome(visit: Visit, account: Account) -> Response:
+async def _welcome(visit: Visit, account: Account, browser: str) -> Response:
     name = cookie_name(visit)
     sessions = visit.parts.sessions
     token = await sessions.start(
@@ -76,7 +106,21 @@ async def _welcome(visit: Visit, account: Account) -> Response:
         httponly=True,
         samesite="lax",
     )
+    # So that what strangers do in the meantime does not count against who was here before.
+    answer.set_cookie(
+        _browser_cookie(visit),
+        browser,
+        max_age=BROWSER_SECONDS,
+        path="/",
+        secure=is_secure(visit.services.config.web),
+        httponly=True,
+        samesite="lax",
+    )
     return answer
+
+
+def _browser_cookie(visit: Visit) -> str:
+    return "__Host-mailgov-browser" if is_secure(visit.services.config.web) else "mailgov-browser"
 
 
 async def _kept_text(visit: Visit, account: Account) -> str:
@@ -113,14 +157,35 @@ def _refused(
     if visit.wants_json():
         return JSONResponse({"error": problem or "busy"}, status)
     text = visit.words.error(error) if error else visit.words(f"login.{problem}")
-    kept = [
+    return _form(
+        visit,
+        address=typed,
+        next=visit.text("next"),
+        kept=_kept(visit),
+        problem=text,
+        status=status,
+    )
+
+
+def _kept(visit: Visit) -> list[tuple[str, str]]:
+    return [
         (name.removeprefix(_KEPT), value)
         for name, value in visit.form.multi_items()
         if name.startswith(_KEPT) and isinstance(value, str)
     ]
-    return _form(
-        visit, address=typed, next=visit.text("next"), kept=kept, problem=text, status=status
+
+
+def _code_form(visit: Visit, step: str, *, problem: str = "", status: int = 200) -> Response:
+    answer = visit.page(
+        "login_code.html",
+        status=status,
+        step=step,
+        next=visit.text("next"),
+        kept=_kept(visit),
+        problem=problem,
     )
+    answer.headers["Referrer-Policy"] = "same-origin"  # as the form before
+    return answer
 
 
 def _form(

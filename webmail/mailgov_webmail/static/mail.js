@@ -191,17 +191,26 @@
   let asking = null;
   function signIn() {
     asking = asking || new Promise((resolve) => {
-      const dialog = byId("sign-in");
+      const dialog = byId("sign-in"), second = byId("again-second");
+      let step = "";
       dialog.showModal();
       dialog.querySelector("form").onsubmit = async (event) => {
         event.preventDefault();
         const form = new FormData();
         form.set("address", byId("again-address").value);
         form.set("password", byId("again-password").value);
-        const answer = await fetch("/login", { method: "POST", body: form, headers: { Accept: "application/json" } }).catch(() => null);
-        byId("again-password").value = "";
-        const told = answer && answer.ok ? await answer.json() : null;
-        byId("sign-in-problem").hidden = told !== null;
+        form.set("step", step);
+        form.set("code", byId("again-code").value);
+        const answer = await fetch(step ? "/login/code" : "/login", { method: "POST", body: form, headers: { Accept: "application/json" } }).catch(() => null);
+        byId("again-password").value = byId("again-code").value = "";
+        const said = answer ? await answer.json().catch(() => null) : null;
+        const told = answer && answer.ok ? said : null;
+        // The password was right and a second factor is on: ask for its code, then send both steps.
+        step = (!told && said && said.step) || "";
+        second.hidden = !step;
+        byId("again-first").hidden = !!step;
+        byId("sign-in-problem").hidden = told !== null || (said && said.error === "second-factor");
+        if (step) byId("again-code").focus();
         if (!told) return;
         for (const hidden of document.querySelectorAll("input[name=csrf]")) hidden.value = told.csrf;
         dialog.close();
