@@ -1,5 +1,6 @@
 # Two commands: `make run` shows the whole platform on sample data, `make test` checks everything.
 #   make run ARGS="--no-samples"     arguments for `mailgov demo`
+#   make torture                  every fault of tests/torture in its long form: about an hour
 #   make install                     only the virtual environment
 #   make test-wheel                  the same tests on the wheel, without the source
 #   make lock                        renew requirements/ from pyproject.toml
@@ -13,13 +14,17 @@ PYTEST_ARGS ?=
 # Modules stay together: what they start is started once.
 ON_ALL_CORES := --numprocesses auto --dist loadscope --quiet
 
-.PHONY: run test test-wheel install install-all check lock packages screenshots clean
+.PHONY: run test torture test-wheel install install-all check lock packages screenshots clean
 
 run: $(VENV)/installed
 	@$(BIN)/mailgov demo $(ARGS)
 
 test: packages $(VENV)/installed-all check
 	$(BIN)/python -m pytest $(ON_ALL_CORES) $(PYTEST_ARGS)
+
+# As root it also fills small disks and copies one under load.
+torture: packages $(VENV)/installed-all
+	$(BIN)/python -m tests.torture $(ARGS)
 
 test-wheel: packages $(VENV)/installed-all
 	tools/test-wheel $(BIN)/python $(ON_ALL_CORES) $(PYTEST_ARGS)

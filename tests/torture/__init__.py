@@ -1,0 +1,1 @@
+"""Faults on purpose: what was answered 250 is never lost. `python -m tests.torture --help`."""

@@ -1,0 +1,32 @@
+"""The short form of `make torture`: kill -9 along the road of a message, and a sync that fails."""
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from . import scenarios
+from .world import NURSERY
+
+
+@pytest.fixture(autouse=True, scope="module")
+def nursery() -> Iterator[None]:
+    """The program that forks servers ends with the module."""
+    yield
+    NURSERY.close()
+
+
+def test_kills_along_the_road_lose_nothing_and_deliver_nothing_twice(tmp_path: Path) -> None:
+    points = ["A6", "A12", "D1", "D5", "D7", "D8"]
+    row = scenarios.kills_at(points, tmp_path, random.Random(7), most=6)
+    print(row)
+    assert row.holds, row.troubles
+    assert row.accepted > 5
+    assert row.accepted == row.delivered + row.bounced + row.held
+
+
+def test_a_failed_sync_ends_the_server_and_the_next_start_recovers(tmp_path: Path) -> None:
+    row = scenarios.failing_call("fsync-body", 1, tmp_path, random.Random(7))
+    print(row)
+    assert row.holds, row.troubles
