@@ -17,7 +17,7 @@ import signal
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from importlib.metadata import entry_points
-from typing import Any, Protocol, cast
+from typing import Any, NoReturn, Protocol, cast
 
 from mailgov import durable
 from mailgov.errors import InputError, MailgovError
@@ -27,6 +27,7 @@ from mailgov.services import Services
 ROLES = ("relay", "deliver", "mailstore", "web", "metrics", "scheduler")
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 30.0
 STOP_SECONDS = 20.0
+DISTRUST_STOP_SECONDS = 3.0  # for the last 451; nothing can be written down any more
 DISTRUST_EXIT_CODE = 9  # as of Unavailable: whoever supervises us starts us again
 
 Announce = Callable[[str, str], None]
@@ -90,14 +91,14 @@ async def serve(
     finally:
         stop.set()
         _tell_systemd("STOPPING=1")
+        if durable.failure():
+            await _give_up(tasks)
         await _finish(tasks)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
         unwatch()
-        if reason := durable.failure():
-            log.critical("disk.distrusted", reason=reason)
-            logging.shutdown()
-            os._exit(DISTRUST_EXIT_CODE)
+        if durable.failure():  # while we stopped
+            await _give_up(tasks)
         log.info("stopped")
 
 
@@ -150,6 +151,14 @@ async def _all_ready(supervisors: list[_Supervisor], tasks: list[asyncio.Task[No
     finally:
         for one in ready:
             one.cancel()
+
+
+async def _give_up(tasks: list[asyncio.Task[None]]) -> NoReturn:
+    """End without another write, be it the last that a closed file would make."""
+    log.critical("disk.distrusted", reason=durable.failure())
+    await asyncio.wait(tasks, timeout=DISTRUST_STOP_SECONDS)
+    logging.shutdown()
+    os._exit(DISTRUST_EXIT_CODE)
 
 
 async def _finish(tasks: list[asyncio.Task[None]]) -> None:
