@@ -19,6 +19,7 @@ from mailgov.db.models.instance import PSEUDONYM_KEY
 from mailgov.errors import InputError, NotFound
 from mailgov.ledger.events import (
     DirectoryChanged,
+    HitWrong,
     MessageAccepted,
     MessageOpened,
     MessageRefused,
@@ -180,12 +181,15 @@ def test_violations_count_each_code_of_each_message(province: Database) -> None:
             refused,
             accepted(1, "H99.04", action="warn", codes=["legacy-encoding"]),
             accepted(2, "H99.04", action="hold", codes=["macro"]),
+            HitWrong(at=at, agency_code="H99.04", code="macro", codes=["macro", "executable"]),
         )
     result = run(province, "violations")
     assert values(result, "legacy-encoding") == {
         "findings": 2, "refused": 1, "held": 0, "sent_with_warning": 1, "told_before_sending": 0,
+        "reported_wrong": 0,
     }  # fmt: skip
     assert values(result, "macro")["held"] == 1
+    assert values(result, "macro")["reported_wrong"] == 1
     assert result.total.values["findings"] == 4
 
 
