@@ -64,6 +64,8 @@ def header_defects(fields: Fields) -> tuple[str, ...]:
 def _mailbox_defects(name: str, mailboxes: Mailboxes) -> list[str]:
     if mailboxes.ambiguous:
         return [f"two addresses in one mailbox of {name}"]
+    if name == "Sender" and len(mailboxes.people) > 1:  # RFC 5322, 3.6.2: one mailbox
+        return ["several mailboxes in Sender"]
     if name == "From" and not any("@" in person.address for person in mailboxes.people):
         return ["From field without an address"]
     return []

@@ -120,6 +120,7 @@ class Directory:
             ),
             login=login.address if login else "",
             may_send_as=login.may_send_as if login else (),
+            on_behalf_of=login.on_behalf_of if login else (),
             sender_local=sender.rpartition("@")[2] in ours,
             agency=sending.agency_code if sending else "",
             local_domains=tuple(sorted(ours)),

@@ -269,6 +269,7 @@ class Envelope:
     recipients: tuple[RecipientFacts, ...]
     login: str = ""  # address that signed in
     may_send_as: tuple[str, ...] = ()  # addresses the login owns or is delegated
+    on_behalf_of: tuple[str, ...] = ()  # addresses that may stand in From beside an own Sender
     sender_local: bool = False  # domain of mail_from is ours
     agency: str = ""  # code of the sender's agency
     public_contact: bool = False  # the mailbox that sends is there for citizens and companies
