@@ -4,13 +4,17 @@ import asyncio
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from itertools import islice, zip_longest
 
 from mailgov.errors import DeliveryRefused
 from mailgov.resolver import IpAddress, Lookup, Mx, Resolver
 
 MAX_EXCHANGERS = 10
 """More than these of one domain are not looked at."""
+
+MAX_ADDRESSES = 8
+"""More than these of one server are not looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +23,7 @@ class Hop:
 
     host: str
     addresses: tuple[str, ...]
+    secure: bool = False  # name and addresses were validated by DNSSEC
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,31 +42,33 @@ class Router:
         Raises Unavailable when DNS gives no answer, and DeliveryRefused: `domain-not-found`,
         `domain-takes-no-mail`, `domain-without-servers`, `domain-routes-to-us`.
         """
-        exchangers = self._ordered(await self._exchangers(domain))
+        answer = await self.resolver.mx(domain)
+        exchangers = self._ordered(self._exchangers(domain, answer))
         looked_up = await asyncio.gather(
             *(self.resolver.addresses(mx.exchange) for mx in exchangers), return_exceptions=True
         )
         hops: list[tuple[int, Hop]] = []
         trouble: BaseException | None = None
-        for mx, answer in zip(exchangers, looked_up, strict=True):
-            if isinstance(answer, BaseException):
-                trouble = answer
-            elif self._is_us(mx, answer):
+        for mx, found in zip(exchangers, looked_up, strict=True):
+            if isinstance(found, BaseException):
+                trouble = found
+            elif self._is_us(mx, found):
                 # Servers of our own rank or lower would send it back to us.
                 hops = [(rank, hop) for rank, hop in hops if rank < mx.preference]
                 if not hops:
                     raise DeliveryRefused("domain-routes-to-us", domain=domain)
                 break
-            elif targets := self._targets(answer.records):
-                hops.append((mx.preference, Hop(mx.exchange, targets)))
+            elif targets := self._targets(found.records):
+                secure = answer.secure and found.secure
+                hops.append((mx.preference, Hop(mx.exchange, targets, secure)))
         if hops:
             return [hop for _, hop in hops]
         if trouble is not None:
             raise trouble
         raise DeliveryRefused("domain-without-servers", domain=domain)
 
-    async def _exchangers(self, domain: str) -> list[Mx]:
-        answer = await self.resolver.mx(domain)
+    @staticmethod
+    def _exchangers(domain: str, answer: Lookup[Mx]) -> list[Mx]:
         if not answer.exists:
             raise DeliveryRefused("domain-not-found", domain=domain)
         if not answer.records:
@@ -83,19 +90,41 @@ class Router:
         return mx.exchange == self.hostname.lower() or any(ours)
 
     def _targets(self, addresses: Sequence[IpAddress]) -> tuple[str, ...]:
-        """The addresses that a name in somebody's zone may make us connect to."""
-        return tuple(str(a) for a in addresses if self.allow_loopback or not _is_of_this_host(a))
+        """The addresses that a name in somebody's zone may make us connect to.
+
+        The families take turns, so that the want of one costs one try before the other.
+        """
+        good = [a for a in addresses if self.allow_loopback or not self._is_here(a)]
+        sixes, fours = ([a for a in good if a.version == version] for version in (6, 4))
+        mixed = (a for pair in zip_longest(sixes, fours) for a in pair if a is not None)
+        return tuple(str(a) for a in islice(mixed, MAX_ADDRESSES))
+
+    def _is_here(self, address: IpAddress) -> bool:
+        return is_never_a_server(address) or self.is_own(address)
 
 
-def _is_of_this_host(address: IpAddress) -> bool:
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
+def is_never_a_server(address: IpAddress) -> bool:
+    """Whether an address means this host, this link, many hosts, or none."""
+    if isinstance(address, IPv6Address):
+        inner = address.ipv4_mapped or address.sixtofour or _behind_nat64(address)
+        if inner is not None:
+            return is_never_a_server(inner)
     return (
         address.is_loopback
         or address.is_unspecified
         or address.is_multicast
         or address.is_link_local
+        or address.is_reserved  # 240.0.0.0/4 with broadcast; for IPv6 all that is not assigned
+        or (address.version == 4 and address in _THIS_NETWORK)
     )
+
+
+_THIS_NETWORK = IPv4Network("0.0.0.0/8")  # RFC 1122, 3.2.1.3
+_NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052, 2.1
+
+
+def _behind_nat64(address: IPv6Address) -> IPv4Address | None:
+    return IPv4Address(int(address) & 0xFFFFFFFF) if address in _NAT64 else None
 
 
 def is_own_address(address: IpAddress) -> bool:

@@ -23,10 +23,14 @@ _OURS = {
     "mailbox-unknown": ("1.1", "address"),
     "outcome-unknown": ("4.2", "ask-recipient"),
     "peer-lacks-8bitmime": ("6.3", "ask-it"),
+    "peer-lacks-requiretls": ("7.30", "ask-it"),  # RFC 8689, 4.2.1
     "peer-lacks-smtputf8": ("6.7", "plain-address"),
     "peer-takes-less": ("3.4", "size"),
     "peer-unreachable": ("4.1", "ask-recipient"),
+    "peer-unsafe": ("7.5", "ask-it"),
+    "policy-unavailable": ("7.5", "ask-it"),
     "resolver-unavailable": ("4.3", "resend"),
+    "smarthost-sign-in": ("7.8", "ask-it"),
 }
 
 # What peers say: the detail of their status.

@@ -21,15 +21,12 @@ from mailgov.delivery import bounce
 from mailgov.delivery.destinations import Destinations, is_trouble
 from mailgov.delivery.outcome import Outcome, conclude
 from mailgov.delivery.transports import Answer, Answers, LeaseLost, Parcel, Taken, Transport
-from mailgov.delivery.transports.maildir import MaildirTransport
-from mailgov.delivery.transports.smtp import SmtpTransport
 from mailgov.errors import DeliveryDeferred, DeliveryError, Unavailable
 from mailgov.logs import logger
 from mailgov.message import Body
 from mailgov.queue import MAILBOX, Queue, QueuedMessage, QueueItem
 from mailgov.queue.claims import MAX_RECIPIENTS
 from mailgov.queue.item import Notice
-from mailgov.resolver import Resolver
 
 T = TypeVar("T")
 
@@ -81,9 +78,8 @@ class Worker:
         config: Config,
         queue: Queue,
         directory: Mailboxes,
-        resolver: Resolver,
         clock: Clock,
-        transports: Mapping[str, Transport] | None = None,
+        transports: Mapping[str, Transport],
         timer: Callable[[], float] = time.monotonic,
     ) -> None:
         self._config = config
@@ -91,10 +87,7 @@ class Worker:
         self._queue = queue
         self._directory = directory
         self._clock = clock
-        self._transports = transports or {
-            MAILBOX: MaildirTransport(config.data.path),
-            "": SmtpTransport(config.delivery, config.site.hostname, resolver),
-        }
+        self._transports = transports
         self._timer = timer
         settings = config.delivery
         self._destinations = Destinations(

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
+from mailgov.delivery.ways_out import transports
 from mailgov.delivery.worker import Worker
 from mailgov.services import Services
 
@@ -15,8 +16,10 @@ async def run(
         config=services.config,
         queue=services.queue,
         directory=services.directory,
-        resolver=services.resolver,
         clock=services.clock,
+        transports=transports(
+            services.config, services.resolver, services.database, services.clock
+        ),
     )
     announce("", "")
     await worker.run(stop)

@@ -2,126 +2,180 @@
 
 import asyncio
 import random
+from dataclasses import replace
+from functools import partial
 from itertools import chain
 
 from mailgov import faults
 from mailgov.config import Delivery
 from mailgov.delivery.mx import Hop, Router, is_own_address
-from mailgov.delivery.transports import Answers, Fence, Parcel
-from mailgov.delivery.transports.smtp_content import Demands, demands
-from mailgov.delivery.transports.smtp_session import Server, SmtpSession, StaleSession, Tls
-from mailgov.errors import DeliveryDeferred, DeliveryError, DeliveryRefused
+from mailgov.delivery.tls_policy import TlsPolicies, Way
+from mailgov.delivery.tls_results import AppliedPolicy, Observed, TlsResults
+from mailgov.delivery.transports import Answer, Answers, Fence, Parcel, Taken
+from mailgov.delivery.transports.pool import Pool
+from mailgov.delivery.transports.security import Security, kind_of
+from mailgov.delivery.transports.smtp_content import demands
+from mailgov.delivery.transports.smtp_session import Login, NotOffered, Server, SmtpSession
+from mailgov.delivery.transports.wire import TlsFailed
+from mailgov.errors import DeliveryDeferred, DeliveryRefused
 from mailgov.logs import logger
-from mailgov.resolver import Resolver
+from mailgov.queue import QueueItem
+from mailgov.resolver import IpAddress, Resolver
 
 SMTP_PORT = 25
 MAX_TARGETS = 6
 """Addresses tried in one attempt."""
 
-IDLE_SECONDS = 10.0
-"""A connection without work is kept this long."""
-
-MAX_MESSAGES = 50
-"""Messages over one connection; then others in front of the same server have their turn."""
+_LEVELS = {
+    "none": Security("clear"),
+    "opportunistic": Security("opportunistic"),
+    "required": Security("verified"),
+    "implicit": Security("verified", implicit=True),
+}
 
 log = logger("delivery")
 
 
 class SmtpTransport:
-    """Delivers by MX records, or to the smarthost when one is set."""
+    """Delivers by MX records, or to the smarthost when one is set.
+
+    Without `policies` TLS is taken as it comes; `results` hears how it came.
+    """
 
     def __init__(
-        self, settings: Delivery, hostname: str, resolver: Resolver, *, port: int = SMTP_PORT
+        self,
+        settings: Delivery,
+        hostname: str,
+        resolver: Resolver,
+        *,
+        port: int = SMTP_PORT,
+        policies: TlsPolicies | None = None,
+        results: TlsResults | None = None,
+        login: Login | None = None,
     ) -> None:
         self._settings = settings
         self._hostname = hostname
         self._port = port
-        self._router = Router(
-            resolver, hostname, settings.allow_loopback, is_own_address, random.shuffle
-        )
-        self._idle: dict[str, list[SmtpSession]] = {}
+        self._policies = policies or TlsPolicies(settings, resolver)
+        self._results = results
+        self._login = login
+        own = frozenset(settings.own_addresses)
+
+        def is_own(address: IpAddress) -> bool:
+            return address in own or is_own_address(address)
+
+        self._router = Router(resolver, hostname, settings.allow_loopback, is_own, random.shuffle)
+        self._pool = Pool()
 
     async def deliver(self, parcel: Parcel, fence: Fence) -> Answers:
-        """One transaction for all recipients of the parcel."""
+        """One transaction for all recipients of the parcel, or more where the peer takes fewer."""
         content = chain([parcel.message.prefix], parcel.body.chunks())
         wanted = await asyncio.to_thread(demands, content)
         if wanted.bare_line_ends:
             raise DeliveryRefused("bare-line-ends")
-        while session := self._kept(parcel.destination):
-            try:
-                return await self._use(session, parcel, wanted, fence)
-            except StaleSession:
-                continue  # nothing was sent; the next one, or a new one
-        session = await self._connect(parcel.destination)
-        return await self._use(session, parcel, wanted, fence)
-
-    async def _use(
-        self, session: SmtpSession, parcel: Parcel, wanted: Demands, fence: Fence
-    ) -> Answers:
-        """Run the transaction; keep the connection only if it ended in order."""
-        try:
-            answers = await session.send(parcel, wanted, fence)
-        except DeliveryError:
-            await session.close()
-            raise
-        except BaseException:
-            session.abort()
-            raise
-        if session.is_usable and session.messages < MAX_MESSAGES:
-            session.idle_since = asyncio.get_running_loop().time()
-            self._idle.setdefault(self._key(parcel.destination), []).append(session)
-        else:
-            await session.close()
-        return answers
-
-    def _key(self, destination: str) -> str:
-        return self._settings.smarthost or destination
-
-    def _kept(self, destination: str) -> SmtpSession | None:
-        sessions = self._idle.get(self._key(destination), [])
-        while sessions:
-            session = sessions.pop()
-            if session.is_usable:
-                return session
-        return None
+        key = self._settings.smarthost or parcel.destination
+        if parcel.message.require_tls:
+            key = f"{key} REQUIRETLS"
+        connect = partial(self._connect, parcel.destination)
+        answers: dict[int, Answer] = {}
+        left = parcel
+        while True:
+            told = await self._pool.send(key, connect, left, wanted, fence)
+            answers |= told
+            again = _beyond_the_limit(left, told)
+            if not again:
+                return answers
+            left = replace(left, items=tuple(again))
 
     async def _connect(self, destination: str) -> SmtpSession:
-        servers = [
-            Server(hop.host, address, port, tls)
-            for hop, port, tls in await self._hops(destination)
-            for address in hop.addresses
-        ]
+        ways = await self._ways(destination)
         faults.point("D2")
         trouble = DeliveryDeferred("peer-unreachable", host=destination, reason="no address")
-        for server in servers[:MAX_TARGETS]:
+        targets = [(way, address) for way in ways for address in way.hop.addresses]
+        for way, address in targets[:MAX_TARGETS]:
             try:
-                return await SmtpSession.open(server, self._hostname)
+                return await self._open(way, address)
             except DeliveryDeferred as exc:
-                log.info("peer.unreachable", host=server.host, address=server.address, why=str(exc))
+                log.info("peer.unreachable", host=way.hop.host, address=address, why=str(exc))
                 trouble = exc
         raise trouble
 
-    async def _hops(self, destination: str) -> list[tuple[Hop, int, Tls]]:
+    async def _ways(self, destination: str) -> list[Way]:
         if self._settings.smarthost:
-            host, _, port = self._settings.smarthost.rpartition(":")
-            host = host.strip("[]")
-            return [(Hop(host, (host,)), int(port), self._settings.smarthost_tls)]
+            host = self._settings.smarthost.rpartition(":")[0].strip("[]")
+            security = _LEVELS[self._settings.smarthost_tls]
+            return [Way(Hop(host, (host,)), security, AppliedPolicy(destination))]
         hops = await self._router.route(destination)
-        return [(hop, self._port, "opportunistic") for hop in hops]
+        return await self._policies.ways(destination, hops, self._port)
+
+    def _server(self, way: Way, address: str, security: Security) -> Server:
+        port = self._port
+        if self._settings.smarthost:
+            port = int(self._settings.smarthost.rpartition(":")[2])
+        return Server(way.hop.host, address, port, security, login=self._login)
+
+    async def _open(self, way: Way, address: str) -> SmtpSession:
+        """A session as sure as the policy demands. Raises DeliveryDeferred.
+
+        A policy in its trial is tried first, and its trouble written down. Opportunistic TLS goes
+        on in clear when it fails: without a policy nobody can tell the right server anyway.
+        """
+        security = way.security
+        levels = [Security(security.trial)] if security.trial else []
+        levels.append(replace(security, trial=""))
+        if not security.is_demanded and security.level != "clear":
+            levels.append(Security("clear"))
+        trouble: TlsFailed | None = None
+        for level in levels:
+            try:
+                session = await SmtpSession.open(
+                    self._server(way, address, level),
+                    self._hostname,
+                    self._settings.tls_authorities,
+                )
+            except TlsFailed as exc:
+                if trouble is None:
+                    self._note(way, address, exc)
+                trouble = exc
+                continue
+            if trouble is None:
+                self._note(way, address, None if session.is_secured else NotOffered(""))
+            return session
+        assert trouble is not None
+        reason = str(trouble.args[0])
+        raise DeliveryDeferred("peer-unsafe", host=way.hop.host, reason=reason) from trouble
+
+    def _note(self, way: Way, address: str, failure: TlsFailed | None) -> None:
+        if self._results is None or self._settings.smarthost:
+            return
+        kind = ""
+        if isinstance(failure, NotOffered):
+            kind = "starttls-not-supported"
+        elif failure is not None:
+            kind = kind_of(failure)
+        reason = str(failure.args[0])[:200] if failure is not None else ""
+        self._results.note(Observed(way.policy, kind, way.hop.host, address, reason))
 
     async def tend(self) -> None:
-        """Close connections that had no work for a while."""
-        oldest = asyncio.get_running_loop().time() - IDLE_SECONDS
-        for key, sessions in list(self._idle.items()):
-            for session in [s for s in sessions if s.idle_since < oldest]:
-                sessions.remove(session)
-                await session.close()
-            if not sessions:
-                self._idle.pop(key, None)
+        """Close connections that had no work for a while; write down how they were secured."""
+        await self._pool.tend()
+        if self._results is not None:
+            await self._results.tend()
 
     async def close(self) -> None:
-        """Close every connection that is kept."""
-        while self._idle:
-            _, sessions = self._idle.popitem()
-            for session in sessions:
-                await session.close()
+        """Close every connection that is kept, and write down what was counted."""
+        await self._pool.close()
+        if self._results is not None:
+            await self._results.write()
+
+
+def _beyond_the_limit(parcel: Parcel, told: Answers) -> list[QueueItem]:
+    """Recipients that the peer wants in a transaction of their own (RFC 5321, 4.5.3.1.10)."""
+    if not any(isinstance(answer, Taken) for answer in told.values()):
+        return []
+    return [
+        item
+        for item in parcel.items
+        if isinstance(answer := told.get(item.recipient_id), DeliveryDeferred)
+        and answer.reply.startswith("452")
+    ]

@@ -1,48 +1,37 @@
-"""One SMTP connection to one server: greeting, TLS, transactions (RFC 5321, RFC 3207).
+"""One connection to one server: greeting, TLS, transactions (RFC 5321, 3207, 2920; LMTP: 2033).
 
-aiosmtplib keeps the protocol; addresses and the DATA phase are written here, so that an address
-goes out as it is, a body is never held whole, and the final dot waits for the fence.
+Commands go out together where the peer takes that (PIPELINING), the body in pieces, and the final
+dot only once the fence has let it pass.
 """
 
 import asyncio
-import socket
-import ssl
-from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+import base64
+from collections.abc import Awaitable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from itertools import chain
+from pathlib import Path
 from typing import Literal
-
-from aiosmtplib import (
-    SMTP,
-    SMTPException,
-    SMTPHeloError,
-    SMTPResponse,
-    SMTPResponseException,
-    SMTPServerDisconnected,
-)
-from aiosmtplib.protocol import SMTPProtocol
+from typing import Protocol as TypingProtocol
 
 from mailgov import faults
 from mailgov.addresses import Address
-from mailgov.delivery.transports import Answer, Answers, Fence, Parcel, Taken
+from mailgov.delivery.transports import Answer, Answers, Fence, Parcel, Taken, wire
+from mailgov.delivery.transports.security import Security, secure
 from mailgov.delivery.transports.smtp_content import Demands, stuffed
+from mailgov.delivery.transports.wire import (
+    Lost,
+    Nonsense,
+    Reply,
+    TlsFailed,
+    TooSlow,
+    Wire,
+    WireError,
+)
 from mailgov.errors import DeliveryDeferred, DeliveryError, DeliveryRefused
 from mailgov.queue import QueuedMessage, QueueItem
 
-Tls = Literal["none", "opportunistic", "required", "implicit"]
-
-# RFC 5321, 4.5.3.2, in seconds. Connecting is not in it; half a minute reaches whom it will.
-CONNECT_SECONDS = 30.0
-GREETING_SECONDS = 300.0
-COMMAND_SECONDS = 300.0
-DATA_SECONDS = 120.0
-BLOCK_SECONDS = 180.0
-DOT_SECONDS = 600.0
-QUIT_SECONDS = 5.0
-
-MAX_REPLY_SIGNS = 1000
+Protocol = Literal["smtp", "lmtp"]
 
 
 class StaleSession(Exception):
@@ -50,60 +39,132 @@ class StaleSession(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Login:
+    """With what to sign in (RFC 4954)."""
+
+    user: str
+    password: str
+
+
+@dataclass(frozen=True, slots=True)
 class Server:
     """Whom to connect to: the name of the server, one of its addresses, and how."""
 
     host: str
-    address: str
+    address: str  # a path for a socket file
     port: int
-    tls: Tls
+    security: Security
+    protocol: Protocol = "smtp"
+    login: Login | None = None
 
 
 class SmtpSession:
-    """A connection that said EHLO. Not for use by two at once."""
+    """A connection that was greeted. Not for use by two at once."""
 
-    def __init__(self, client: SMTP, server: Server) -> None:
-        self._client = client
+    def __init__(self, line: Wire, server: Server) -> None:
+        self._wire = line
+        self._extensions: dict[str, str] = {}  # by name in upper case: parameters
+        self._is_leaving = False  # the peer said that it wants no more
         self.server = server
         self.messages = 0  # transactions so far
         self.idle_since = 0.0  # seconds of the event loop
 
     @classmethod
-    async def open(cls, server: Server, hostname: str) -> "SmtpSession":
-        """Connect and greet, with TLS as told. Raises DeliveryDeferred `peer-unreachable`.
+    async def open(
+        cls, server: Server, hostname: str, authorities: Sequence[Path] = ()
+    ) -> "SmtpSession":
+        """Connect, greet, secure as the server's policy says, sign in.
 
-        Opportunistic TLS takes any certificate, and goes on in clear when TLS fails: without a
-        policy of the domain nobody can tell the right server anyway (RFC 7435).
+        Raises TlsFailed when TLS was wanted and did not come about, and DeliveryDeferred:
+        `peer-unreachable`, `smarthost-sign-in`.
         """
         try:
-            return await cls._open(server, hostname, with_tls=server.tls != "none")
-        except _TlsFailed as exc:
-            if server.tls == "required":
-                raise _unreachable(server, exc) from exc
-        except (SMTPException, OSError) as exc:
+            line = await Wire.connect(server.address, server.port)
+        except WireError as exc:
             raise _unreachable(server, exc) from exc
+        session = cls(line, server)
         try:
-            return await cls._open(server, hostname, with_tls=False)
-        except (SMTPException, OSError) as exc:
-            raise _unreachable(server, exc) from exc
-
-    @classmethod
-    async def _open(cls, server: Server, hostname: str, *, with_tls: bool) -> "SmtpSession":
-        client = SMTP(
-            sock=await _connected(server),
-            local_hostname=hostname,
-            timeout=COMMAND_SECONDS,
-            start_tls=False,
-        )
-        try:
-            await client.connect(timeout=GREETING_SECONDS)
-            await _greet(client)
-            if with_tls:
-                await _start_tls(client, server)
-        except BaseException:
-            client.close()
+            await session._begin(hostname, tuple(authorities))
+        except TlsFailed:
+            line.abort()
             raise
-        return cls(client, server)
+        except WireError as exc:
+            line.abort()
+            raise _unreachable(server, exc) from exc
+        except BaseException:
+            line.abort()
+            raise
+        return session
+
+    async def _begin(self, hostname: str, authorities: tuple[Path, ...]) -> None:
+        security = self.server.security
+        if security.implicit:
+            await secure(self._wire, self.server.host, security, authorities)
+        greeting = await self._wire.reply(wire.GREETING_SECONDS)
+        if greeting.code != 220:
+            raise _turned_away(self.server, greeting)
+        await self._hello(hostname)
+        if security.level != "clear" and not security.implicit:
+            try:
+                await self._start_tls(hostname, authorities)
+            except (Lost, TooSlow, Nonsense) as exc:
+                raise TlsFailed(exc.args[0]) from exc
+        if self.server.login is not None:
+            await self._sign_in(self.server.login)
+
+    async def _hello(self, hostname: str) -> None:
+        self._extensions.clear()
+        verb = "LHLO" if self.server.protocol == "lmtp" else "EHLO"
+        reply = await self._command(f"{verb} {hostname}")
+        if reply.code == 250:
+            for line in reply.lines[1:]:
+                name, _, parameters = line.partition(" ")
+                self._extensions[name.upper()] = parameters
+            return
+        if self.server.protocol == "smtp" and 500 <= reply.code < 510:
+            # RFC 5321, 3.2: it does not know the command
+            reply = await self._command(f"HELO {hostname}")
+        if reply.code != 250:
+            raise _turned_away(self.server, reply)
+
+    async def _start_tls(self, hostname: str, authorities: tuple[Path, ...]) -> None:
+        security = self.server.security
+        if not self.offers("STARTTLS"):
+            if security.is_demanded:
+                raise NotOffered("STARTTLS is not offered")
+            return
+        reply = await self._command("STARTTLS")
+        if reply.code != 220:
+            raise NotOffered(f"STARTTLS is refused: {reply}")
+        await secure(self._wire, self.server.host, security, authorities)
+        await self._hello(hostname)  # RFC 3207, 4.2: what was said before counts no more
+
+    async def _sign_in(self, login: Login) -> None:
+        """RFC 4954, by PLAIN, else by LOGIN. A no is our trouble, and never the sender's."""
+        methods = self._extensions.get("AUTH", "").upper().split()
+        if not (self.is_secured or self.server.address in ("127.0.0.1", "::1")):
+            raise DeliveryDeferred("smarthost-sign-in", reason="no TLS")
+        if "PLAIN" in methods:
+            token = _base64(f"\0{login.user}\0{login.password}")
+            reply = await self._command(f"AUTH PLAIN {token}")
+        elif "LOGIN" in methods:
+            reply = await self._command("AUTH LOGIN")
+            for answer in (login.user, login.password):
+                if reply.code == 334:
+                    reply = await self._command(_base64(answer))
+        else:
+            raise DeliveryDeferred("smarthost-sign-in", reason="neither PLAIN nor LOGIN is offered")
+        if reply.code != 235:
+            raise DeliveryDeferred("smarthost-sign-in", reason="refused", reply=str(reply))
+
+    def offers(self, extension: str) -> bool:
+        """Whether the peer has an extension."""
+        return extension in self._extensions
+
+    @property
+    def is_secured(self) -> bool:
+        """Whether the session runs in TLS."""
+        return self._wire.tls is not None
 
     async def send(self, parcel: Parcel, wanted: Demands, fence: Fence) -> Answers:
         """One transaction for all recipients.
@@ -114,277 +175,271 @@ class SmtpSession:
         answers: dict[int, Answer] = {
             item.recipient_id: DeliveryRefused("peer-lacks-smtputf8")
             for item in parcel.items
-            if item.address.needs_smtputf8 and not self._has("smtputf8")
+            if item.address.needs_smtputf8 and not self.offers("SMTPUTF8")
         }
         left = [item for item in parcel.items if item.recipient_id not in answers]
         if left:
-            is_utf8 = wanted.utf8_header or any(item.address.needs_smtputf8 for item in left)
-            with _translated():
-                await self._mail(parcel.message, wanted, is_utf8=is_utf8)
-                answers |= await self._recipients(left)
-                accepted = [item for item in left if item.recipient_id not in answers]
-                answers |= await self._content(parcel, accepted, fence)
+            with _translated(self.server):
+                answers |= await self._transact(parcel, left, wanted, fence)
         return answers
-
-    def _has(self, extension: str) -> bool:
-        return self._client.supports_extension(extension)
 
     def _require_extensions(self, message: QueuedMessage, wanted: Demands) -> None:
         """Say no ourselves where the peer's extensions say it already."""
         sender = message.mail_from
         needs_utf8 = wanted.utf8_header or (sender is not None and sender.needs_smtputf8)
-        if needs_utf8 and not self._has("smtputf8"):
+        if needs_utf8 and not self.offers("SMTPUTF8"):
             raise DeliveryRefused("peer-lacks-smtputf8")
-        if wanted.eight_bit_body and not self._has("8bitmime"):
+        if wanted.eight_bit_body and not self.offers("8BITMIME"):
             # Converting would break the signatures over the body.
             raise DeliveryRefused("peer-lacks-8bitmime")
-        limit = self._client.esmtp_extensions.get("size", "")
+        if message.require_tls and not self._keeps_tls():
+            raise DeliveryRefused("peer-lacks-requiretls", host=self.server.host)
+        limit = self._extensions.get("SIZE", "")
         if limit.isdecimal() and 0 < int(limit) < message.size_bytes:  # RFC 1870
             raise DeliveryRefused("peer-takes-less", size=message.size_bytes, limit=limit)
 
-    async def _mail(self, message: QueuedMessage, wanted: Demands, *, is_utf8: bool) -> None:
-        sender = message.mail_from
-        options: list[str] = []
-        if self._has("size"):
-            options.append(f"SIZE={message.size_bytes}")
-        if wanted.eight_bit_body:
-            options.append("BODY=8BITMIME")
-        if is_utf8 or (sender is not None and sender.needs_smtputf8):
-            options.append("SMTPUTF8")
-        if self._has("dsn"):  # RFC 3461, 4.3 and 4.4
-            options += [f"RET={message.ret}"] if message.ret else []
-            options += [f"ENVID={message.envid}"] if message.envid else []
+    def _keeps_tls(self) -> bool:
+        """Whether the message stays in TLS behind this server too (RFC 8689, 4.2.1)."""
+        if self.server.protocol == "lmtp":
+            return True
+        return self.server.security.is_authenticated and self.offers("REQUIRETLS")
+
+    async def _transact(
+        self, parcel: Parcel, items: Sequence[QueueItem], wanted: Demands, fence: Fence
+    ) -> dict[int, Answer]:
+        is_utf8 = wanted.utf8_header or any(item.address.needs_smtputf8 for item in items)
+        mail = self._mail(parcel.message, wanted, is_utf8=is_utf8)
+        recipients = [self._recipient(item) for item in items]
+        is_piped = self.offers("PIPELINING")
+        if is_piped:
+            self._wire.write(b"".join(_line(text) for text in (mail, *recipients, "DATA")))
+        ask: _Ask = self._answer if is_piped else self._command
+        await self._begin_transaction(mail, ask, len(recipients) if is_piped else 0)
+        told: dict[int, Answer] = {}
+        accepted: list[QueueItem] = []
+        for item, line in zip(items, recipients, strict=True):
+            reply = await ask(line)
+            if 200 <= reply.code < 300:
+                accepted.append(item)
+            else:
+                told[item.recipient_id] = _meaning(reply)
+        faults.point("D3")
+        if not accepted and not is_piped:
+            await self._reset()
+            return told
+        data = await ask("DATA", wire.DATA_SECONDS)
+        if data.code != 354:
+            await self._reset()
+            return told | {item.recipient_id: _meaning(data) for item in accepted}
+        if not accepted:
+            await self._command(".", wire.DOT_SECONDS)  # RFC 2920, 3.1: it waits for a message
+            return told
+        faults.point("D4")
+        return told | await self._content(parcel, accepted, fence)
+
+    async def _begin_transaction(self, line: str, ask: "_Ask", sent_with_it: int) -> None:
+        """MAIL. Raises StaleSession where nobody was there any more, DeliveryError for a no."""
         self.messages += 1
         try:
-            reply = await self._command(b"MAIL", b"FROM:" + _path(sender), options)
-        except SMTPServerDisconnected as exc:
+            reply = await ask(line)
+        except Lost as exc:
             if self.messages > 1:
                 raise StaleSession from exc
             raise
         if reply.code == 421 and self.messages > 1:  # it has had enough of this connection
             raise StaleSession
-        _require(reply, 250)
-
-    async def _command(
-        self, verb: bytes, argument: bytes, options: Iterable[str] = ()
-    ) -> SMTPResponse:
-        words = [option.encode() for option in options]
-        return await self._client.execute_command(verb, argument, *words)
-
-    async def _recipients(self, items: Iterable[QueueItem]) -> dict[int, Answer]:
-        """Name every recipient; what those are told who are not taken."""
-        refused: dict[int, Answer] = {}
-        for item in items:
-            reply = await self._command(b"RCPT", b"TO:" + _path(item.address), self._wishes(item))
-            try:
-                _require(reply, 250, 251)
-            except DeliveryError as exc:
-                refused[item.recipient_id] = exc
-        faults.point("D3")
-        return refused
-
-    def _wishes(self, item: QueueItem) -> list[str]:
-        """RFC 3461, 4.1 and 4.2."""
-        if not self._has("dsn"):
-            return []
-        wishes = [f"NOTIFY={','.join(sorted(item.notify))}"] if item.notify else []
-        return [*wishes, *([f"ORCPT={item.original}"] if item.original else [])]
-
-    async def _content(
-        self, parcel: Parcel, accepted: Iterable[QueueItem], fence: Fence
-    ) -> dict[int, Answer]:
-        ids = [item.recipient_id for item in accepted]
-        if not ids:
-            await self._reset()
-            return {}
+        if 200 <= reply.code < 300:
+            return
         try:
-            _require(await self._client.execute_command(b"DATA", timeout=DATA_SECONDS), 354)
-        except DeliveryError as exc:
+            if sent_with_it:
+                await self._ignore(sent_with_it)
             await self._reset()
-            return dict.fromkeys(ids, exc)
-        faults.point("D4")
-        try:
-            reply = await self._transmit(parcel, fence)
-            _require(reply, 250)
-        except DeliveryError as exc:
-            return dict.fromkeys(ids, exc)
-        taken = Taken(reply_text(reply), "dsn-relay" if self._has("dsn") else "relay")
-        return dict.fromkeys(ids, taken)
+        except WireError:
+            self.abort()
+        raise _meaning(reply)
+
+    async def _ignore(self, recipients: int) -> None:
+        """Read the replies to what went out together with a MAIL that was refused."""
+        for _ in range(recipients):
+            await self._answer("RCPT")
+        if (await self._answer("DATA", wire.DATA_SECONDS)).code == 354:
+            self.abort()  # of whom it wants a message, and for whom, is not to be known
+
+    def _mail(self, message: QueuedMessage, wanted: Demands, *, is_utf8: bool) -> str:
+        sender = message.mail_from
+        options: list[str] = []
+        if self.offers("SIZE"):
+            options.append(f"SIZE={message.size_bytes}")
+        if wanted.eight_bit_body:
+            options.append("BODY=8BITMIME")
+        if is_utf8 or (sender is not None and sender.needs_smtputf8):
+            options.append("SMTPUTF8")
+        if self.server.protocol == "smtp":
+            options += self._wishes_for_message(message)
+        return " ".join((f"MAIL FROM:{_path(sender)}", *options))
+
+    def _wishes_for_message(self, message: QueuedMessage) -> Iterator[str]:
+        """What the next server is to know of the message, where it can."""
+        if self.offers("DSN"):  # RFC 3461, 4.3 and 4.4
+            if message.ret:
+                yield f"RET={message.ret}"
+            if message.envid:
+                yield f"ENVID={message.envid}"
+        if self.offers("MT-PRIORITY") and message.priority:  # RFC 6710
+            yield f"MT-PRIORITY={message.priority}"
+        if message.require_tls:  # RFC 8689
+            yield "REQUIRETLS"
+
+    def _recipient(self, item: QueueItem) -> str:
+        line = f"RCPT TO:{_path(item.address)}"
+        if self.server.protocol == "smtp" and self.offers("DSN"):  # RFC 3461, 4.1 and 4.2
+            line += f" NOTIFY={','.join(sorted(item.notify))}" if item.notify else ""
+            line += f" ORCPT={item.original}" if item.original else ""
+        return line
+
+    async def _command(self, line: str, seconds: float = wire.COMMAND_SECONDS) -> Reply:
+        """Say something; the reply."""
+        self._wire.write(_line(line))
+        return await self._answer(line, seconds)
+
+    async def _answer(self, _line: str, seconds: float = wire.COMMAND_SECONDS) -> Reply:
+        """The reply to something that was said."""
+        reply = await self._wire.reply(seconds)
+        self._is_leaving = self._is_leaving or reply.code == 421  # RFC 5321, 3.8
+        return reply
 
     async def _reset(self) -> None:
         """Void the transaction; a peer that can't even do that is left."""
+        if self._is_leaving:
+            return
         try:
-            await self._client.rset()
-        except (SMTPException, OSError):
+            await self._command("RSET")
+        except WireError:
             self.abort()
 
-    async def _transmit(self, parcel: Parcel, fence: Fence) -> SMTPResponse:
-        """The message, the fence, the dot; the reply. A reply that comes too early ends it."""
-        protocol = self._client.protocol
-        if protocol is None:
-            raise SMTPServerDisconnected("connection lost")
-        async with _expected_reply(protocol) as reply:
-            chunks = stuffed(chain([parcel.message.prefix], parcel.body.chunks()))
-            while not reply.done() and (chunk := await asyncio.to_thread(next, chunks, b"")):
-                protocol.write(chunk)
-                await _drained(protocol)
-            if reply.done():
-                self.abort()  # the rest of the message would be taken for commands
-                return await reply
-            await fence()
-            faults.point("D5")
-            protocol.write(b".\r\n")
-            try:
-                async with asyncio.timeout(DOT_SECONDS):
-                    answer = await reply
-            except (SMTPException, OSError) as exc:
-                self.abort()
-                raise DeliveryDeferred("outcome-unknown", host=self.server.host) from exc
-            faults.point("D6")
-            return answer
+    async def _content(
+        self, parcel: Parcel, accepted: Sequence[QueueItem], fence: Fence
+    ) -> dict[int, Answer]:
+        """The message, the fence, the dot; what is said of each recipient."""
+        early = await self._transmit(parcel)
+        if early is not None:
+            self.abort()  # the rest of the message would be taken for commands
+            if early.code < 400:
+                raise Nonsense("a yes before the end of the message")
+            return {item.recipient_id: _meaning(early) for item in accepted}
+        await fence()
+        faults.point("D5")
+        self._wire.write(b".\r\n")
+        told = await self._verdicts(accepted)
+        faults.point("D6")
+        return told
+
+    async def _transmit(self, parcel: Parcel) -> Reply | None:
+        """Send all but the dot; a reply that comes too early ends it."""
+        chunks = stuffed(chain([parcel.message.prefix], parcel.body.chunks(_CHUNK_OCTETS)))
+        in_memory = parcel.body.data is not None
+        while chunk := next(chunks, b"") if in_memory else await asyncio.to_thread(_next, chunks):
+            if self._wire.has_more:
+                return await self._answer("DATA", wire.DATA_SECONDS)
+            self._wire.write(chunk)
+            await self._wire.drained()
+        return await self._answer("DATA", wire.DATA_SECONDS) if self._wire.has_more else None
+
+    async def _verdicts(self, accepted: Sequence[QueueItem]) -> dict[int, Answer]:
+        """What came of the message: one reply for all, in LMTP one for each (RFC 2033, 4.2)."""
+        told: dict[int, Answer] = {}
+        of_each = self.server.protocol == "lmtp"
+        try:
+            for item in accepted if of_each else accepted[:1]:
+                told[item.recipient_id] = self._verdict(await self._answer(".", wire.DOT_SECONDS))
+        except WireError:
+            self.abort()
+            unknown = DeliveryDeferred("outcome-unknown", host=self.server.host)
+            return dict.fromkeys((item.recipient_id for item in accepted), unknown) | told
+        if of_each:
+            return told
+        return dict.fromkeys((item.recipient_id for item in accepted), *told.values())
+
+    def _verdict(self, reply: Reply) -> Answer:
+        if not 200 <= reply.code < 300:
+            return _meaning(reply)
+        if self.server.protocol == "lmtp":
+            return Taken(str(reply), "mailbox")
+        return Taken(str(reply), "dsn-relay" if self.offers("DSN") else "relay")
 
     @property
     def is_usable(self) -> bool:
         """Whether another transaction may be tried."""
-        return self._client.is_connected
+        return not (self._wire.is_lost or self._wire.has_more or self._is_leaving)
 
     def abort(self) -> None:
         """Drop the connection at once; what was not ended by a dot is void."""
-        self._client.close()
+        self._wire.abort()
 
     async def close(self) -> None:
         """Take leave."""
         try:
-            if self._client.is_connected:
-                await self._client.quit(timeout=QUIT_SECONDS)
-        except (SMTPException, OSError):
+            if not self._wire.is_lost:
+                await self._command("QUIT", wire.QUIT_SECONDS)
+        except WireError:
             pass  # gone already
         finally:
-            self._client.close()
+            self._wire.abort()
 
 
-class _TlsFailed(Exception):
-    """STARTTLS was offered, or demanded, and did not come about."""
+_CHUNK_OCTETS = 64 << 10
 
 
-async def _connected(server: Server) -> socket.socket:
-    """A socket to the server; the library would wait as long for it as for the greeting."""
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(server.address, server.port, type=socket.SOCK_STREAM)
-    trouble = OSError("no address")
-    for family, kind, protocol, _, target in found:  # a smarthost's name may have several
-        made = socket.socket(family, kind, protocol)
-        made.setblocking(False)
-        try:
-            async with asyncio.timeout(CONNECT_SECONDS):
-                await loop.sock_connect(made, target)
-        except OSError as exc:
-            made.close()
-            trouble = exc
-        except BaseException:
-            made.close()
-            raise
-        else:
-            return made
-    raise trouble
+class _Ask(TypingProtocol):
+    def __call__(self, line: str, seconds: float = ..., /) -> Awaitable[Reply]:
+        """The reply to a line."""
 
 
-async def _greet(client: SMTP) -> None:
-    try:
-        await client.ehlo()
-    except SMTPHeloError as exc:
-        if not 500 <= exc.code < 510:  # RFC 5321, 3.2: it does not know the command
-            raise
-        await client.helo()
+class NotOffered(TlsFailed):
+    """The peer has no TLS to offer (RFC 8460, 4.3.1: starttls-not-supported)."""
 
 
-async def _start_tls(client: SMTP, server: Server) -> None:
-    if not client.supports_extension("starttls"):
-        if server.tls == "required":
-            raise _TlsFailed("STARTTLS is not offered")
-        return
-    context = await asyncio.to_thread(_context, is_checked=server.tls == "required")
-    try:
-        await client.starttls(server_hostname=server.host, tls_context=context)
-        await _greet(client)
-    except (
-        SMTPException,
-        OSError,
-        ValueError,
-    ) as exc:  # ValueError: a host no certificate can name
-        raise _TlsFailed(str(exc)) from exc
+def _line(text: str) -> bytes:
+    """A command as bytes. Raises ValueError: nothing that we were given may make two of one."""
+    if any(sign in text for sign in "\r\n\0"):
+        raise ValueError("a command of more than one line")
+    return f"{text}\r\n".encode()
 
 
-@cache
-def _context(*, is_checked: bool) -> ssl.SSLContext:
-    context = (
-        ssl.create_default_context() if is_checked else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    )
-    if not is_checked:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
+def _next(chunks: Iterator[bytes]) -> bytes:
+    return next(chunks, b"")
 
 
-@asynccontextmanager
-async def _expected_reply(
-    protocol: SMTPProtocol,
-) -> AsyncIterator["asyncio.Task[SMTPResponse]"]:
-    """Listen while sending: a server may refuse a message before it has all of it."""
-    task = asyncio.create_task(protocol.read_response())
-    try:
-        yield task
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
-        if not task.cancelled():
-            task.exception()  # seen: whoever needs it has awaited the task
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
 
 
-async def _drained(protocol: SMTPProtocol) -> None:
-    async with asyncio.timeout(BLOCK_SECONDS):
-        # The library offers no other way to wait until the socket takes more.
-        await protocol._drain_helper()  # noqa: SLF001
+def _path(address: Address | None) -> str:
+    return f"<{address or ''}>"
 
 
-def _path(address: Address | None) -> bytes:
-    return f"<{address or ''}>".encode()
-
-
-def _require(reply: SMTPResponse, *codes: int) -> None:
-    """Raise what a reply means unless it is one of the codes."""
-    if reply.code not in codes:
-        raise _meaning(reply.code, reply.message)
-
-
-def _meaning(code: int, message: str) -> DeliveryError:
-    text = reply_text(SMTPResponse(code, message))
-    if 500 <= code < 600:
-        return DeliveryRefused("peer-refused", reply=text)
-    return DeliveryDeferred("peer-deferred", reply=text)
-
-
-def reply_text(reply: SMTPResponse) -> str:
-    """A reply in one printable line, bounded: it goes into rows, notices and terminals."""
-    message = reply.message.encode("utf-8", "replace").decode()
-    words = " ".join("".join(c if c.isprintable() else " " for c in message).split())
-    return f"{reply.code} {words}"[:MAX_REPLY_SIGNS].rstrip()
+def _meaning(reply: Reply) -> DeliveryError:
+    """What a reply other than yes means for the message."""
+    if 500 <= reply.code < 600:
+        return DeliveryRefused("peer-refused", reply=str(reply))
+    return DeliveryDeferred("peer-deferred", reply=str(reply))
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
-    """The border where the library's errors become ours."""
+def _translated(server: Server) -> Iterator[None]:
+    """The border where trouble on the wire becomes a reason to try later."""
     try:
         yield
-    except SMTPResponseException as exc:
-        raise _meaning(exc.code, exc.message) from exc
-    except (SMTPException, OSError) as exc:  # its timeouts and ours are OSErrors too
-        raise DeliveryDeferred("connection-lost", reason=type(exc).__name__) from exc
+    except WireError as exc:
+        raise DeliveryDeferred("connection-lost", host=server.host, reason=exc.args[0]) from exc
 
 
-def _unreachable(server: Server, exc: Exception) -> DeliveryDeferred:
-    reply = ""
-    if isinstance(exc, SMTPResponseException):
-        reply = reply_text(SMTPResponse(exc.code, exc.message))
-    reason = str(exc).splitlines()[0][:200] if str(exc) else type(exc).__name__
-    return DeliveryDeferred("peer-unreachable", host=server.host, reason=reason, reply=reply)
+def _unreachable(server: Server, exc: WireError) -> DeliveryDeferred:
+    return DeliveryDeferred("peer-unreachable", host=server.host, reason=exc.args[0])
+
+
+def _turned_away(server: Server, reply: Reply) -> DeliveryDeferred:
+    """It does not want to talk to us now. Even a 5xx may be another server's yes tomorrow."""
+    return DeliveryDeferred(
+        "peer-unreachable", host=server.host, reason="turned away", reply=str(reply)
+    )

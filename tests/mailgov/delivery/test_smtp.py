@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 
 import pytest
 import trustme
-from aiosmtplib.protocol import SMTPProtocol
 
 from mailgov.config import Delivery
-from mailgov.delivery.transports import Answers, LeaseLost, Parcel, Taken, smtp_session
+from mailgov.delivery.transports import Answers, LeaseLost, Parcel, Taken, wire
 from mailgov.delivery.transports.smtp import SmtpTransport
+from mailgov.delivery.transports.smtp_session import Login
 from mailgov.errors import DeliveryDeferred, DeliveryError, DeliveryRefused
 
 from ...support.dns import FakeResolver
@@ -25,7 +25,13 @@ DNS = FakeResolver(addresses_of={"example.vn": ["127.0.0.1"], "tỉnh.vn": ["127
 
 @asynccontextmanager
 async def transport_to(
-    peer: Peer, *, resolver: FakeResolver = DNS, smarthost: bool = False, tls: str = "opportunistic"
+    peer: Peer,
+    *,
+    resolver: FakeResolver = DNS,
+    smarthost: bool = False,
+    tls: str = "opportunistic",
+    login: Login | None = None,
+    **options: object,
 ) -> AsyncIterator[SmtpTransport]:
     async with serving(peer):
         settings = Delivery.model_validate(
@@ -33,9 +39,12 @@ async def transport_to(
                 "allow_loopback": True,
                 "smarthost": f"localhost:{peer.port}" if smarthost else "",
                 "smarthost_tls": tls,
+                **options,
             }
         )
-        transport = SmtpTransport(settings, "mail.tinhmau.gov.vn", resolver, port=peer.port)
+        transport = SmtpTransport(
+            settings, "mail.tinhmau.gov.vn", resolver, port=peer.port, login=login
+        )
         try:
             yield transport
         finally:
@@ -101,8 +110,48 @@ async def test_when_nobody_is_taken_no_content_leaves() -> None:
     peer = Peer(replies={"RCPT": "550 5.1.1 no"})
     answers = await answers_of(peer)
     assert isinstance(answers[1], DeliveryRefused)
+    assert peer.received == []
+    assert "RSET" in peer.commands
+
+
+async def test_without_pipelining_no_data_follows_when_nobody_is_taken() -> None:
+    peer = Peer(extensions=[], replies={"RCPT": "550 5.1.1 no"})
+    answers = await answers_of(peer)
+    assert isinstance(answers[1], DeliveryRefused)
     assert "DATA" not in peer.commands
     assert "RSET" in peer.commands
+
+
+async def test_commands_go_out_together_where_the_peer_takes_that() -> None:
+    together, singly = Peer(), Peer(extensions=["SIZE"])
+    for peer in (together, singly):
+        await answers_of(peer, parcel("a@example.vn", "b@example.vn"))
+        assert len(peer.received) == 1
+    assert together.most_at_once == 4  # MAIL, two RCPT, DATA
+    assert singly.most_at_once == 1
+
+
+async def test_a_peer_that_waits_for_a_message_to_nobody_gets_none() -> None:
+    peer = Peer(
+        replies={"RCPT": "550 5.1.1 no", "DATA": "354 go", "DOT": "554 5.5.1 no recipients"}
+    )
+    sent = parcel("a@example.vn", "b@example.vn")
+    async with transport_to(peer) as transport:
+        for _ in range(2):  # and the connection is good for the next
+            answers = await transport.deliver(sent, ours)
+            assert {type(answer) for answer in answers.values()} == {DeliveryRefused}
+    assert peer.connections == 1
+    assert peer.received == []
+
+
+async def test_recipients_beyond_the_peers_limit_follow_at_once() -> None:
+    peer = Peer(
+        replies={"RCPT TO:<c@": ["452 4.5.3 too many", "250 ok"], "RCPT TO:<d@": "452 4.5.3 full"}
+    )
+    sent = parcel("a@example.vn", "b@example.vn", "c@example.vn", "d@example.vn")
+    answers = await answers_of(peer, sent)
+    assert [type(answers[n]) for n in (1, 2, 3, 4)] == [Taken, Taken, Taken, DeliveryDeferred]
+    assert [len(one.recipients) for one in peer.received] == [2, 1]
 
 
 @pytest.mark.parametrize(
@@ -119,7 +168,7 @@ async def test_when_nobody_is_taken_no_content_leaves() -> None:
         ({"DOT": "450 4.7.1 wait"}, DeliveryDeferred, "peer-deferred", "450 4.7.1 wait"),
         ({"DOT": "DROP"}, DeliveryDeferred, "outcome-unknown", ""),
         ({"DOT": "hello"}, DeliveryDeferred, "outcome-unknown", ""),
-        ({"DOT": "299 odd"}, DeliveryDeferred, "peer-deferred", "299 odd"),
+        ({"DOT": "399 odd"}, DeliveryDeferred, "peer-deferred", "399 odd"),
         ({"GREETING": "554 go away"}, DeliveryDeferred, "peer-unreachable", "554 go away"),
         ({"GREETING": "DROP"}, DeliveryDeferred, "peer-unreachable", ""),
         ({"EHLO": "421 busy"}, DeliveryDeferred, "peer-unreachable", "421 busy"),
@@ -149,7 +198,7 @@ async def test_a_no_in_the_middle_of_the_content_counts() -> None:
 
 
 async def test_a_silent_server_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(smtp_session, "DOT_SECONDS", 0.1)
+    monkeypatch.setattr(wire, "DOT_SECONDS", 0.1)
     answer = (await answers_of(Peer(replies={"DOT": "SILENCE"})))[1]
     assert isinstance(answer, DeliveryDeferred)
     assert answer.code == "outcome-unknown"
@@ -282,8 +331,12 @@ async def test_failed_opportunistic_tls_falls_back_to_clear(
     assert not peer.received[0].in_tls
 
 
-async def smarthost_answer(peer: Peer, tls: str) -> DeliveryDeferred | Taken:
-    async with transport_to(peer, smarthost=True, tls=tls, resolver=FakeResolver()) as transport:
+async def smarthost_answer(
+    peer: Peer, tls: str, *, login: Login | None = None, **options: object
+) -> DeliveryDeferred | Taken:
+    async with transport_to(
+        peer, smarthost=True, tls=tls, resolver=FakeResolver(), login=login, **options
+    ) as transport:
         try:
             answer = (await transport.deliver(parcel(), ours))[1]
         except DeliveryDeferred as exc:
@@ -298,23 +351,61 @@ async def test_the_smarthost_takes_all_mail_without_asking_dns() -> None:
     assert len(peer.received) == 1
 
 
-async def test_required_tls_is_required(
-    authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def trusting(*, is_checked: bool) -> ssl.SSLContext:
-        assert is_checked
-        context = ssl.create_default_context()
-        authority.configure_trust(context)
-        return context
+@pytest.fixture(scope="module")
+def authorities(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    path = tmp_path_factory.mktemp("authority") / "ca.pem"
+    authority.cert_pem.write_to_path(path)
+    return [str(path)]
 
-    monkeypatch.setattr(smtp_session, "_context", trusting)
+
+async def test_required_tls_is_required(authority: trustme.CA, authorities: list[str]) -> None:
     plain = Peer()
-    assert isinstance(await smarthost_answer(plain, "required"), DeliveryDeferred)
     wrong = Peer(tls=certificate("somebody.else", authority))
-    assert isinstance(await smarthost_answer(wrong, "required"), DeliveryDeferred)
+    unknown = Peer(tls=certificate("localhost", trustme.CA()))
+    for peer in (plain, wrong, unknown):
+        answer = await smarthost_answer(peer, "required", tls_authorities=authorities)
+        assert isinstance(answer, DeliveryDeferred)
+        assert answer.code == "peer-unsafe"
+        assert peer.received == []
     right = Peer(tls=certificate("localhost", authority))
-    assert isinstance(await smarthost_answer(right, "required"), Taken)
-    assert (plain.received, wrong.received, right.received[0].in_tls) == ([], [], True)
+    answer = await smarthost_answer(right, "required", tls_authorities=authorities)
+    assert isinstance(answer, Taken)
+    assert right.received[0].in_tls
+
+
+LOGIN = Login("mailgov", "bí mật")
+
+
+@pytest.mark.parametrize(
+    ("methods", "commands"),
+    [
+        ("PLAIN LOGIN", ["AUTH PLAIN AG1haWxnb3YAYsOtIG3huq10"]),
+        ("LOGIN CRAM-MD5", ["AUTH LOGIN", "bWFpbGdvdg==", "YsOtIG3huq10"]),
+    ],
+)
+async def test_signing_in_at_the_smarthost(
+    methods: str, commands: list[str], authority: trustme.CA, authorities: list[str]
+) -> None:
+    peer = Peer(tls=certificate("localhost", authority), after_tls=[f"AUTH {methods}"])
+    answer = await smarthost_answer(peer, "required", tls_authorities=authorities, login=LOGIN)
+    assert isinstance(answer, Taken)
+    assert peer.commands[3 : 3 + len(commands)] == commands
+
+
+@pytest.mark.parametrize(
+    ("methods", "reply"), [("PLAIN", "535 5.7.8 wrong"), ("GSSAPI", "235 ok"), ("", "235 ok")]
+)
+async def test_when_the_smarthost_does_not_know_us_nobodys_mail_is_returned(
+    methods: str, reply: str, authority: trustme.CA, authorities: list[str]
+) -> None:
+    peer = Peer(
+        tls=certificate("localhost", authority),
+        after_tls=[f"AUTH {methods}".strip()],
+        replies={"AUTH": reply},
+    )
+    answer = await smarthost_answer(peer, "required", tls_authorities=authorities, login=LOGIN)
+    assert isinstance(answer, DeliveryDeferred)
+    assert answer.code == "smarthost-sign-in"
 
 
 async def test_the_next_server_is_tried_when_one_is_not_reached() -> None:
@@ -362,7 +453,7 @@ async def test_idle_connections_are_closed_after_a_while(
         await transport.deliver(parcel(), ours)
         await transport.tend()
         assert peer.commands[-1] == "DATA"
-        monkeypatch.setattr("mailgov.delivery.transports.smtp.IDLE_SECONDS", -1)
+        monkeypatch.setattr("mailgov.delivery.transports.pool.IDLE_SECONDS", -1)
         await transport.tend()
         assert peer.commands[-1] == "QUIT"
 
@@ -376,10 +467,6 @@ async def test_a_cancelled_attempt_leaves_no_half_message(
             async with asyncio.timeout(0.2):
                 await transport.deliver(parcel(), ours)
     assert peer.received == []
-
-
-def test_the_library_still_lets_us_wait_for_the_socket() -> None:
-    assert asyncio.iscoroutinefunction(SMTPProtocol._drain_helper)
 
 
 async def test_every_address_of_a_smarthost_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:

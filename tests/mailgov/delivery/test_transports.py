@@ -9,6 +9,7 @@ import pytest
 
 from mailgov.config import Delivery
 from mailgov.delivery.transports import LeaseLost, Taken, Transport
+from mailgov.delivery.transports.lmtp import LmtpTransport
 from mailgov.delivery.transports.maildir import MaildirTransport
 from mailgov.delivery.transports.smtp import SmtpTransport
 
@@ -53,7 +54,20 @@ async def smtp(_folder: Path) -> AsyncIterator[Subject]:
         yield Subject(transport, ("binh@example.vn", "chi@example.vn"), arrived)
 
 
-TRANSPORTS: list[Callable[[Path], AbstractAsyncContextManager[Subject]]] = [maildir, smtp]
+@asynccontextmanager
+async def lmtp(_folder: Path) -> AsyncIterator[Subject]:
+    """To a mail store on loopback."""
+    peer = Peer()
+
+    def arrived() -> list[bytes]:
+        return [received.data for received in peer.received for _ in received.recipients]
+
+    async with serving(peer):
+        transport = LmtpTransport(f"127.0.0.1:{peer.port}", "mail.tinhmau.gov.vn")
+        yield Subject(transport, ("binh@tinhmau.gov.vn", "chi@tinhmau.gov.vn"), arrived)
+
+
+TRANSPORTS: list[Callable[[Path], AbstractAsyncContextManager[Subject]]] = [maildir, smtp, lmtp]
 
 
 @pytest.fixture(params=TRANSPORTS, ids=lambda kind: kind.__name__)

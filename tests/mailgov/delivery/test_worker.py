@@ -117,7 +117,6 @@ class Post:
             config=self.config,
             queue=self.made.queue,
             directory=self.directory,
-            resolver=FakeResolver(),
             clock=clock or (lambda: self.made.now),
             transports={MAILBOX: MaildirTransport(self.config.data.path), "": remote},
             timer=timer,
