@@ -20,6 +20,9 @@ _MAX_COMPACT = 40
 _GAPS = re.compile(r"[\s.\-_·*|/–—,']+")
 _SIGNS = re.compile(r"[\W_]+")  # whatever is no letter or digit
 _MISREAD = str.maketrans({"0": "O", "1": "I", "l": "I", "|": "I"})  # by scanners
+_MISREAD_LETTER = re.compile("[01l|]")
+_SMALL, _SMALL_BUT_L, _LARGE = re.compile("[a-z]"), re.compile("[a-km-z]"), re.compile("[A-Z]")
+_ENDS_OF_NUMBERS = (*"0123456789", ")", "]")
 _COPY_NUMBER = re.compile(r"[\s(\[–—-]*\bbản\s+số\s*:?\s*\d[\d/]*[\s)\]]*$", re.IGNORECASE)
 
 
@@ -86,8 +89,7 @@ def folded(text: str) -> str:
 
 def is_capital(text: str) -> bool:
     """All letters capital; toned ones of an encoding without toned capitals don't count."""
-    ascii_letters = [c for c in text if c.isascii() and c.isalpha()]
-    return bool(ascii_letters) and all(map(str.isupper, ascii_letters))
+    return _SMALL.search(text) is None and _LARGE.search(text) is not None
 
 
 def mark_of(text: str) -> Word | None:
@@ -107,10 +109,12 @@ def mark_of(text: str) -> Word | None:
 
 def mark_in_capitals(text: str) -> Word | None:
     """The mark that the text is in capitals, also as scanners misread it or with the copy's number."""
-    for form in dict.fromkeys((text, text.translate(_MISREAD), _COPY_NUMBER.sub("", text))):
-        if is_capital(form) and (word := mark_of(form)):
-            return word
-    return None
+    if _SMALL_BUT_L.search(text):
+        if not text.endswith(_ENDS_OF_NUMBERS):
+            return None
+        text = _COPY_NUMBER.sub("", text)
+    forms = (text, text.translate(_MISREAD)) if _MISREAD_LETTER.search(text) else (text,)
+    return next((word for form in forms if is_capital(form) and (word := mark_of(form))), None)
 
 
 def labelled(text: str) -> Word | None:

@@ -53,6 +53,8 @@ _LAST_WORD = re.compile(r"([^\W\d_]+)[\s_-]+$")
 _FIRST_WORD = re.compile(r"^[\s_-]+([^\W\d_]+)")
 _SECRET_NOTATION = re.compile(r"(^S[ốÔO]\s*:?\s*)?\d{1,5}/[^\s()]{2,40}\s?\((M|TM|TuM)\)")
 _SECRET_SUFFIXES = {"M": "MẬT", "TM": "TỐI MẬT", "TuM": "TUYỆT MẬT"}
+_SMALL_MARK = re.compile("[Mm][ậâa][tT]")
+_MORE_THAN_ONE = re.compile("(?:KH[ẨÂA]N|T[ỐÔO]C|B[ỘÔO]).*M[ẬÂA]T|M[ẬÂA]T.*(?:KH[ẨÂA]N|H[ỎO])")
 _NUMBER_LINE = re.compile(r"^S[ốÔO]\s*:?\s*[\w./()-]{0,40}\s+(\D{2,20})$", re.IGNORECASE)
 _NUMBER = re.compile(r"^S[ốÔO]\s*:\s*[\w. …]*/[A-ZĐƯ]")
 _HEADING = "CONGHOAXAHOICHUNGHIAVIETNAM"
@@ -108,7 +110,7 @@ def _words_on_line(text: str) -> tuple[Word, ...]:
             return (word,)
         if (word := mark_of(text)) is not None:
             return (word,) if _is_circulation_title(word, text) else ()
-        if together := _together(text):
+        if is_capital(text) and (together := _together(text)):
             return together
     if word := labelled(text.strip(DECORATION)):
         return (word,)
@@ -133,12 +135,25 @@ def _at_end_of_capitals(text: str) -> Word | None:
 
 
 def _together(text: str) -> tuple[Word, ...]:
-    """Marks of a line that has nothing else: MẬT - KHẨN."""
+    """Marks of a line that has nothing else: MẬT - KHẨN. Several levels of one kind are a list."""
     pieces = [piece for piece in _TOGETHER.split(text) if piece.strip(DECORATION)]
+    if len(pieces) == 1 and _MORE_THAN_ONE.search(text):
+        return _side_by_side(text.split())
     if not 2 <= len(pieces) <= _MAX_TOGETHER:
         return ()
-    words = [mark_in_capitals(piece) for piece in pieces]
-    return tuple(word for word in words if word) if all(words) else ()
+    words = [word for piece in pieces if (word := mark_in_capitals(piece))]
+    levels = {word.value for word in words if word.kind == "secrecy"}
+    return tuple(words) if len(words) == len(pieces) and len(levels) < 2 else ()
+
+
+def _side_by_side(syllables: list[str]) -> tuple[Word, ...]:
+    """Two marks with nothing but a space between them: KHẨN MẬT."""
+    for count in range(1, len(syllables)):
+        first = mark_in_capitals(" ".join(syllables[:count]))
+        second = mark_in_capitals(" ".join(syllables[count:])) if first else None
+        if first and second:
+            return first, second
+    return ()
 
 
 def _only(word: Word | None) -> tuple[Word, ...]:
@@ -147,7 +162,7 @@ def _only(word: Word | None) -> tuple[Word, ...]:
 
 def _in_small_letters(text: str, index: int, lines: Sequence[Line]) -> tuple[Word, ...]:
     """`Tối mật` alone on a line beside the number or the heading of a document."""
-    if len(text) > MAX_ALONE or ("t" not in text and "T" not in text):
+    if len(text) > MAX_ALONE or not _SMALL_MARK.search(text):
         return ()
     word = mark_of(text)
     if word is None or word.kind != "secrecy" or word.needs_context:
@@ -277,13 +292,11 @@ def _set_apart(title: str) -> Iterator[tuple[Word, bool]]:
 
 def _of_piece(piece: str, title: str) -> Iterator[tuple[Word, bool]]:
     """The mark that a piece of a title is. Some spellings need the words of a document beside it."""
-    known = mark_in_capitals(piece)
-    if known is not None:
-        plain = title.isascii() and has_document_words(title)
+    plain = title.isascii() and has_document_words(title)
+    for known in _only(mark_in_capitals(piece)) or _together(piece):
         yield known, plain or not known.needs_context
-        return
     word = mark_of(piece)
-    if word is None or not piece.strip(DECORATION)[:1].isupper():
+    if word is None or is_capital(piece) or not piece.strip(DECORATION)[:1].isupper():
         return
     if word.kind == "circulation":
         yield word, True

@@ -20,6 +20,9 @@ _ENOUGH = 2
 @dataclass(frozen=True, slots=True)
 class _Use:
     kind: str
+    hints: tuple[
+        str, ...
+    ]  # words without one of which no saying is there: looked for first, for speed
     alone: re.Pattern[str]
     together: tuple[re.Pattern[str], ...]
 
@@ -28,7 +31,11 @@ def improper_uses(texts: Iterable[str]) -> tuple[str, ...]:
     """The kinds that the words of these texts suggest."""
     folded = " ".join(" ".join(texts).split())[:_MAX_LETTERS]
     folded = without_marks(folded).lower()
-    return tuple(use.kind for use in _table() if _suggests(use, folded))
+    return tuple(
+        use.kind
+        for use in _table()
+        if any(map(folded.__contains__, use.hints)) and _suggests(use, folded)
+    )
 
 
 def _suggests(use: _Use, folded: str) -> bool:
@@ -43,6 +50,7 @@ def _table() -> tuple[_Use, ...]:
     return tuple(
         _Use(
             row["kind"],
+            tuple(row["hints"]),
             re.compile("|".join(row["alone"]) or "(?!)"),
             tuple(re.compile(saying) for saying in row["together"]),
         )
