@@ -32,6 +32,7 @@ NOUNS = {
     "mailbox": "directory",
     "alias": "directory",
     "role": "directory",
+    "job": "directory",
     "dkim": "keys",
     "dns": "keys",
     "queue": "mail",

@@ -51,7 +51,7 @@ def settle(file: str, sheet: Sheet, *, convert: bool) -> Settled:
         if tidy(run.text) != tidy(before.text)
     }
     sure = convert or all(text.encoding in _READ_UNASKED for text in reading.texts)
-    encoding = sheet.encoding or next((text.encoding for text in reading.texts), "")
+    encoding = sheet.encoding or next((text.encoding for text in reading.texts if sure), "")
     rows = tuple(_settled(sheet, changed if sure else {}))
     return Settled(
         replace(sheet, rows=rows, encoding=encoding),

@@ -77,7 +77,9 @@ class Planner:
         self.known.taken.clear()
 
     def _row(self, session: Session, row: Row, staff: StaffRow, problems: list[Problem]) -> Planned:
-        problems = [*problems, *self._doubts(row)]
+        doubts = list(self._doubts(row))
+        doubtful = {problem.field for problem in doubts}
+        problems = [*doubts, *(p for p in problems if p.field not in doubtful)]
         key = staff.staff_no if staff.kind == "person" else staff.address
         planned = Planned(
             number=row.number, verb="reject", key=key, name=staff.full_name, row=staff

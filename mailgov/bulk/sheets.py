@@ -10,7 +10,13 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 
-from python_calamine import CalamineError, CalamineWorkbook, PasswordError, load_workbook
+from python_calamine import (
+    CalamineError,
+    CalamineWorkbook,
+    PasswordError,
+    SheetVisibleEnum,
+    load_workbook,
+)
 
 from mailgov.content.extract import plain
 from mailgov.errors import InputError, NotFound
@@ -68,8 +74,8 @@ def read_sheet(file: Path, sheet: str = "") -> Sheet:
 
 
 def _workbook(name: str, data: bytes, wanted: str) -> Sheet:
-    _require_small(name, data)
     try:
+        _require_small(name, data)
         with load_workbook(io.BytesIO(data)) as book:
             title = _title(name, book, wanted)
             found = book.get_sheet_by_name(title)
@@ -98,7 +104,7 @@ def _title(name: str, book: CalamineWorkbook, wanted: str) -> str:
         if wanted not in titles:
             raise NotFound("sheet-unknown", file=name, sheet=wanted, known=", ".join(titles))
         return wanted
-    visible = [s.name for s in book.sheets_metadata if s.visible.name == "Visible"]
+    visible = [s.name for s in book.sheets_metadata if s.visible == SheetVisibleEnum.Visible]
     if not (visible or titles):
         raise InputError("sheet-damaged", file=name)
     return (visible or titles)[0]

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from mailgov_cli import bulk
 from mailgov_cli.commands import sign_in
 from mailgov_cli.grammar import Noun
 from mailgov_cli.options import LIMIT, DryRun, Limit, PasswordFile, Reason, Until, last_day
@@ -193,3 +194,17 @@ def grant(
             until=last_day(until),
         )
     run.emit_change("mailbox.grant/1", change, dry_run=dry_run)
+
+
+app.command("template", epilog="mailgov mailbox template mau-can-bo.xlsx")(bulk.template)
+app.command(
+    "import",
+    epilog="""mailgov mailbox import can-bo.xlsx --dry-run
+    mailgov mailbox import can-bo.xlsx --yes --reason "danh sách tháng 11"
+    mailgov mailbox import can-bo.csv --missing suspend --max-missing 3""",
+)(bulk.import_)
+app.command(
+    "export",
+    epilog="""mailgov mailbox export --agency H99.02 -o can-bo.xlsx
+    mailgov mailbox export --format csv -o can-bo.csv""",
+)(bulk.export)
