@@ -5,6 +5,7 @@ import os
 import platform
 import random
 import re
+import shutil
 import sys
 import tempfile
 import time
@@ -12,7 +13,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from . import scenarios
+from ..support import postgres
+from . import crash_images, scenarios
 from .books import Row
 
 _COLUMNS = (
@@ -42,7 +44,25 @@ def _runs(
     yield "inodes", scenarios.no_inodes
     yield "restart", partial(scenarios.database_restarts, times)
     yield "race", partial(scenarios.two_workers, times, chance=chance)
+    yield "power", partial(crash_images.power_cuts, times, chance=chance)
+    for control in crash_images.CONTROLS:
+        cuts = max(times // 4, 1)
+        yield (
+            f"power {control}",
+            partial(crash_images.power_cuts, cuts, chance=chance, control=control),
+        )
     yield "clock", partial(scenarios.clock_jumps, (1, -1, 150, -150))
+
+
+def _missing(name: str) -> str:
+    """What this machine lacks for a fault; it is then left out by name."""
+    if name.startswith(("disk", "inodes", "power")) and os.geteuid() != 0:
+        return "root, to mount disks"
+    if name.startswith(("commit", "power no-")) and shutil.which("strace") is None:
+        return "strace"
+    if name in ("restart", "race") and postgres.binaries() is None:
+        return "PostgreSQL"
+    return ""
 
 
 def main() -> int:
@@ -61,6 +81,9 @@ def main() -> int:
     chance = random.Random(options.seed)
     for name, run in _runs(options.times, options.random, chance):
         if options.only and not re.search(options.only, name):
+            continue
+        if missing := _missing(name):
+            print(f"    left out: {name} needs {missing}", flush=True)
             continue
         with tempfile.TemporaryDirectory(prefix="torture-") as folder:
             row = run(Path(folder))

@@ -89,12 +89,18 @@ def _waiting(world: World) -> Counter[tuple[str, str, str]]:
     try:
         with database.read() as session:
             query = (
-                select(MESSAGE.c.message_id, RECIPIENT.c.address, RECIPIENT.c.state)
+                select(
+                    MESSAGE.c.message_id, RECIPIENT.c.address, RECIPIENT.c.state, MESSAGE.c.state
+                )
                 .join(RECIPIENT, RECIPIENT.c.message_id == MESSAGE.c.id)
                 .where(RECIPIENT.c.state.in_(("queued", "held")))
             )
             rows = session.connection().execute(query)
-            return Counter((f"<{r[0].strip('<>')}>", r[1], r[2]) for r in rows)
+            return Counter(
+                # Held because its bytes are not those that were accepted is as good as lost.
+                (f"<{r[0].strip('<>')}>", r[1], r[2] if r[3] == "intact" else r[3])
+                for r in rows
+            )
     finally:
         database.close()
 

@@ -4,6 +4,7 @@
     MAILGOV_FAULT=fsync-body:2  that call fails with EIO, once, the second time: fsync-body,
                                 fsync-folder, fsync-mailbox, fsync-maildir, write-body, close-body,
                                 rename-body; write-body/ENOSPC:2 with another error
+    MAILGOV_FAULT=nosync-body   those syncs are left out: nosync-body, nosync-mailbox
     MAILGOV_CLOCK=<file>        the clock is wrong by so many seconds as the file says
 
 With `--nursery` it loads everything once and then forks a server for each line of JSON on stdin:
@@ -100,6 +101,18 @@ def fail_at(fault: str) -> None:
     spool.BodyWriter._spill = spilled  # type: ignore[method-assign,assignment]
 
 
+def leave_out(fault: str) -> None:
+    """Say yes to the syncs of this kind without making them."""
+    sync = os.fsync
+
+    def fsync(handle: int) -> None:
+        kind = _kind_of(Path(f"/proc/self/fd/{handle}").readlink())
+        if kind != fault.replace("nosync", "fsync"):
+            sync(handle)
+
+    os.fsync = fsync  # type: ignore[assignment]  # the same signature, as far as it is used
+
+
 def _kind_of(path: Path) -> str:
     if "mail" in path.parts:
         return "fsync-maildir" if path.is_dir() else "fsync-mailbox"
@@ -136,7 +149,10 @@ def run(args: Sequence[str]) -> int:
     if where := os.environ.get("MAILGOV_CLOCK"):
         shift_clock(Path(where))
     if wanted := os.environ.get("MAILGOV_FAULT"):
-        (fail_at if "-" in wanted else kill_at)(wanted)
+        if wanted.startswith("nosync-"):
+            leave_out(wanted)
+        else:
+            (fail_at if "-" in wanted else kill_at)(wanted)
     from mailgov_cli.app import main
 
     return main(args)

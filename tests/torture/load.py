@@ -150,6 +150,11 @@ class Load:
         for thread in threads:
             thread.join()
 
+    def so_far(self) -> "Load":
+        """What was answered up to now."""
+        with self._lock:
+            return Load(answered=dict(self.answered))
+
     def _send_all(self, server: Server, stop: threading.Event) -> None:
         while not (stop.is_set() or server.is_dead):
             try:
