@@ -1,10 +1,9 @@
 """Signatures on files and messages: which there are, and what checking them says.
 
-    PDF (PAdES) · XML (XML Signature, XAdES) · CMS beside or around any file (CAdES) · S/MIME
+    PDF (PAdES) · Office Open XML and OpenDocument · XML (XML Signature, XAdES) · CMS beside or around any file (CAdES) · S/MIME
 
-Checked against pinned roots (`Trust`), without a network. Office documents keep signatures in a
-form that nothing here reads; they are named `unknown`. The checkers cost more than half a second to
-load, so they are loaded by the first signature.
+Checked against pinned roots (`Trust`), without a network. The checkers cost more than half a second
+to load, so they are loaded by the first signature.
 """
 
 from typing import Literal
@@ -34,7 +33,9 @@ def in_file(kind: str, data: bytes, trust: Trust) -> tuple[Signature, ...]:
 
         return signatures_in_xml(data, trust)
     if kind in _PACKAGES and _PACKAGES[kind] in data:  # names of members stand in the clear
-        return (Signature("unknown", "office", "form of signature not supported"),)
+        from mailgov.content.signed_office import signatures_in_package
+
+        return signatures_in_package(data, trust)
     return ()
 
 

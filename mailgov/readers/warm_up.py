@@ -19,6 +19,7 @@ _CODECS = (
 # What libraries import at first use only.
 _MODULES = (
     "cryptography.hazmat.backends.openssl.backend",
+    "mailgov.content.signed_office",
     "pyhanko.pdf_utils.filters",
     "pypdf.filters",
 )

@@ -213,9 +213,12 @@ def sign_data(
     return der
 
 
-def sign_xml(text: str, signer: Holder, reference: str | None = None) -> bytes:
+def sign_xml(
+    text: str, signer: Holder, reference: str | None = None, *, prefix: str | None = "ds"
+) -> bytes:
     """An XML file with a signature in its root, on all of it or on the element referred to."""
     signing = XMLSigner(signature_algorithm="ecdsa-sha256")
+    signing.namespaces = {prefix: "http://www.w3.org/2000/09/xmldsig#"}
     root = signing.sign(
         etree.fromstring(text), key=signer.key, cert=[signer.certificate], reference_uri=reference
     )

@@ -253,7 +253,7 @@ def test_a_signed_file_in_cms_and_a_signature_beside_its_file(person: signers.Ho
     assert {one.form for item in content.attachments for one in item.signatures} == {"cms"}
 
 
-def test_signatures_within_office_documents_are_named_and_not_known() -> None:
+def test_signatures_within_office_documents_without_certificate_are_named() -> None:
     word = making.docx(more={"_xmlsignatures/sig1.xml": "<Signature/>"})
     (found,) = in_file("docx", word, TRUST)
     assert (found.state, found.form) == ("unknown", "office")
@@ -276,6 +276,15 @@ def test_a_signature_over_a_whole_xml_file(person: signers.Holder) -> None:
     assert of_xml(xml.replace(b"<phu>1", b"<phu>2")) == [("invalid", "content changed")]
     stranger = _xml(signers.holder(signers.authority("CA khác")))
     assert of_xml(stranger) == [("unknown-signer", "issuer not trusted")]
+
+
+@pytest.mark.parametrize("space", ["", ' xmlns="urn:van-ban"'])
+def test_an_xml_signature_in_the_default_namespace(person: signers.Holder, space: str) -> None:
+    text = f"<van-ban{space}><noi-dung>Kính gửi</noi-dung><phu>1</phu></van-ban>"
+    xml = signers.sign_xml(text, person, prefix=None)
+    assert b"<Signature xmlns=" in xml
+    assert of_xml(xml) == [("valid", "")]
+    assert of_xml(xml.replace(b"<phu>1", b"<phu>2")) == [("invalid", "content changed")]
 
 
 def test_a_signature_over_a_part_of_an_xml_file_is_not_known_until_that_part_is_changed(
