@@ -54,6 +54,7 @@ _FIRST_WORD = re.compile(r"^[\s_-]+([^\W\d_]+)")
 _SECRET_NOTATION = re.compile(r"(^S[ốÔO]\s*:?\s*)?\d{1,5}/[^\s()]{2,40}\s?\((M|TM|TuM)\)")
 _SECRET_SUFFIXES = {"M": "MẬT", "TM": "TỐI MẬT", "TuM": "TUYỆT MẬT"}
 _SMALL_MARK = re.compile("[Mm][ậâa][tT]")
+_CIRCULATION_STARTS = ("L", "X", "T", "C")  # of LƯU HÀNH, XEM XONG, TÀI LIỆU, CHỈ
 _MORE_THAN_ONE = re.compile("(?:KH[ẨÂA]N|T[ỐÔO]C|B[ỘÔO]).*M[ẬÂA]T|M[ẬÂA]T.*(?:KH[ẨÂA]N|H[ỎO])")
 _NUMBER_LINE = re.compile(r"^S[ốÔO]\s*:?\s*[\w./()-]{0,40}\s+(\D{2,20})$", re.IGNORECASE)
 _NUMBER = re.compile(r"^S[ốÔO]\s*:\s*[\w. …]*/[A-ZĐƯ]")
@@ -108,8 +109,8 @@ def _words_on_line(text: str) -> tuple[Word, ...]:
     if len(text) <= MAX_ALONE:
         if word := mark_in_capitals(text):
             return (word,)
-        if (word := mark_of(text)) is not None:
-            return (word,) if _is_circulation_title(word, text) else ()
+        if word := _circulation_title(text):
+            return (word,)
         if is_capital(text) and (together := _together(text)):
             return together
     if word := labelled(text.strip(DECORATION)):
@@ -173,9 +174,12 @@ def _in_small_letters(text: str, index: int, lines: Sequence[Line]) -> tuple[Wor
     return ()
 
 
-def _is_circulation_title(word: Word, text: str) -> bool:
+def _circulation_title(text: str) -> Word | None:
     """`(Lưu hành nội bộ)` below a title is written in small letters as a rule."""
-    return word.kind == "circulation" and text.strip(DECORATION)[:1].isupper()
+    if text.strip(DECORATION)[:1] not in _CIRCULATION_STARTS:
+        return None
+    word = mark_of(text)
+    return word if word is not None and word.kind == "circulation" else None
 
 
 def _split_stamp(text: str) -> str:
