@@ -54,18 +54,21 @@ class Yes:
 class Neighbours:
     """Directory and gate that cost nothing."""
 
-    async def authenticate(self, address: str, password: str) -> Yes:  # noqa: ARG002
+    async def sign_in(self, name: str, password: str, *, channel: str, ip: str) -> Yes:  # noqa: ARG002
         """Everybody."""
         return Yes()
+
+    async def begin_scram(self, name: str, *, channel: str, ip: str) -> Yes:  # noqa: ARG002
+        """Nobody asks."""
+        raise NotImplementedError
+
+    async def end_scram(self, scram: object, app: object) -> Yes:  # noqa: ARG002
+        """Nobody asks."""
+        raise NotImplementedError
 
     async def account(self, address: str) -> Yes:  # noqa: ARG002
         """The same."""
         return Yes()
-
-    async def record_sign_in(
-        self, address: str, *, channel: str, success: bool, ip: str = ""
-    ) -> None:
-        """Nothing."""
 
     async def is_local_domain(self, domain: str) -> bool:  # noqa: ARG002
         """Every one."""

@@ -202,6 +202,12 @@ class Limits(_Section):
     )
     idle_seconds: float = Field(300, ge=1, description="wait for the next command")
     handshake_seconds: float = Field(30, ge=1, description="time to shake hands for TLS")
+    reserved_share: float = Field(
+        0.1,
+        ge=0,
+        le=0.9,
+        description="share of `connections` kept for hosts that have brought mail or signed in",
+    )
     stressed_share: float = Field(
         0.8, ge=0.1, le=1, description="share of `connections` from which patience is short"
     )

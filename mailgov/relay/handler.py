@@ -268,6 +268,8 @@ class Handler:
         try:
             outcome = await self.parts.intake.receive(envelope, body)
             stored = outcome.verdict.action < Action.DEFER
+            if stored:
+                self.parts.doorkeeper.vouch(self.ip)
             return outcome
         except Unavailable:
             stored = False
@@ -376,6 +378,7 @@ class Handler:
         """The session is this user's from now on. Raises CommandError `too-many-of-user`."""
         if not self.parts.doorkeeper.sign_in(account.address):
             raise CommandError("too-many-of-user")
+        self.parts.doorkeeper.vouch(self.ip)
         self.account, self._account_read_at = account, self.parts.now()
 
     def close(self) -> None:

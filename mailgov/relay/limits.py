@@ -67,6 +67,7 @@ class Doorkeeper:
         per_minute = limits.new_connections_per_minute
         self._new_of_host = Allowance(per_minute, MINUTE)
         self._new_of_network = Allowance(limits.new_connections_per_minute_network, MINUTE)
+        self._vouched: OrderedDict[bytes, None] = OrderedDict()  # hosts
 
     def enter(self, ip: IPAddress, now: float, *, trusted: bool = False) -> str:
         """Let a session in: "", or the key of the refusal. Then `leave` must be called.
@@ -80,6 +81,9 @@ class Doorkeeper:
             return "too-many-sessions"
         if trusted:
             return ""
+        strangers = self._limits.connections * (1 - self._limits.reserved_share)
+        if self._open > strangers and host_of(ip) not in self._vouched:
+            return "too-many-sessions"
         if self._by_place[host_of(ip)] > self._limits.connections_per_address:
             return "too-many-from-address"
         if self._by_place[network_of(ip)] > self._limits.connections_per_network:
@@ -100,6 +104,14 @@ class Doorkeeper:
         self._open -= 1
         for place in (host_of(ip), network_of(ip)):
             _lower(self._by_place, place)
+
+    def vouch(self, ip: IPAddress) -> None:
+        """Somebody there has brought mail that was taken, or signed in: the last places are theirs."""
+        host = host_of(ip)
+        self._vouched[host] = None
+        self._vouched.move_to_end(host)
+        if len(self._vouched) > MAX_KEYS:
+            self._vouched.popitem(last=False)
 
     def sign_in(self, address: str) -> bool:
         """Count a session for its user; False when he has enough. Then `sign_out` is not due."""

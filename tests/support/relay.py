@@ -388,6 +388,7 @@ async def running_relay(
         "connections_per_address": 1000,
         "connections_per_network": 1000,
         "memory_bytes": memory_budget,
+        "reserved_share": 0,
         **limits,
     }
     settings = {"trusted_networks": list(trusted_networks), **(settings or {})}

@@ -70,7 +70,7 @@ def test_places(one: str, other: str, same_host: bool, same_network: bool) -> No
 
 class TestDoorkeeper:
     def test_counts_the_process(self) -> None:
-        door = Doorkeeper(limits(connections=2))
+        door = Doorkeeper(limits(connections=2, reserved_share=0))
         assert door.enter(HOME, 0.0, trusted=True) == ""
         assert door.enter(FAR, 0.0) == ""
         assert door.enter(FAR, 0.0) == "too-many-sessions"
@@ -83,6 +83,18 @@ class TestDoorkeeper:
         assert door.enter(NEXT_DOOR, 0.0) == ""
         assert door.enter(NEXT_DOOR, 0.0) == "too-many-from-network"
         assert door.enter(FAR, 0.0) == ""
+
+    def test_keeps_the_last_places_for_those_it_knows(self) -> None:
+        door = Doorkeeper(limits(connections=10))
+        door.vouch(HOME)
+        assert [door.enter(FAR, 0.0) for _ in range(10)].count("") == 9
+        door.leave(FAR)
+        assert door.enter(FAR, 0.0) == "too-many-sessions"
+        door.leave(FAR)
+        assert door.enter(NEXT_DOOR, 0.0) == "too-many-sessions"
+        door.leave(NEXT_DOOR)
+        assert door.enter(HOME, 0.0) == ""
+        assert door.enter(HOME, 0.0) == "too-many-sessions"
 
     def test_lets_a_trusted_network_stand_for_many(self) -> None:
         door = Doorkeeper(limits(connections_per_address=1, new_connections_per_minute=1))

@@ -1,6 +1,7 @@
 """What a session does when things are slow, broken, too much, or judged."""
 
 import asyncio
+import re
 from pathlib import Path
 from typing import Any
 
@@ -133,7 +134,8 @@ class TestTheGate:
         relay.intake.verdict = verdict(action, code, **evidence)
         client = await relay.connect()
         await client.envelope()
-        reply = await client.data(SMALL)
+        reply = re.sub(r"\n\d{3}.[0-9.]+", "", await client.data(SMALL))
+        reply = f"{reply[:3]} {reply[4:]}"  # one line or more
         assert reply.startswith(wanted)
         assert reply.isascii()
         if action is Action.REJECT:
