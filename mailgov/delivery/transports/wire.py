@@ -6,6 +6,7 @@ Knows no command. What it reads is hostile until the peer is known, and often af
 import asyncio
 import ssl
 from dataclasses import dataclass
+from typing import cast
 
 # RFC 5321, 4.5.3.2, in seconds. Connecting is not in it; half a minute reaches whom it will.
 CONNECT_SECONDS = 30.0
@@ -74,9 +75,8 @@ class _Protocol(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-        transport.set_write_buffer_limits(high=_HIGH_WATER_OCTETS)
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but name
+        self.transport.set_write_buffer_limits(high=_HIGH_WATER_OCTETS)
 
     def data_received(self, data: bytes) -> None:
         self.buffer += data
