@@ -501,6 +501,30 @@ class SignIn(_Section):
     )
 
 
+class Milter(_Section):
+    """The policy engine for a Postfix or Sendmail that keeps its own mail: `mailgov serve milter`."""
+
+    listen: Annotated[str, AfterValidator(_socket_address)] = Field(
+        "127.0.0.1:8891", description="where mail servers ask: `host:port`, or the path of a socket"
+    )
+    servers: list[IPv4Network | IPv6Network] = Field(
+        [IPv4Network("127.0.0.0/8"), IPv6Network("::1/128")],
+        description="networks whose mail servers may ask; they are believed who signed in to them",
+    )
+    held: Literal["quarantine", "defer", "reject"] = Field(
+        "quarantine",
+        description="what the mail server does with mail that the policy holds: keep it in its own hold queue, answer 451, or refuse",
+    )
+    login_domain: str = Field(
+        "",
+        description="domain of login names and local addresses without one; empty: site.hostname",
+    )
+    connections: int = Field(500, ge=1, description="connections of mail servers at once")
+    idle_seconds: float = Field(
+        1800, ge=10, description="wait for the next command of a mail server"
+    )
+
+
 class Metrics(_Section):
     """Prometheus."""
 
@@ -541,6 +565,7 @@ class Config(BaseSettings):
     mailstore: Mailstore = Mailstore()
     web: Web = Web()
     sign_in: SignIn = SignIn()
+    milter: Milter = Milter()
     metrics: Metrics = Metrics()
     log: Log = Log()
 

@@ -30,7 +30,7 @@ from mailgov.errors import Conflict, NotFound, OutcomeUnknown, Unavailable
 from mailgov.holding.refused_secrets import is_secret, stripped
 from mailgov.holding.telling import tell_held, tell_secret
 from mailgov.ledger import record
-from mailgov.ledger.events import MessageAccepted, MessageRefused
+from mailgov.ledger.events import MessageAccepted, MessageAdvised, MessageRefused
 from mailgov.logs import logger
 from mailgov.message import Body, Client, Direction, Envelope, Recipient, new_queue_id
 from mailgov.message_trace import received_field
@@ -39,7 +39,7 @@ from mailgov.queue.spool import is_intact
 from mailgov.scanner import NO_SCANNER, Scan
 from mailgov_policies import Action, Facts, Verdict, facts
 
-Channel = Literal["smtp", "web"]
+Channel = Literal["smtp", "web", "milter"]
 
 LOOK_UP_SECONDS = (0.1, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0)
 """Pauses between looks for a message whose commit got no answer."""
@@ -172,6 +172,48 @@ class Intake:
             size_bytes=body.size_bytes,
         )
         return outcome
+
+    async def advise(self, envelope: Envelope, body: Body, *, elsewhere: str = "") -> Outcome:
+        """What another mail server should do with a message that it keeps itself.
+
+        The same road as `receive`, but for signature and queue; the ledger notes the verdict, with
+        its queue id there. Raises Unavailable for any trouble of our own, the time limit included.
+        """
+        now = self.clock()
+        queue_id = new_queue_id(now)
+        given = body
+        try:
+            async with asyncio.timeout(self.config.limits.decision_seconds):
+                body, header = await self._cleaned(envelope, given)
+                content, scan = await self._examined(body)
+                authenticated = await self._authenticated(envelope, header, body, content)
+                judgement = await self._judged(
+                    envelope, content, authenticated.results, scan, queue_id
+                )
+                outcome = Outcome(judgement.facts, judgement.verdict, queue_id)
+                part = authenticated.contribution
+                if outcome.accepted:
+                    event = _advised(outcome, envelope, body, now, elsewhere)
+                    await self._note(outcome, event, now, part)
+                else:
+                    await self._refused(outcome, envelope, given, now, "milter", part)
+        except TimeoutError:
+            raise Unavailable("decision-late", queue_id=queue_id) from None
+        finally:
+            if body is not given:
+                await asyncio.to_thread(self.spool.discard, body)
+        return outcome
+
+    async def _note(
+        self, outcome: Outcome, event: MessageAdvised, now: datetime, part: Contribution | None
+    ) -> None:
+        def work(session: Session) -> None:
+            taken = correspondence.taken(outcome.facts.content, outcome.queue_id, now)
+            session.add_all(taken)
+            record(session, event)
+            _contribute(session, part, outcome, now)
+
+        await self.database.submit(work)
 
     async def check(self, envelope: Envelope, body: Body) -> Judgement:
         """What would become of a message, before it is sent. Raises Unavailable."""
@@ -525,6 +567,27 @@ def _new_recipients(outcome: Outcome, envelope: Envelope, *, held: bool) -> Iter
             mailbox_id=fact.mailbox_id,
             state="held" if held else "queued",
         )
+
+
+def _advised(
+    outcome: Outcome, envelope: Envelope, body: Body, now: datetime, elsewhere: str
+) -> MessageAdvised:
+    document = outcome.facts.content.document
+    return MessageAdvised(
+        at=now,
+        message_id=outcome.queue_id,
+        mailbox=outcome.facts.envelope.login,
+        agency_code=_agency(outcome),
+        actor=outcome.facts.envelope.login or outcome.facts.envelope.mail_from,
+        direction=envelope.direction,
+        action=outcome.verdict.action.label,
+        codes=_deciding_codes(outcome.verdict),
+        category=document.category if document else "",
+        document_type=document.type if document else "",
+        recipients=len(envelope.recipients),
+        size_bytes=body.size_bytes,
+        elsewhere=elsewhere,
+    )
 
 
 def _accepted(

@@ -69,6 +69,23 @@ class MessageRefused(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MessageAdvised(Event):
+    """Another mail server, which keeps the message itself, was told to take or to hold it."""
+
+    kind: ClassVar[str] = "message.advised"
+
+    direction: str
+    action: str  # pass, tag, warn, hold, quarantine
+    codes: list[str] = field(default_factory=list)  # of the findings that decided
+    category: str = ""
+    document_type: str = ""
+    recipients: int = 1
+    size_bytes: int = 0
+    channel: str = "milter"
+    elsewhere: str = ""  # its own queue id there
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MessageChecked(Event):
     """The live check told a writer of findings before sending."""
 
@@ -307,6 +324,17 @@ class DirectoryChanged(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigurationReloaded(Event):
+    """A running server read its configuration again: taken over whole, or refused whole."""
+
+    kind: ClassVar[str] = "configuration.reloaded"
+
+    applied: bool
+    code: str = ""  # of the error; the old configuration stays
+    sections: list[str] = field(default_factory=list)  # that changed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReportRun(Event):
     """Somebody ran a report or opened its rows."""
 
@@ -324,6 +352,7 @@ KINDS: dict[str, type[Event]] = {
     for kind in (
         MessageAccepted,
         MessageRefused,
+        MessageAdvised,
         MessageChecked,
         RecipientDelivered,
         RecipientDeferred,
@@ -346,6 +375,7 @@ KINDS: dict[str, type[Event]] = {
         SignIn,
         SignInsHeld,
         DirectoryChanged,
+        ConfigurationReloaded,
         ReportRun,
     )
 }

@@ -12,7 +12,13 @@ from sqlmodel import Session, col, select
 
 from mailgov.clock import VIETNAM
 from mailgov.db.models import EventRow
-from mailgov.ledger.events import HitWrong, MessageAccepted, MessageChecked, MessageRefused
+from mailgov.ledger.events import (
+    HitWrong,
+    MessageAccepted,
+    MessageAdvised,
+    MessageChecked,
+    MessageRefused,
+)
 from mailgov.reports.engine import Column, Definition, Question, Report, Row
 
 DEFINITION = Definition(
@@ -31,7 +37,10 @@ DEFINITION = Definition(
 )
 
 _HELD = ("hold", "quarantine")
-_KINDS = (MessageAccepted.kind, MessageRefused.kind, MessageChecked.kind, HitWrong.kind)
+_KINDS = tuple(
+    kind.kind
+    for kind in (MessageAccepted, MessageAdvised, MessageRefused, MessageChecked, HitWrong)
+)
 
 
 def rows(session: Session, question: Question) -> Iterator[Row]:
