@@ -7,7 +7,7 @@ facts that say nothing and on facts that have one of everything.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from functools import cache, lru_cache
 from typing import Any
@@ -63,15 +63,21 @@ def own_rule(key: str, condition: str, sentences: Mapping[str, str]) -> Rule:
 
     Raises ConditionError.
     """
-    program = _compiled(condition)
+    holds = compiled(condition)
 
     def check(facts: Facts, settings: Settings) -> Iterator[Hit]:  # noqa: ARG001 - has no settings
-        if _holds(program, facts):
+        if holds(facts):
             yield Hit(key, "message", {"place": "message", **sentences})
 
     return Rule(
         key=key, id=key, version=1, check=check, evidence=("place", *sentences), words=sentences
     )
+
+
+def compiled(condition: str) -> Callable[[Facts], bool]:
+    """The condition as a function, which may raise at run time. Raises ConditionError."""
+    program = _compiled(condition)
+    return lambda facts: _holds(program, facts)
 
 
 def _compiled(condition: str) -> Any:

@@ -11,7 +11,7 @@ from mailgov_policies.facts import Facts
 from mailgov_policies.rule import Rule
 from mailgov_policies.rules import RULES
 from mailgov_policies.ruleset import Row, Ruleset, concerned
-from mailgov_policies.verdict import Action, Finding, Verdict
+from mailgov_policies.verdict import Action, Finding, Hit, Verdict
 
 RULE_FAILED = "rule-failed"  # code of the finding that stands for a rule that raised
 
@@ -64,9 +64,14 @@ def gravest_of_each(findings: Iterable[Finding]) -> list[Finding]:
     return list(kept.values())
 
 
+def _action(row: Row, hit: Hit, *, excepted: bool) -> Action:
+    return Action.PASS if excepted else row.action_for(hit.evidence.get("case", ""))
+
+
 def _findings(rule: Rule, row: Row, facts: Facts) -> list[Finding]:
     try:
         hits = list(rule.check(facts, row.settings))
+        excepted = bool(hits) and row.is_excepted is not None and row.is_excepted(facts)
     except Exception as exc:  # noqa: BLE001 - whatever breaks in a rule, the message waits
         action = Action.DEFER if row.mode == "enforce" else Action.PASS
         evidence = {"rule": rule.key, "error": type(exc).__name__}
@@ -74,7 +79,7 @@ def _findings(rule: Rule, row: Row, facts: Facts) -> list[Finding]:
     return [
         Finding(
             code=hit.code,
-            action=max(rule.least, row.action_for(hit.evidence.get("case", ""))),
+            action=max(rule.least, _action(row, hit, excepted=excepted)),
             where=hit.where,
             evidence=hit.evidence,
             rule_version=rule.version,

@@ -71,6 +71,7 @@ def _covers(later: Row, row: Row) -> bool:
     return (
         later.key == row.key
         and {*later.directions} >= {*row.directions}
+        and {*later.except_agencies} <= {*row.except_agencies}
         and (not later.agencies or (row.agencies != () and {*later.agencies} >= {*row.agencies}))
         and (
             not later.mailbox_kinds

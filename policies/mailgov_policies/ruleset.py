@@ -5,13 +5,13 @@ speaks, so the rows of an agency stand after those of the default pack. How a fi
 in `ruleset_file.py`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from types import MappingProxyType
 from typing import Literal
 
-from mailgov_policies.facts import Envelope
+from mailgov_policies.facts import Envelope, Facts
 from mailgov_policies.rule import DIRECTIONS, Rule, Settings
 from mailgov_policies.verdict import Action
 
@@ -48,6 +48,9 @@ class Row:
     basis: str = ""
     confidence: str = ""  # of the basis: sourced, derived, general (to be confirmed)
     locked: bool = False  # rows of lower agencies may tighten it, not relax it
+    except_agencies: tuple[str, ...] = ()  # branches in which the rows before it speak
+    unless: str = ""  # condition under which its findings are only written down
+    is_excepted: Callable[[Facts], bool] | None = None  # the same, compiled
     ruleset: str = ""  # name of the ruleset that it comes from
     line: int = 0  # of its file; 0: from no file
 
@@ -64,6 +67,7 @@ class Row:
             and (self.begins is None or self.begins <= on)
             and (self.ends is None or on <= self.ends)
             and (not self.agencies or any(in_branch(view.agency, a) for a in self.agencies))
+            and not any(in_branch(view.agency, a) for a in self.except_agencies)
             and (not self.mailbox_kinds or view.mailbox_kind in self.mailbox_kinds)
         )
 

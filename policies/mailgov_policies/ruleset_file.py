@@ -13,6 +13,8 @@ cases = { old-office = "warn" }      # actions for the rule's own cases
 settings = { allow = ["pdf"] }       # its numbers and lists
 directions = ["submission"]          # scope: submission, inbound, internal
 agencies = ["H99.02"]                # scope: branches of the agency tree
+except_agencies = ["H99.02.01"]      # branches within, for which what stands below goes on
+unless = "envelope.mail_from.endsWith('@doitac.vn')"  # exception: findings are only written down
 mailbox_kinds = ["office"]           # scope: recipients of inbound mail
 from = 2026-12-01                    # first day in force
 until = 2027-06-30                   # last day in force
@@ -29,7 +31,7 @@ action = "warn"
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from difflib import get_close_matches
@@ -39,7 +41,8 @@ from itertools import chain, repeat
 from types import MappingProxyType
 from typing import Any
 
-from mailgov_policies.conditions import ConditionError, own_rule
+from mailgov_policies.conditions import ConditionError, compiled, own_rule
+from mailgov_policies.facts import Facts
 from mailgov_policies.rule import DIRECTIONS, Rule, Setting, Settings
 from mailgov_policies.rules import RULES_BY_KEY
 from mailgov_policies.ruleset import DUTIES, MODES, Row, Ruleset
@@ -62,6 +65,8 @@ _FIELDS: Mapping[str, type] = {
     "settings": dict,
     "directions": list,
     "agencies": list,
+    "except_agencies": list,
+    "unless": str,
     "mailbox_kinds": list,
     "from": date,
     "until": date,
@@ -271,7 +276,10 @@ class _RowReader:
             cases=self._cases(below),
             settings=self._settings(below),
             directions=self._directions(below),
-            agencies=self._agencies(),
+            agencies=self._agencies("agencies"),
+            except_agencies=self._agencies("except_agencies"),
+            unless=self._raw.get("unless", ""),
+            is_excepted=self._exception(),
             mailbox_kinds=self._choices("mailbox_kinds", MAILBOX_KINDS),
             begins=self._raw.get("from"),
             ends=self._raw.get("until"),
@@ -338,12 +346,22 @@ class _RowReader:
                 )
         return found or (below.directions if below else possible)
 
-    def _agencies(self) -> tuple[str, ...]:
-        codes = self._raw.get("agencies", [])
+    def _agencies(self, field: str) -> tuple[str, ...]:
+        codes = self._raw.get(field, [])
         for code in codes:
             if not isinstance(code, str) or not _AGENCY.fullmatch(code):
-                self._wrong("agency-not-valid", "agencies", found=str(code))
+                self._wrong("agency-not-valid", field, found=str(code))
         return tuple(codes)
+
+    def _exception(self) -> Callable[[Facts], bool] | None:
+        condition = self._raw.get("unless", "").strip()
+        if not condition:
+            return None
+        try:
+            return compiled(condition)
+        except ConditionError as exc:
+            self._wrong("condition-not-valid", "unless", reason=str(exc))
+            return None
 
     def _choice(self, field: str, known: tuple[Any, ...]) -> Any:
         value = self._raw.get(field)
@@ -403,6 +421,8 @@ def _relaxed(row: Row, lock: Row) -> Iterable[str]:
     for case in sorted({*row.cases, *lock.cases}):
         if row.cases.get(case, row.action) < lock.cases.get(case, lock.action):
             yield f"cases.{case}"
+    if row.unless and row.unless != lock.unless:
+        yield "unless"
     if row.settings != lock.settings:
         yield "settings"  # which way a number is stricter is not known here
 

@@ -1,6 +1,6 @@
 """The engine: the gravest finding decides, failures defer, nothing unread passes in silence."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from typing import get_args
 
@@ -135,6 +135,34 @@ def test_agencies_that_get_one_message_are_all_heard() -> None:
     envelope = Envelope("inbound", "a@b.test", to)
     verdict = judge(Facts(envelope, Content(1)), rows, TODAY, [rule])
     assert [finding.action for finding in verdict.findings] == [Action.REJECT]
+
+
+def test_a_finding_that_is_excepted_is_only_written_down() -> None:
+    rule = _rule("seen", [Hit("seen", "body")])
+    exceptions: list[tuple[Callable[[Facts], bool], Action]] = [
+        (lambda _: True, Action.PASS),
+        (lambda _: False, Action.REJECT),
+    ]
+    for excepted, action in exceptions:
+        row = Row("seen", "enforce", Action.REJECT, is_excepted=excepted)
+        verdict = judge(_facts(), _ruleset(row), TODAY, [rule])
+        assert [finding.action for finding in verdict.findings] == [action]
+        assert verdict.action is action
+
+
+def test_an_exception_that_raises_defers() -> None:
+    def broken(_: Facts) -> bool:
+        raise ZeroDivisionError
+
+    row = Row("seen", "enforce", Action.WARN, is_excepted=broken)
+    verdict = judge(_facts(), _ruleset(row), TODAY, [_rule("seen", [Hit("seen", "body")])])
+    assert (verdict.action, verdict.code) == (Action.DEFER, "rule-failed")
+
+
+def test_unread_content_is_never_excepted() -> None:
+    row = Row("unscannable", "enforce", Action.HOLD, is_excepted=lambda _: True)
+    verdict = judge(_facts(unscannable="time limit"), _ruleset(row), TODAY)
+    assert "unscannable" in verdict.labels
 
 
 @pytest.mark.parametrize("mode", MODES)

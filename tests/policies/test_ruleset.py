@@ -60,6 +60,14 @@ def test_a_row_for_a_branch_speaks_for_its_root_and_all_below(agency: str, speak
     assert found is (Action.HOLD if speaks else None)
 
 
+def test_branches_that_are_excepted_keep_what_stands_below() -> None:
+    rows = _row(Action.WARN), _row(Action.HOLD, agencies=("H99",), except_agencies=("H99.02",))
+    spoken = {code: _speaks(*rows, view=View(code)) for code in ("H99", "H99.02.1", "H99.03", "G1")}
+    assert spoken == {
+        "H99": Action.HOLD, "H99.02.1": Action.WARN, "H99.03": Action.HOLD, "G1": Action.WARN,
+    }  # fmt: skip
+
+
 def test_a_row_may_be_for_one_direction_or_one_kind_of_mailbox() -> None:
     assert _speaks(_row(Action.HOLD, directions=("inbound",))) is None
     offices = _row(Action.HOLD, mailbox_kinds=("office",))

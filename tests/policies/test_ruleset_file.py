@@ -4,7 +4,18 @@ from datetime import date
 
 import pytest
 
-from mailgov_policies import Action, Ruleset, RulesetError, default_ruleset, load_ruleset
+from mailgov_policies import (
+    Action,
+    Attachment,
+    Content,
+    Envelope,
+    Facts,
+    Ruleset,
+    RulesetError,
+    default_ruleset,
+    judge,
+    load_ruleset,
+)
 from mailgov_policies.ruleset_file import packs, with_pack
 
 
@@ -183,6 +194,35 @@ def test_a_scope_does_not_lift_a_locked_row_elsewhere() -> None:
         '[[rule]]\nkey = "secret-mark"\nagencies = ["H99"]\ncases = { possible = "hold" }\n'
     )
     assert len(rules.of("secret-mark")) == 2
+
+
+def test_exceptions_are_conditions_and_branches() -> None:
+    rules = _load(
+        '[[rule]]\nkey = "file-format"\naction = "reject"\nexcept_agencies = ["H99.02"]\n'
+        "unless = \"envelope.mail_from.endsWith('@doitac.vn')\"\n"
+    )
+    *_, row = rules.of("file-format")
+    assert row.except_agencies == ("H99.02",)
+    odd = Attachment("2", "a.bin", "", "raw", 1)
+    for sender, action in (("a@doitac.vn", Action.PASS), ("a@khac.vn", Action.REJECT)):
+        facts = Facts(
+            Envelope(
+                "submission", sender, (), login=sender, may_send_as=(sender,), sender_local=True
+            ),
+            Content(1, attachments=(odd,)),
+        )
+        found = judge(facts, rules, date(2026, 12, 1)).findings
+        assert [f.action for f in found if f.code == "file-format"] == [action]
+
+
+def test_faults_of_exceptions_are_told() -> None:
+    text = '[[rule]]\nkey = "macro"\nunless = "content.nothing"\nexcept_agencies = ["x"]\n'
+    assert _faults(text) == [
+        (3, "condition-not-valid", "unless"),
+        (4, "agency-not-valid", "except_agencies"),
+    ]
+    locked = '[[rule]]\nkey = "secret-mark"\nunless = "true"\n'
+    assert _faults(locked) == [(3, "locked", "unless")]
 
 
 @pytest.mark.parametrize("row", ['mode = "off"', 'mode = "record"', 'action = "pass"'])
