@@ -484,6 +484,15 @@ class Web(_Section):
     upload_bytes: int = Field(40 * MiB, ge=MiB, description="one upload")
 
 
+class Clients(_Section):
+    """What mail programs are told: autoconfig, autodiscover, Apple profiles, the page /setup."""
+
+    imap_host: str = Field("", description="name of the IMAP server; empty: that of the site")
+    imap_port: int = Field(993, ge=1, le=65535, description="its port, TLS from the first byte")
+    smtp_host: str = Field("", description="name of the sending server; empty: that of the site")
+    smtp_port: int = Field(465, ge=1, le=65535, description="its port, TLS from the first byte")
+
+
 class SignIn(_Section):
     """How people and their programs sign in."""
 
@@ -564,6 +573,7 @@ class Config(BaseSettings):
     dns: Dns = Dns()
     mailstore: Mailstore = Mailstore()
     web: Web = Web()
+    clients: Clients = Clients()
     sign_in: SignIn = SignIn()
     milter: Milter = Milter()
     metrics: Metrics = Metrics()
