@@ -12,6 +12,8 @@ from mailgov.holding.passing import pass_on, remind
 from mailgov.logs import logger
 from mailgov.roles.scanner_watch import look
 from mailgov.services import Services
+from mailgov.signing import key_store
+from mailgov.signing.rotation import KeyStore, tend
 
 ROUND = timedelta(minutes=10)
 ENDED_SESSIONS_KEPT = timedelta(days=400)  # as long as daily acts of use
@@ -23,9 +25,10 @@ async def run(
     services: Services, announce: Callable[[str, str], None], stop: asyncio.Event
 ) -> None:
     """Tidy at the start and every ten minutes until `stop`."""
+    keys = key_store(services.config)
     announce("", "")
     while not stop.is_set():
-        await _tidy(services)
+        await _tidy(services, keys)
         try:
             async with asyncio.timeout(ROUND.total_seconds()):
                 await stop.wait()
@@ -41,6 +44,7 @@ async def _tidy(services: Services) -> None:
     await services.database.submit(lambda session: _forget_sessions(session, now))
     config = services.config
     await look(services)
+    await tend(services.database, services.resolver, config.signing, services.clock, keys)
     passed = await services.database.submit(lambda session: pass_on(session, config, now))
     if await services.database.submit(lambda session: remind(session, config, now)) or passed:
         services.queue.wake()

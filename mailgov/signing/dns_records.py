@@ -2,6 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.x509 import load_pem_x509_certificate
 
 from mailgov.db.models import DkimKey
 
@@ -16,10 +20,15 @@ class Record:
     name: str
     type: str
     value: str
-    purpose: str  # mx, spf, dkim, dmarc, mta-sts, tls-rpt, client-setup
+    purpose: str  # mx, spf, dkim, dmarc, mta-sts, tls-rpt, bimi, client-setup, dane, ptr
 
     def zone_line(self) -> str:
-        """The line of a zone file; long texts in strings of 255 octets."""
+        """The line of a zone file; long texts in strings of 255 octets.
+
+        The reverse of an address stands in a zone of whoever gave the address: it is a comment.
+        """
+        if self.type == "PTR":
+            return f"; reverse zone of each address of {self.name}. IN PTR {self.value}."
         return f"{self.name}. IN {self.type} {self._zone_value()}"
 
     def _zone_value(self) -> str:
@@ -46,18 +55,26 @@ def dkim_record(domain: str, key: DkimKey) -> Record:
 
 
 def records_for(
-    domain: str, hostname: str, keys: Sequence[DkimKey], *, policy_id: str = "1"
+    domain: str,
+    hostname: str,
+    keys: Sequence[DkimKey],
+    *,
+    policy_id: str = "1",
+    report_mailbox: str = "postmaster",
+    certificate: bytes = b"",
 ) -> list[Record]:
     """Every record of a domain whose mail `hostname` handles, in the order to publish them.
 
-    Retired keys stay published, so that mail under way still verifies. `policy_id` changes
-    whenever the MTA-STS policy does.
+    Retired keys stay published, so that mail under way still verifies; withdrawn ones do not.
+    `policy_id` changes whenever the MTA-STS policy does. `certificate` is that of the server, in
+    PEM; without it there is no record for DANE. Those of the server itself come last, and are the
+    same for each of its domains.
     """
-    reports = f"postmaster@{domain}"
+    reports = f"{report_mailbox}@{domain}"
     return [
         Record(domain, "MX", f"10 {hostname}", "mx"),
         Record(domain, "TXT", "v=spf1 mx -all", "spf"),  # RFC 7208
-        *(dkim_record(domain, key) for key in keys),
+        *(dkim_record(domain, key) for key in keys if key.state != "withdrawn"),
         Record(  # RFC 7489, 6.3
             f"_dmarc.{domain}", "TXT", f"v=DMARC1; p=reject; rua=mailto:{reports}", "dmarc"
         ),
@@ -66,8 +83,29 @@ def records_for(
         Record(  # RFC 8460, 3
             f"_smtp._tls.{domain}", "TXT", f"v=TLSRPTv1; rua=mailto:{reports}", "tls-rpt"
         ),
+        # Says that the domain shows no logo: what a mail program shows otherwise is not ours.
+        Record(f"default._bimi.{domain}", "TXT", "v=BIMI1; l=; a=;", "bimi"),
         *_client_setup(domain, hostname),
+        *_of_the_server(hostname, certificate),
     ]
+
+
+def _of_the_server(hostname: str, certificate: bytes) -> list[Record]:
+    reverse = Record(hostname, "PTR", hostname, "ptr")
+    if not certificate:
+        return [reverse]
+    # RFC 7672, 3.1.1: the server's own key, so that the certificate can be renewed under it.
+    value = f"3 1 1 {key_digest(certificate)}"
+    return [Record(f"_25._tcp.{hostname}", "TLSA", value, "dane"), reverse]
+
+
+def key_digest(certificate: bytes) -> str:
+    """SHA-256 of the public key of a PEM certificate, hexadecimal. Raises ValueError."""
+    key = load_pem_x509_certificate(certificate).public_key()
+    data = key.public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    return sha256(data).hexdigest()
 
 
 def _client_setup(domain: str, hostname: str) -> list[Record]:

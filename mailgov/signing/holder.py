@@ -5,6 +5,7 @@ from pathlib import Path
 from mailgov.config import Config
 from mailgov.signing.keyring import KeyHolder, KeyRing
 from mailgov.signing.remote import RemoteKeys
+from mailgov.signing.rotation import KeyStore
 from mailgov.signing.secret import read_secret
 
 
@@ -23,3 +24,10 @@ def key_holder(config: Config) -> KeyHolder:
     if config.signing.socket is not None:
         return RemoteKeys(config.signing.socket)
     return key_ring(config)
+
+
+def key_store(config: Config) -> KeyStore | None:
+    """Where this process keeps keys; None where another one does. Raises as `read_secret` does."""
+    if config.signing.socket is not None:
+        return None
+    return KeyStore(key_folder(config), read_secret(config.signing, config.data.path))

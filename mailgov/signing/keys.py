@@ -3,7 +3,8 @@
 import base64
 import os
 import stat
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal, assert_never
 
@@ -211,6 +212,7 @@ def activate_key(
     session: Session,
     domain: str,
     selector: str,
+    withdraw_days: float = 30,
     *,
     clock: Clock = utc_now,
     actor: str = "",
@@ -220,26 +222,55 @@ def activate_key(
 
     Keys of the same kind that signed until now are retired: published, so that mail under way
     still verifies, and used no more. Empty when the key signs already. Raises NotFound
-    `dkim-key-unknown`.
+    `dkim-key-unknown`, Conflict `dkim-key-withdrawn` for one whose private half is gone.
     """
     chosen = get_key(session, domain, selector)
-    changes = {}
+    if chosen.state == "withdrawn":
+        raise Conflict("dkim-key-withdrawn", domain=domain, selector=selector)
+    states = {key.selector: _state_after(key, chosen) for key in keys_of(session, domain)}
+    return change_states(
+        session, domain, states, withdraw_days,
+        about=selector, clock=clock, actor=actor, reason=reason,
+    )  # fmt: skip
+
+
+def change_states(
+    session: Session,
+    domain: str,
+    states: Mapping[str, str],
+    withdraw_days: float,
+    *,
+    about: str = "",
+    clock: Clock,
+    actor: str,
+    reason: str,
+) -> dict[str, tuple[str, str]]:
+    """Give keys, by selector, new states with their dates; returns old and new state by target.
+
+    `about` is the selector that the ledger names; else the first that changes.
+    """
+    now, changes = clock(), {}
     for key in keys_of(session, domain):
-        state = _state_after(key, chosen)
-        if state != key.state:
-            changes[f"{key.selector}._domainkey.{domain}"] = (key.state, state)
-            key.state = state
-            key.retired_at = clock() if state == "retired" else None
-            session.add(key)
+        state = states.get(key.selector, key.state)
+        if state == key.state:
+            continue
+        changes[f"{key.selector}._domainkey.{domain}"] = (key.state, state)
+        key.state = state
+        if state == "active":
+            key.activated_at, key.activate_at = now, None
+            key.retired_at = key.withdraw_at = None
+        elif state == "retired":
+            key.retired_at, key.withdraw_at = now, now + timedelta(days=withdraw_days)
+        session.add(key)
     session.flush()
     if changes:
         event = DirectoryChanged(
-            at=clock(),
+            at=now,
             agency_code=_owner(session, domain),
             actor=actor,
             noun="dkim",
             verb="edit",
-            target=f"{selector}._domainkey.{domain}",
+            target=f"{about}._domainkey.{domain}" if about else next(iter(changes)),
             changes={name: list(pair) for name, pair in changes.items()},
             reason=reason,
         )
@@ -264,7 +295,8 @@ def parse_selector(text: str) -> str:
 
 
 def default_selector(clock: Clock, taken: list[str]) -> str:
-    """Year and a letter: 2026a, 2026b, …; the first that is free."""
+    """Year and letters: 2026a, 2026b, …, 2026aa, …; the first that is free."""
     year = clock().year
-    names = (f"{year}{letter}" for letter in "abcdefghijklmnopqrstuvwxyz")
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    names = (f"{year}{more}{letter}" for more in ("", *letters) for letter in letters)
     return next(name for name in names if name not in taken)

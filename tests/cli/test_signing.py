@@ -44,6 +44,8 @@ def zone_of(run: Run, name: str = DOMAIN) -> dict[tuple[str, str], list[str]]:
     for record in run("dns", "records", name, "--json").data:
         value = record["zone_line"].split(f" IN {record['type']} ")[1]
         zone.setdefault((record["name"], record["type"]), []).append(value)
+    zone["mail.tinhmau.test", "A"] = ["192.0.2.5"]
+    zone["5.2.0.192.in-addr.arpa", "PTR"] = ["mail.tinhmau.test."]
     return zone
 
 
@@ -52,8 +54,11 @@ def test_a_domain_that_publishes_everything(run: Run, folder: Path) -> None:
     with published(zone_of(run), folder):
         result = run("dns", "check", DOMAIN, "--json")
     assert result.exit == 0
-    assert {row["state"] for row in result.data} == {"ok", "unchecked"}
-    assert {row["type"] for row in result.data if row["state"] == "unchecked"} == {"SRV", "CNAME"}
+    assert {row["state"] for row in result.data} == {"ok"}
+    assert {row["fix"] for row in result.data} == {""}
+    assert {row["purpose"] for row in result.data} == {
+        "mx", "spf", "dkim", "dmarc", "mta-sts", "tls-rpt", "bimi", "client-setup", "ptr"
+    }  # fmt: skip
 
 
 def test_what_is_missing_or_differs(run: Run, folder: Path) -> None:
@@ -66,15 +71,28 @@ def test_what_is_missing_or_differs(run: Run, folder: Path) -> None:
         result = run("dns", "check", DOMAIN, "--json")
         table = run("dns", "check", "--all", "--format", "table")
     assert result.exit == table.exit == 8
-    states = {row["name"]: row for row in result.data if row["state"] in ("differs", "missing")}
-    assert {name: row["state"] for name, row in states.items()} == {
-        DOMAIN: "differs",
-        f"_dmarc.{DOMAIN}": "missing",
-        f"2026a._domainkey.{DOMAIN}": "differs",
-    }
-    assert states[DOMAIN]["found"] == ["mail.example.com"]
+    faults = [row for row in result.data if row["state"] in ("differs", "missing")]
+    assert [(row["purpose"], row["state"], row["problem"]) for row in faults] == [
+        ("mx", "differs", "differs"),
+        ("spf", "differs", "spf-without-us"),  # it permits the exchangers, and those are others
+        ("dkim", "differs", "differs"),
+        ("dmarc", "missing", "missing"),
+    ]
+    states = {row["name"]: row for row in reversed(faults)}
+    assert states[DOMAIN]["found"] == ["10 mail.example.com"]
+    assert states[DOMAIN]["fix"] == f"sửa thành: {DOMAIN}. IN MX 10 mail.tinhmau.test."
+    missing = states[f"_dmarc.{DOMAIN}"]["fix"]
+    assert missing.startswith(f'thêm vào vùng DNS: _dmarc.{DOMAIN}. IN TXT "v=DMARC1; p=reject')
     assert "thiếu" in table.stdout
+    # The server's own records stand once, whatever the number of its domains.
+    assert table.stdout.count("_25._tcp") + table.stdout.count("192.0.2.5: mail.tinhmau.test") == 1
     assert "xahoabinh.tinhmau.test" in table.stdout
+
+
+def test_a_resolver_that_does_not_answer_is_no_fault_of_the_zone(run: Run, folder: Path) -> None:
+    result = run("dns", "check", DOMAIN, "--json")
+    assert result.exit == 9
+    assert {row["state"] for row in result.data} == {"unanswered"}
 
 
 def test_a_key_signs_only_when_dns_shows_it(run: Run, folder: Path) -> None:
@@ -130,3 +148,64 @@ def test_doctor_sees_keys_that_cannot_sign(run: Run, folder: Path) -> None:
     assert finding() == "fail"
     key.unlink()
     assert finding() == "fail"
+
+
+def test_a_rotation_says_what_happens_when(run: Run, folder: Path) -> None:
+    run("dkim", "generate", DOMAIN, "--selector", "old")
+    planned = run("dkim", "rotate", DOMAIN, "-n", "--json")
+    assert [row["step"] for row in planned.data] == []  # a pair is made when it counts
+    done = run("dkim", "rotate", DOMAIN, "--json", "--reason", "một năm")
+    assert done.exit == 0
+    steps = [row["step"] for row in done.data]
+    assert steps == ["publish", "publish", "activate", "activate", "retire", "withdraw"]
+    assert done.data[-1]["target"] == f"old._domainkey.{DOMAIN}"
+    again = run("dkim", "rotate", DOMAIN, "--json")
+    assert [row["target"] for row in again.data] == [row["target"] for row in done.data]
+    rows = run("dkim", "list", DOMAIN, "--json").data
+    assert [(row["algorithm"], row["state"], row["next_step"]) for row in rows] == [
+        ("rsa2048", "pending", "activate"),
+        ("ed25519", "pending", "activate"),
+        ("rsa2048", "active", ""),
+    ]
+    assert run("dkim", "list", "--older-than", "1d", "--json").data == []
+
+
+def test_a_key_is_retired_with_a_day_for_its_record(run: Run, folder: Path) -> None:
+    for selector, kind in (("a", "rsa2048"), ("b", "ed25519")):
+        run("dkim", "generate", DOMAIN, "--selector", selector, "--type", kind)
+    last = run("dkim", "retire", DOMAIN, "a", "--lang", "en")
+    assert (last.exit, "only key that signs" in last.stderr) == (5, True)
+    done = run("dkim", "retire", DOMAIN, "b", "--json")
+    assert done.exit == 0
+    fields = {row["field"]: row for row in done.data[0]["changes"]}
+    assert fields[f"b._domainkey.{DOMAIN}"]["new"] == "retired"
+    assert fields["withdraw_at"]["new"]
+    assert "already so" in run("dkim", "retire", DOMAIN, "b", "--lang", "en").stderr
+    assert run("dkim", "retire", DOMAIN, "none").exit == 3
+
+
+def test_keys_are_encrypted_with_a_secret_that_is_made_for_it(
+    run: Run, folder: Path, tmp_path: Path
+) -> None:
+    run("dkim", "generate", DOMAIN, "--selector", "a", "--type", "ed25519")
+    assert run("dkim", "protect", "--lang", "en").exit == 6
+    secret = tmp_path / "etc" / "signing.secret"
+    config = folder / "config.toml"
+    config.write_text(f'{config.read_text()}\n[signing]\nsecret_file = "{secret}"\n')
+    assert run("dkim", "protect", "-n").exit == 0
+    assert not secret.exists()
+    done = run("dkim", "protect", "--json")
+    assert [row["changed"] for row in done.data] == [True]
+    assert [row["changed"] for row in run("dkim", "protect", "--json").data] == [False]
+    run("dkim", "generate", DOMAIN, "--selector", "b", "--type", "ed25519")
+    for path in (folder / "data" / "keys").iterdir():
+        assert path.read_text().startswith("-----BEGIN ENCRYPTED PRIVATE KEY-----")
+    assert secret.stat().st_mode & 0o777 == 0o600
+    assert {row["state"] for row in run("doctor", "--json").data if row["check"] == "signing"} == {
+        "ok", "warn"
+    }  # fmt: skip
+
+
+def test_signing_for_others_needs_a_socket(run: Run, folder: Path) -> None:
+    refused = run("dkim", "serve", "--lang", "en")
+    assert (refused.exit, "no socket is set" in refused.stderr) == (6, True)

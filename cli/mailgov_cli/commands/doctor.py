@@ -130,7 +130,16 @@ def _validity(certificate: "x509.Certificate", now: datetime) -> Finding:
 def _signing(run: Runtime) -> Iterator[Finding]:
     from mailgov.directory import listing
     from mailgov.signing.keys import keys_of, load
+    from mailgov.signing.secret import read_secret
 
+    if run.config.signing.socket is not None:
+        yield from _signer(run)
+        return
+    try:
+        secret = read_secret(run.config.signing, run.config.data.path)
+    except MailgovError as error:
+        yield Finding("signing", "fail", "signing-failed", error=error)
+        return
     try:
         with run.database.read() as session:
             keys = {row["name"]: keys_of(session, row["name"]) for row in listing.domains(session)}
@@ -150,6 +159,16 @@ def _signing(run: Runtime) -> Iterator[Finding]:
                 good += 1
     if good:
         yield Finding("signing", "ok", "signing", str(good))
+
+
+def _signer(run: Runtime) -> Iterator[Finding]:
+    """Keys that another process holds: whether it listens is all that can be seen from here."""
+    path = str(run.config.signing.socket)
+    with socket.socket(socket.AF_UNIX) as channel:
+        channel.settimeout(_CONNECT_SECONDS)
+        answers = channel.connect_ex(path) == 0
+    key = "signing-socket" if answers else "signing-socket-silent"
+    yield Finding("signing", "ok" if answers else "fail", key, path)
 
 
 def _dns(run: Runtime) -> Iterator[Finding]:
