@@ -36,7 +36,7 @@ async def run(
             continue
 
 
-async def _tidy(services: Services) -> None:
+async def _tidy(services: Services, keys: KeyStore | None) -> None:
     now = services.clock()
     swept = await services.queue.sweep_orphans()
     if swept:

@@ -152,7 +152,7 @@ def _signing(run: Runtime) -> Iterator[Finding]:
             yield Finding("signing", "warn", "signing-none", domain)
         for key in active:
             try:
-                load(run.config.data.path / "keys" / key.file_name)
+                load(run.config.data.path / "keys" / key.file_name, secret)
             except MailgovError as error:
                 yield Finding("signing", "fail", "signing-failed", key.file_name, error)
             else:
