@@ -86,7 +86,10 @@ def main() -> int:
             print(f"    left out: {name} needs {missing}", flush=True)
             continue
         with tempfile.TemporaryDirectory(prefix="torture-") as folder:
-            row = run(Path(folder))
+            try:
+                row = run(Path(folder))
+            except Exception as exc:  # noqa: BLE001 - the other faults are still to be tried
+                row = Row(name, 0, troubles=[f"{type(exc).__name__}: {exc}"])
         print(_line(tuple(getattr(row, name) for name, _ in _COLUMNS)), flush=True)
         if row.note:
             print(f"    {row.note}", flush=True)
