@@ -98,6 +98,7 @@ class Worker:
         self._local = Destinations(half, half, LOCAL_PROBE_SECONDS)
         self._tasks: set[asyncio.Task[None]] = set()
         self._active = 0  # recipients under way
+        self._claims = 0
         self._suspects = 0  # messages under way that may have killed a process
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -145,7 +146,13 @@ class Worker:
         )
         if free <= 0 or not await self._can_write():
             return 0
-        items = await self._queue.claim(free, self._room, suspects=int(self._suspects == 0))
+        self._claims += 1
+        items = await self._queue.claim(
+            free,
+            self._room,
+            suspects=int(self._suspects == 0),
+            fresh=(free + self._claims % 2) // 2,  # of single messages every other
+        )
         groups = _by_message(items)
         for group in groups:
             self._begin(group)

@@ -12,7 +12,7 @@ the message is a suspect and goes alone; after three such ends it is poison, and
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -38,6 +38,9 @@ from mailgov.queue.turns import RANKS, destination_of
 
 MAX_RECIPIENTS = 100
 """Recipients of one message in one claim: no server may take fewer (RFC 5321, 4.5.3.1.8)."""
+
+BACKLOG = timedelta(seconds=5)
+"""What is due for so long shows that there is more than can go out at once."""
 
 MAX_LOOK = 2000
 """Recipients of a lane that one claim looks at, at most."""
@@ -86,6 +89,7 @@ class Claim:
     after: Mapping[int, str] = field(default_factory=dict)  # by rank: the lane served last
     ours: Container[int] = ()  # recipients under way here: not due, whatever the clock says
     suspects: int = 1  # messages that may have killed a process, at most
+    fresh: int = 0  # of the messages, so many of the newest that were never tried, first
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +111,13 @@ def take(session: Session, claim: Claim) -> Claimed:
     """Lease due recipients in the caller's transaction; up to a hundred of a message at once."""
     connection = session.connection()
     # Without a look at each lane where nothing is due.
-    due = {row.rank for row in connection.execute(_NEXT_DUE) if row.due and row.due <= claim.now}
+    due = {row.rank: row.due for row in connection.execute(_NEXT_DUE)}
     turn = _Turn(connection, claim)
-    for rank in sorted(due):
+    for rank, oldest in sorted(due.items()):
+        if oldest is None or oldest > claim.now:
+            continue
+        if claim.now - oldest >= BACKLOG:
+            turn.serve_fresh(rank)
         turn.serve(rank)
     leased, poison = turn.lease()
     return Claimed(_items(connection, leased), turn.served, poison)
@@ -126,6 +134,30 @@ class _Turn:
         self._taken: Counter[str] = Counter()
         self._chosen: dict[str, list[str]] = {}  # messages by lane
         self.served: dict[int, str] = {}
+
+    def serve_fresh(self, rank: int) -> None:
+        """Choose of the newest that were never tried, whatever waits at their destinations.
+
+        A part of what goes out: so new mail is quick while a backlog is worked off.
+        """
+        left = min(self._claim.fresh, self._left)
+        if left <= 0:
+            return
+        for row in _newest(self._connection, rank, self._claim):
+            destination = destination_of(row.lane)
+            chosen = self._chosen.setdefault(row.lane, [])
+            if (
+                row.attempts
+                or row.message_id in chosen
+                or self._claim.room(destination) <= self._taken[destination]
+            ):
+                continue
+            chosen.append(row.message_id)
+            self._taken[destination] += 1
+            self._left -= 1
+            left -= 1
+            if left == 0:
+                return
 
     def serve(self, rank: int) -> None:
         """Choose due messages of a rank, lane by lane, while there is room."""
@@ -154,7 +186,11 @@ class _Turn:
         for row in rows:
             if len(chosen) == count:
                 break
-            if row.id in self._claim.ours or row.message_id in chosen:
+            if (
+                row.id in self._claim.ours
+                or row.message_id in chosen
+                or row.message_id in self._chosen.get(lane, ())
+            ):
                 continue
             if _is_suspect(row):
                 if len(self._suspects | {row.message_id}) > self._claim.suspects:
@@ -227,6 +263,21 @@ def _due(connection: Connection, rank: int, lane: str, claim: Claim, count: int)
     )
     if not claim.suspects:
         query = query.where(column.crashes == 0, column.lease_until.is_(None))
+    return connection.execute(query).all()
+
+
+_LOOK_FRESH = 200
+"""Recipients among which what is new is looked for."""
+
+
+def _newest(connection: Connection, rank: int, claim: Claim) -> Sequence[Any]:
+    column = RECIPIENT.c
+    query = (
+        select(column.message_id, column.lane, column.attempts)
+        .where(column.state == "queued", column.rank == rank, column.next_attempt_at <= claim.now)
+        .order_by(column.next_attempt_at.desc())
+        .limit(_LOOK_FRESH)
+    )
     return connection.execute(query).all()
 
 

@@ -15,7 +15,6 @@ from sqlalchemy import (
     func,
     or_,
     select,
-    tuple_,
     update,
 )
 from sqlmodel import Session
@@ -196,29 +195,33 @@ def unfinished(session: Session, before: datetime, count: int = 1000) -> list[st
 
 def count_ours(session: Session, items: Sequence[QueueItem]) -> int:
     """How many of the items still belong to this attempt."""
-    fence = tuple_(RECIPIENT.c.id, RECIPIENT.c.attempts)
-    query = (
-        select(func.count())
-        .select_from(RECIPIENT)
-        .where(
-            fence.in_([(item.recipient_id, item.attempt) for item in items]),
-            RECIPIENT.c.state == "queued",
-        )
+    # By id alone: SQLite would go through all that are queued instead, or all there are.
+    query = select(RECIPIENT.c.id, RECIPIENT.c.attempts, RECIPIENT.c.state).where(
+        RECIPIENT.c.id.in_([item.recipient_id for item in items])
     )
-    return session.connection().execute(query).scalar_one()
+    rows = session.connection().execute(query)
+    queued = {row.id: row.attempts for row in rows if row.state == "queued"}
+    return sum(queued.get(item.recipient_id) == item.attempt for item in items)
+
+
+_RELEASE = (
+    update(RECIPIENT)
+    .where(
+        RECIPIENT.c.id == bindparam("recipient_id"),
+        RECIPIENT.c.attempts == bindparam("attempt"),
+        RECIPIENT.c.state == "queued",
+    )
+    .values(lease_until=None, next_attempt_at=bindparam("next_at"))
+)
 
 
 def release(session: Session, items: Iterable[QueueItem], now: datetime) -> None:
     """Give leases back: the recipients are due at once."""
-    fence = tuple_(RECIPIENT.c.id, RECIPIENT.c.attempts)
-    session.connection().execute(
-        update(RECIPIENT)
-        .where(
-            fence.in_([(item.recipient_id, item.attempt) for item in items]),
-            RECIPIENT.c.state == "queued",
-        )
-        .values(lease_until=None, next_attempt_at=now)
-    )
+    values = [
+        {"recipient_id": item.recipient_id, "attempt": item.attempt, "next_at": now}
+        for item in items
+    ]
+    session.connection().execute(_RELEASE, values)
 
 
 def free_all(session: Session, now: datetime) -> int:

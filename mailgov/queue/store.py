@@ -98,12 +98,18 @@ class Queue:
             log.warning("queue.clock", recipients=count)
 
     async def claim(
-        self, messages: int, room: Callable[[str], int] | None = None, *, suspects: int = 1
+        self,
+        messages: int,
+        room: Callable[[str], int] | None = None,
+        *,
+        suspects: int = 1,
+        fresh: int = 0,
     ) -> list[QueueItem]:
         """Lease due recipients of at most so many messages; the urgent first, lanes take turns.
 
         `room` says how many more messages a destination may have under way; default
-        `settings.per_destination`. `suspects`: of these, messages that may have killed a process.
+        `settings.per_destination`. Of these, at most `suspects` that may have killed a process,
+        and `fresh` of the newest before their turn, while a backlog is worked off.
         """
         now, end = self._clock(), self._timer() + self._settings.lease_seconds
         self._forget_ended_leases()
@@ -115,6 +121,7 @@ class Queue:
             after=self._served,
             ours=self._leases,
             suspects=suspects,
+            fresh=fresh,
         )
 
         def work(session: Session) -> claims.Claimed:

@@ -146,6 +146,25 @@ async def test_agencies_take_turns_at_a_destination(made: Bench) -> None:
     assert claims == [["u0@a.vn"], ["v0@a.vn"], ["u1@a.vn"], ["v1@a.vn"], ["u2@a.vn"]]
 
 
+async def test_new_mail_does_not_wait_for_a_backlog(made: Bench) -> None:
+    backlog = [message(f"u{i}@a.vn", at=NOON - timedelta(hours=1)) for i in range(6)]
+    accept(made.database, *backlog, message("new@a.vn"))
+    assert addresses(await made.queue.claim(2, fresh=1)) == ["new@a.vn", "u0@a.vn"]
+
+
+async def test_without_a_backlog_mail_leaves_in_its_order(made: Bench) -> None:
+    accept(made.database, *(message(f"u{i}@a.vn") for i in range(3)))
+    made.later(seconds=1)
+    assert addresses(await made.queue.claim(3, fresh=2)) == ["u0@a.vn", "u1@a.vn", "u2@a.vn"]
+
+
+async def test_only_what_was_never_tried_is_new(made: Bench) -> None:
+    accept(made.database, *(message(f"u{i}@a.vn", at=NOON - timedelta(hours=1)) for i in range(3)))
+    items = await made.queue.claim(1)
+    await made.queue.settle([Result(item, "queued", "451 later", NOON) for item in items])
+    assert addresses(await made.queue.claim(1, fresh=1)) == ["u2@a.vn"]
+
+
 def urgent(mark: str, address: str, said: int | None = None) -> NewMessage:
     new = message(address)
     document = facts.Document(urgency=mark) if mark else None
