@@ -16,6 +16,7 @@ from mailgov_webmail.pages import (
     reports,
     search,
     settings,
+    setup,
     wrong,
 )
 
@@ -39,6 +40,12 @@ routes: list[BaseRoute] = [
     Route("/language", anyone(login.choose_language), methods=["POST"]),
     Route("/help", anyone(help.show)),
     Route("/help/rules/{key}", anyone(help.rule)),
+    Route("/setup", anyone(setup.show)),
+    Route("/setup/apple.mobileconfig", anyone(setup.apple)),
+    Route("/mail/config-v1.1.xml", anyone(setup.autoconfig)),
+    Route("/.well-known/autoconfig/mail/config-v1.1.xml", anyone(setup.autoconfig)),
+    Route("/autodiscover/autodiscover.xml", anyone(setup.autodiscover), methods=["POST"]),
+    Route("/Autodiscover/Autodiscover.xml", anyone(setup.autodiscover), methods=["POST"]),
     Route("/mail/actions", signed_in(actions.act), methods=["POST"]),
     Route("/mail/undo", signed_in(actions.undo), methods=["POST"]),
     Route("/mail/{folder}", signed_in(folder.show)),

@@ -64,15 +64,20 @@ class Guard:
                 self._protect(MutableHeaders(scope=message))
             await send(message)
 
-        if scope["path"] not in PROBES and not self._is_ours(Headers(scope=scope)):
+        if scope["path"] not in PROBES and not self._is_ours(Headers(scope=scope), scope["path"]):
             await PlainTextResponse("unknown host", 421)(scope, receive, guarded)
             return
         await self.app(scope, receive, guarded)
 
-    def _is_ours(self, headers: Headers) -> bool:
+    def _is_ours(self, headers: Headers, path: str) -> bool:
         # One Host, and ours: a forged one would end up in links and caches.
         hosts = headers.getlist("host")
-        return len(hosts) == 1 and host_name(hosts[0]) in self.hosts
+        if len(hosts) != 1:
+            return False
+        name = host_name(hosts[0])
+        # Programs ask `autoconfig.` and `autodiscover.` of every domain that has mail here; what they
+        # are told has no link to where they asked.
+        return name in self.hosts or (path in SETUP_FILES and name.startswith(SETUP_NAMES))
 
     def _protect(self, headers: MutableHeaders) -> None:
         headers.setdefault("Content-Security-Policy", PAGE_POLICY)
@@ -87,6 +92,14 @@ class Guard:
 
 
 PROBES = frozenset({"/healthz", "/readyz"})  # asked by address, and they say nothing
+SETUP_FILES = frozenset(
+    {
+        "/mail/config-v1.1.xml",
+        "/autodiscover/autodiscover.xml",
+        "/Autodiscover/Autodiscover.xml",
+    }
+)
+SETUP_NAMES = ("autoconfig.", "autodiscover.")
 
 
 def host_name(host: str) -> str:
