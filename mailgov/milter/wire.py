@@ -85,15 +85,9 @@ def negotiate(data: bytes) -> Negotiated:
         raise ProtocolError(f"version {version}")
     return Negotiated(
         min(version, VERSION),
-        Actions(actions) & ~Actions(0) & _ALL_ACTIONS,
-        Steps(steps) & _ALL_STEPS,
+        Actions(actions & sum(Actions)),
+        Steps(steps & sum(Steps)),
     )
-
-
-_ALL_ACTIONS = Actions.ADD_HEADERS | Actions.CHANGE_HEADERS | Actions.QUARANTINE
-_ALL_STEPS = Steps(0)
-for _step in Steps:
-    _ALL_STEPS |= _step
 
 
 async def read_packet(reader: asyncio.StreamReader, limit_bytes: int) -> tuple[bytes, bytes]:
