@@ -2,10 +2,12 @@
 
 One strict reading of RFC 5321 (4.1.2) with RFC 6531: dot-string or quoted local part, domain of
 letters, digits and hyphens, no address literals, no routes, no comments. Domains are kept as
-lower-case A-labels. Local parts keep their letters; ours compare without case.
+lower-case A-labels. Local parts keep their letters; ours compare without case. What each odd form
+comes to stands in docs/addresses.md.
 """
 
 import re
+import unicodedata
 from dataclasses import dataclass
 
 import idna
@@ -15,15 +17,16 @@ from mailgov.errors import InputError
 MAX_LOCAL_OCTETS = 64  # RFC 5321, 4.5.3.1.1
 MAX_DOMAIN_OCTETS = 255  # RFC 5321, 4.5.3.1.2
 MAX_PATH_OCTETS = 254  # RFC 5321, 4.5.3.1.3 without the angle brackets
+MAX_TEXT = 1024  # letters that are looked at: the local part quoted, each letter escaped
 
 _ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\u0080-\U0010FFFF-]+"
 _DOT_STRING = re.compile(rf"{_ATEXT}(?:\.{_ATEXT})*")
 _QUOTED = re.compile(r'"((?:[ !#-\[\]-~\u0080-\U0010FFFF]|\\[ -~])*)"')
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
-# Control characters of Unicode's own (C1, line separators, bidi) never belong in an address.
-_FORBIDDEN = re.compile(
-    r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ufffe\uffff]"
-)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+# Of other scripts: controls, invisible signs, private and unassigned letters, spaces, line ends.
+_NO_LETTERS = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zs", "Zl", "Zp"})
+_A_LABEL = "xn--"
 
 
 def parse_domain(text: str) -> str:
@@ -32,20 +35,52 @@ def parse_domain(text: str) -> str:
     Raises InputError `domain-not-valid`.
     """
     name = text.lower()
-    if not name.isascii():
-        try:
-            name = idna.encode(name, uts46=True).decode("ascii")
-        except (idna.IDNAError, UnicodeError):
-            raise InputError("domain-not-valid", domain=text[:MAX_DOMAIN_OCTETS]) from None
+    if len(text) <= MAX_DOMAIN_OCTETS and not name.isascii():
+        name = _in_a_labels(name)
     labels = name.split(".")
     if (
         len(name) > MAX_DOMAIN_OCTETS
         or len(labels) < 2
-        or not all(_LABEL.fullmatch(label) for label in labels)
+        or not all(_LABEL.fullmatch(label) and _is_true(label) for label in labels)
         or labels[-1].isdigit()
     ):
         raise InputError("domain-not-valid", domain=text[:MAX_DOMAIN_OCTETS])
     return name
+
+
+def _in_a_labels(name: str) -> str:
+    """The name with U-labels encoded (RFC 5891, 4); empty unless each was written in its one form.
+
+    Letters that are only mapped to a U-label, such as wide ones, would show a name that is not ours.
+    """
+    try:
+        encoded = idna.encode(name, uts46=True).decode("ascii")
+        return encoded if idna.decode(encoded) == name else ""
+    except (idna.IDNAError, UnicodeError):
+        return ""
+
+
+def _is_true(label: str) -> bool:
+    """False for an A-label that stands for no letters of another script, or not for these."""
+    if not label.startswith(_A_LABEL):
+        return True
+    rest = label.removeprefix(_A_LABEL)
+    try:
+        letters = rest.encode("ascii").decode("punycode")
+        return not letters.isascii() and letters.encode("punycode").decode("ascii") == rest
+    except UnicodeError:
+        return False
+
+
+def _is_plain(text: str) -> bool:
+    """No sign that cannot be seen, and letters of other scripts in one form (NFC)."""
+    if _CONTROL.search(text):
+        return False
+    if text.isascii():
+        return True
+    return unicodedata.is_normalized("NFC", text) and not any(
+        unicodedata.category(sign) in _NO_LETTERS for sign in text if not sign.isascii()
+    )
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -59,7 +94,7 @@ class Address:
     def parse(cls, text: str) -> "Address":
         """Read `local@domain`. Raises InputError `address-not-valid`."""
         local, at, domain = text.rpartition("@")
-        if not at or _FORBIDDEN.search(text):
+        if not at or len(text) > MAX_TEXT or not _is_plain(text):
             raise InputError("address-not-valid", address=text[:MAX_PATH_OCTETS])
         if quoted := _QUOTED.fullmatch(local):
             local = re.sub(r"\\(.)", r"\1", quoted[1])

@@ -55,7 +55,7 @@ def header_defects(fields: Fields) -> tuple[str, ...]:
         for name in _SINGLE
         if len({item.value for item in fields.all(name)}) > 1
     ]
-    for name in ("from", "sender"):
+    for name in ("from", "sender", "resent-from", "resent-sender"):
         for item in fields.all(name):
             found += _mailbox_defects(name.title(), read_mailboxes(item.value))
     return tuple(dict.fromkeys(found))
@@ -68,6 +68,9 @@ def _mailbox_defects(name: str, mailboxes: Mailboxes) -> list[str]:
         return ["several mailboxes in Sender"]
     if name == "From" and not any("@" in person.address for person in mailboxes.people):
         return ["From field without an address"]
+    # Programs that open encoded words before they look for addresses find one there.
+    if any(not one.address and _SPEAKS_OF_ADDRESS.search(one.name) for one in mailboxes.people):
+        return [f"an address in the words of {name}"]
     return []
 
 
