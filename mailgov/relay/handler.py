@@ -6,7 +6,7 @@ unknown recipient, sender identity, limits. Everything else is judged at the gat
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from mailgov.addresses import Address
 from mailgov.errors import NotAllowed, Unavailable
@@ -334,10 +334,12 @@ class Handler:
 
     async def login(self, credentials: Credentials) -> Reply:
         """Check a password. Raises CommandError, and Unavailable from the directory."""
+        known = self.parts.doorkeeper.knows(self.ip)
         with self._holding_off():
-            account = await self.parts.directory.sign_in(
-                credentials.name, credentials.password, channel="smtp", ip=str(self.ip)
-            )
+            async with nullcontext() if known else self.parts.strangers_checked:
+                account = await self.parts.directory.sign_in(
+                    credentials.name, credentials.password, channel="smtp", ip=str(self.ip)
+                )
         return self._opened(account)
 
     async def login_by_token(self, token: BearerToken) -> Reply:

@@ -82,7 +82,7 @@ class Doorkeeper:
         if trusted:
             return ""
         strangers = self._limits.connections * (1 - self._limits.reserved_share)
-        if self._open > strangers and host_of(ip) not in self._vouched:
+        if self._open > strangers and not self.knows(ip):
             return "too-many-sessions"
         if self._by_place[host_of(ip)] > self._limits.connections_per_address:
             return "too-many-from-address"
@@ -112,6 +112,10 @@ class Doorkeeper:
         self._vouched.move_to_end(host)
         if len(self._vouched) > MAX_KEYS:
             self._vouched.popitem(last=False)
+
+    def knows(self, ip: IPAddress) -> bool:
+        """Whether somebody vouched for the host."""
+        return host_of(ip) in self._vouched
 
     def sign_in(self, address: str) -> bool:
         """Count a session for its user; False when he has enough. Then `sign_out` is not due."""

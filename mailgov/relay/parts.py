@@ -57,6 +57,9 @@ class Parts:
     executor: Executor  # for writing bodies
     now: Callable[[], float] = time.monotonic  # seconds
     judging: set["asyncio.Task[Outcome]"] = field(default_factory=set)
+    # Passwords of hosts we don't know are checked by so many at once: a flood of guesses leaves the
+    # others' sign-ins their place.
+    strangers_checked: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
     open_bodies: int = 0  # messages that are just coming in
 
     def judge(self, work: Coroutine[Any, Any, Outcome]) -> "asyncio.Task[Outcome]":

@@ -235,14 +235,18 @@ class Relay:
     authority: Authority
     held_bytes: int = 0  # memory of the process
 
-    async def connect(self, listener: str = "mx", *, greet: bool = True) -> "Client":
-        """A client, after the banner."""
+    async def connect(
+        self, listener: str = "mx", *, greet: bool = True, source: str = ""
+    ) -> "Client":
+        """A client, after the banner; perhaps from another address of loopback."""
         host, _, port = self.listeners[listener].rpartition(":")
         tls: dict[str, Any] = (
             {"ssl": self.authority.client(), "server_hostname": HOSTNAME}
             if listener == "submissions"
             else {}
         )
+        if source:
+            tls["local_addr"] = (source, 0)
         async with asyncio.timeout(PATIENCE_SECONDS):
             reader, writer = await asyncio.open_connection(host, int(port), **tls)
         client = Client(reader, writer, self.authority)

@@ -22,7 +22,7 @@ from mailgov.relay.proxy_protocol import (
     read_start,
 )
 
-from ...support.relay import OFFICIAL, Authority, Client, Relay, running_relay
+from ...support.relay import OFFICIAL, Authority, Client, Relay, plain, running_relay
 from .test_session import SMALL, ended
 
 BALANCERS = {"load_balancers": ["127.0.0.0/8"]}
@@ -358,3 +358,35 @@ async def test_a_line_that_comes_by_drops_has_one_deadline(
             await asyncio.sleep(0.1)  # the pace of the client
         assert (await reading).startswith("421 4.4.2 [idle] ")
         await client.close()
+
+
+class TestManyGuesses:
+    async def test_leave_known_hosts_their_place(
+        self, relay: Relay, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Two passwords of strangers are checked at once; who signed in before does not wait."""
+        known = await relay.signed_in()
+        await known.close()
+        checking: list[str] = []
+        gate = asyncio.Event()
+        real = relay.directory.sign_in
+
+        async def slow(name: str, password: str, *, channel: str, ip: str) -> Any:
+            checking.append(ip)
+            if ip != "127.0.0.1":
+                await gate.wait()
+            return await real(name, password, channel=channel, ip=ip)
+
+        monkeypatch.setattr(relay.directory, "sign_in", slow)
+        strangers = [await relay.connect("submissions", source=f"127.0.0.{n}") for n in (2, 3, 4)]
+        for stranger in strangers:
+            await stranger.say("EHLO c.example")
+            stranger.send(f"AUTH PLAIN {plain(OFFICIAL, 'sai')}\r\n".encode())
+        await until(lambda: len(checking) == 2)
+        again = await relay.signed_in()
+        assert len(checking) == 3
+        gate.set()
+        for stranger in strangers:
+            assert (await stranger.reply()).startswith("535 ")
+        for client in [*strangers, again]:
+            await client.close()
