@@ -8,7 +8,7 @@ from mailgov.texts import Language
 from mailgov.texts.explanation import PROGRAMS, Explanation, law, of_finding, of_rule
 from mailgov_cli import words
 from mailgov_cli.output import one_line
-from mailgov_policies import RULES_BY_KEY, Action, Document, Finding
+from mailgov_policies import RULES_BY_KEY, Action, Document, Finding, Row, Rule
 
 if TYPE_CHECKING:
     from mailgov_cli.checking import Judged
@@ -30,6 +30,27 @@ def rule_record(code: str, language: Language, *, for_people: bool) -> dict[str,
         "help": told.help,
         "basis": told.basis,
     }
+    return _with_steps(record, told, for_people=for_people)
+
+
+def own_rule_record(
+    rule: Rule, rows: Sequence[Row], language: Language, *, for_people: bool
+) -> dict[str, Any]:
+    """The same of a rule that a ruleset has added; its law is that of its last row."""
+    told = of_rule(language, rule.key, rows[-1].basis if rows else "", rule.words)
+    record: dict[str, Any] = {
+        "code": rule.key,
+        "id": "",
+        "name": told.title,
+        "reason": rule.words[language],
+        "help": told.help,
+        "basis": told.basis,
+        "when": rule.condition,
+    }
+    return _with_steps(record, told, for_people=for_people)
+
+
+def _with_steps(record: dict[str, Any], told: Explanation, *, for_people: bool) -> dict[str, Any]:
     if not for_people:
         return {**record, "steps": _plain_steps(told)}
     for program in PROGRAMS:

@@ -11,12 +11,21 @@ from mailgov.clock import local_date, utc_now
 from mailgov.directory.change import Change, recorded
 from mailgov.directory.provisioning import get_agency
 from mailgov.errors import InputError
-from mailgov.rulesets import AgencyRulesets, below, editing, lay, read_ruleset
+from mailgov.rulesets import AgencyRulesets, agency_files, below, editing, lay, read_ruleset
 from mailgov.rulesets.simulation import Difference, simulate
 from mailgov.texts import Language
 from mailgov_cli.exits import UsageMistake
-from mailgov_policies import Ruleset, RulesetError, default_ruleset, load_ruleset
+from mailgov_policies import (
+    RULES_BY_KEY,
+    Row,
+    Rule,
+    Ruleset,
+    RulesetError,
+    default_ruleset,
+    load_ruleset,
+)
 from mailgov_policies.lint import lint
+from mailgov_policies.rule import Setting
 
 if TYPE_CHECKING:
     from mailgov_cli.runtime import Runtime
@@ -48,7 +57,7 @@ def set_level(
     run: "Runtime",
     code: str,
     agency: str,
-    values: Mapping[str, str],
+    values: Mapping[str, editing.Value],
     reason: str,
     *,
     dry_run: bool,
@@ -68,6 +77,8 @@ def set_level(
         above = rulesets.laid(session, agency, above=True)
         edit, ruleset = editing.with_row(folder, agency, above, code, values, today)
         old, new = (_level(one, code) for one in (rulesets.laid(session, agency), ruleset))
+        if "from" not in values:
+            new["from"] = old.get("from", "")  # the day of a row that changes nothing is no change
         change = Change(
             noun="rule",
             verb="edit",
@@ -84,12 +95,86 @@ def set_level(
 
 
 def _level(ruleset: Ruleset, code: str) -> dict[str, str]:
-    """How grave the rule is for the agency: the row that stands last."""
+    """How grave the rule is for the agency, and where: the row that stands last."""
     rows = ruleset.of(code)
     if not rows:
-        return {"mode": "", "action": "", "basis": ""}
+        return {}
     row = rows[-1]
-    return {"mode": row.mode, "action": row.action.label, "basis": row.basis}
+    return {
+        "mode": row.mode,
+        "action": row.action.label,
+        "cases": ", ".join(f"{case}={action.label}" for case, action in row.cases.items()),
+        "settings": ", ".join(f"{name}={_shown(v)}" for name, v in row.settings.values.items()),
+        "directions": ", ".join(row.directions),
+        "agencies": ", ".join(row.agencies),
+        "except_agencies": ", ".join(row.except_agencies),
+        "mailbox_kinds": ", ".join(row.mailbox_kinds),
+        "unless": row.unless,
+        "from": row.begins.isoformat() if row.begins else "",
+        "until": row.ends.isoformat() if row.ends else "",
+        "locked": str(row.locked).lower(),
+        "basis": row.basis,
+    }
+
+
+def _shown(value: Setting) -> str:
+    return "|".join(value) if isinstance(value, tuple) else f"{value:g}"
+
+
+def row_values(code: str, given: Mapping[str, Any]) -> dict[str, editing.Value]:
+    """Options of `policy set` as fields of a row. Raises UsageMistake.
+
+    `cases` and `settings` are texts `name=value`; a setting that is a list takes commas.
+    """
+    values = {name: value for name, value in given.items() if value not in (None, "", [])}
+    for name in ("cases", "settings"):
+        pairs = dict(_pair(text) for text in given.get(name) or ())
+        values[name] = (
+            {key: _setting(code, key, text) for key, text in pairs.items()}
+            if name == "settings"
+            else pairs
+        )
+    return {name: value for name, value in values.items() if value != {}}
+
+
+def rows_everywhere(
+    run: "Runtime", code: str, file: Path | None
+) -> tuple[Sequence[Row], tuple[Rule, ...]]:
+    """Every row of a rule, and the rules that rulesets have added: of a file, else of the installation.
+
+    Files of agencies that are not valid are left out; `policy lint` tells what is wrong with them.
+    """
+    policy = run.config.policy
+    base = read_ruleset(file or policy.ruleset)
+    rows, added = [*base.of(code)], {rule.key: rule for rule in base.own}
+    if file is None and policy.rulesets is not None and policy.rulesets.is_dir():
+        for path in agency_files(policy.rulesets).values():
+            try:
+                under = below(path, base)
+                laid = lay(path, under)
+            except InputError:
+                continue
+            rows += laid.of(code)[len(under.of(code)) :]
+            added |= {rule.key: rule for rule in laid.own}
+    return rows, tuple(added.values())
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name.strip() and equals and value.strip()):
+        raise UsageMistake("pair-not-valid", text=text)
+    return name.strip(), value.strip()
+
+
+def _setting(code: str, name: str, text: str) -> editing.Value:
+    rule = RULES_BY_KEY.get(code)
+    default = rule.settings.get(name) if rule else None
+    if isinstance(default, tuple):
+        return [part.strip() for part in text.split(",") if part.strip()]
+    try:
+        return int(text) if text.lstrip("-").isdecimal() else float(text)
+    except ValueError:
+        return text  # the loader tells what it should be
 
 
 def simulated(

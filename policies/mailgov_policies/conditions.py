@@ -70,7 +70,13 @@ def own_rule(key: str, condition: str, sentences: Mapping[str, str]) -> Rule:
             yield Hit(key, "message", {"place": "message", **sentences})
 
     return Rule(
-        key=key, id=key, version=1, check=check, evidence=("place", *sentences), words=sentences
+        key=key,
+        id=key,
+        version=1,
+        check=check,
+        evidence=("place", *sentences),
+        words=sentences,
+        condition=condition.strip(),
     )
 
 

@@ -51,3 +51,4 @@ class Rule:
     words: Mapping[str, str] = field(  # of a rule that a ruleset adds: its sentence, by language
         default_factory=lambda: MappingProxyType({})
     )
+    condition: str = ""  # of such a rule: when it strikes

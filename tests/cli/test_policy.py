@@ -435,3 +435,26 @@ def test_tables_for_people_say_levels_and_directions_in_their_language(
     assert "document: từ chối" in table
     assert "gửi đi, gửi đến, nội bộ" in table
     assert "inbound" in run("policy", "list", "--lang", "vi").stdout
+
+
+def test_a_manifest_ends_badly_when_anything_is_not_as_wanted(run: Run) -> None:
+    refused = {"action": "reject", "reason": "secrecy-mark"}
+    as_wanted = _manifest({"file": _letter("a.eml")})
+    assert run("policy", "check", "--manifest", as_wanted, "--json").exit == 0
+    not_as_wanted = _manifest({"file": _letter("a.eml"), "expect": refused})
+    for option in ([], ["--as-wanted"]):
+        result = run(
+            "policy",
+            "check",
+            "--manifest",
+            not_as_wanted,
+            *option,
+            "--format",
+            "table",
+            "--lang",
+            "en",
+        )
+        assert result.exit == 8
+        assert "reject secret-mark" in result.stdout
+        assert "accept" in result.stdout
+        assert "0 of 1" in result.stderr

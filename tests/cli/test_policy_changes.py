@@ -1,7 +1,9 @@
 """`mailgov policy lint`, `set` and `simulate`: rulesets checked, changed, tried on past mail."""
 
-from datetime import timedelta
+import tomllib
+from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlmodel import select
@@ -126,3 +128,152 @@ def test_list_shows_an_agency_what_its_files_say(run: Run, rulesets: Path) -> No
     for agency, action in (("H99", "hold"), ("G01", "warn")):
         rows = run("policy", "list", "--agency", agency, "--json").data
         assert {row["action"] for row in rows if row["code"] == "file-format"} == {action}
+
+
+# set: every part of a row ------------------------------------------------------------------------
+
+
+def _set(run: Run, code: str, *options: str, agency: str = "H99") -> int:
+    return run("policy", "set", code, *options, "--agency", agency).exit
+
+
+def _rows(rulesets: Path, agency: str = "H99") -> list[dict[str, Any]]:
+    text = (rulesets / f"{agency}.toml").read_text("utf-8")
+    rows: list[dict[str, Any]] = tomllib.loads(text)["rule"]
+    return rows
+
+
+def test_set_writes_cases_settings_dates_and_locks(run: Run, rulesets: Path) -> None:
+    options = [
+        "--case", "document=hold", "--setting", "reply_days=30", "--setting", "domains=a.vn,b.vn",
+        "--from", "2027-01-01", "--until", "31/12/2027", "--lock", "--basis", "QĐ 1",
+    ]  # fmt: skip
+    assert _set(run, "freemail-outbound", *options) == 0
+    assert _rows(rulesets) == [
+        {
+            "key": "freemail-outbound",
+            "cases": {"document": "hold"},
+            "settings": {"reply_days": 30, "domains": ["a.vn", "b.vn"]},
+            "from": date(2027, 1, 1),
+            "until": date(2027, 12, 31),
+            "locked": True,
+            "basis": "QĐ 1",
+        }
+    ]
+    assert _set(run, "freemail-outbound", "--case", "document=warn", agency="H99.02") == 6
+
+
+def test_set_writes_scopes_and_exceptions(run: Run, rulesets: Path) -> None:
+    options = [
+        "--mode", "record", "--direction", "inbound", "--branch", "H99.02", "--except-branch", "H99.02.01",
+        "--mailbox-kind", "office", "--unless", "envelope.mail_from.endsWith('@doitac.vn')",
+    ]  # fmt: skip
+    assert _set(run, "macro", *options) == 0
+    (row,) = _rows(rulesets)
+    assert row.pop("from") is not None
+    assert row == {
+        "key": "macro",
+        "mode": "record",
+        "directions": ["inbound"],
+        "agencies": ["H99.02"],
+        "except_agencies": ["H99.02.01"],
+        "mailbox_kinds": ["office"],
+        "unless": "envelope.mail_from.endsWith('@doitac.vn')",
+    }
+
+
+def test_what_was_set_before_goes_on_where_the_scope_is_the_same(run: Run, rulesets: Path) -> None:
+    assert _set(run, "file-format", "--level", "hold", "--setting", "allow=pdf") == 0
+    assert _set(run, "file-format", "--mode", "record", "--direction", "submission") == 0
+    assert _set(run, "file-format", "--case", "old-office=hold") == 0
+    assert _set(run, "file-format", "--level", "warn", "--branch", "H99.02") == 0
+    _, _, last, branch = _rows(rulesets)
+    assert (last["action"], last["settings"], last["cases"]) == (
+        "hold", {"allow": ["pdf"]}, {"old-office": "hold"},
+    )  # fmt: skip
+    assert (branch["action"], branch["agencies"], "settings" in branch) == (
+        "warn", ["H99.02"], False,
+    )  # fmt: skip
+
+
+def test_setting_what_is_set_changes_nothing(run: Run, rulesets: Path) -> None:
+    again = ("--level", "hold", "--case", "old-office=hold", "--branch", "H99.02")
+    assert _set(run, "file-format", *again) == 0
+    before = (rulesets / "H99.toml").read_text("utf-8")
+    result = run("policy", "set", "file-format", *again, "--agency", "H99", "--json")
+    assert not result.data[0]["changed"]
+    assert (rulesets / "H99.toml").read_text("utf-8") == before
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        (("--case", "document"), 2),
+        (("--setting", "=3"), 2),
+        (("--case", "young=warn"), 6),
+        (("--setting", "words=few"), 6),
+        (("--branch", "SNV"), 6),
+        (("--unless", "content.nothing"), 6),
+        (("--direction", "inbound"), 6),  # the rule judges what is sent
+        (("--from", "2027-02-01", "--until", "2027-01-01"), 6),
+    ],
+)
+def test_what_can_not_be_set_is_told_and_nothing_written(
+    run: Run, rulesets: Path, options: tuple[str, ...], code: int
+) -> None:
+    rule = "diacritics" if "words" in "".join(options) else "freemail-outbound"
+    assert _set(run, rule, *options) == code
+    assert list(rulesets.iterdir()) == []
+
+
+# explain: rules that agencies have added --------------------------------------------------------
+
+OWN = """[[rule]]
+key = "anh-lon"
+when = "content.attachments.exists(a, a.size_bytes > 5000000)"
+vi = "Ảnh lớn nên nén lại."
+en = "Large pictures should be made smaller."
+action = "warn"
+basis = "Quy chế của tỉnh"
+"""
+
+
+@pytest.mark.parametrize(
+    ("language", "reason"),
+    [("vi", "Ảnh lớn nên nén lại."), ("en", "Large pictures should be made smaller.")],
+)
+def test_explain_knows_rules_that_agencies_have_added(
+    run: Run, rulesets: Path, language: str, reason: str
+) -> None:
+    (rulesets / "H99.toml").write_text(OWN, encoding="utf-8")
+    (rulesets / "H99.02.toml").write_text('[[rule]]\nkey = "anh-lon"\naction = "hold"\n', "utf-8")
+    (record,) = run("policy", "explain", "anh-lon", "--json", "--lang", language).data
+    assert (record["reason"], record["basis"]) == (reason, "Quy chế của tỉnh")
+    assert "size_bytes" in record["when"]
+    levels = {row["ruleset"]: row["action"] for row in record["levels"]}
+    assert levels == {"H99": "warn", "H99.02": "hold"}
+    assert record["steps"]["webmail"]
+    shown = run("policy", "explain", "anh-lon", "--format", "table", "--lang", language).stdout
+    assert reason in shown
+
+
+def test_explain_shows_a_rule_as_an_agency_has_it(run: Run, rulesets: Path) -> None:
+    (rulesets / "H99.toml").write_text(
+        OWN + ROW.format(key="macro", action="reject", more=""), "utf-8"
+    )
+
+    def levels(code: str, agency: str) -> list[str]:
+        result = run("policy", "explain", code, "--agency", agency, "--json")
+        return [row["action"] for row in result.data[0]["levels"]]
+
+    assert levels("macro", "H99.02") == ["hold", "reject"]
+    assert levels("macro", "G01") == ["hold"]
+    assert run("policy", "explain", "anh-lon", "--agency", "G01").exit == 3
+
+
+def test_explain_takes_a_file_with_rules_of_its_own(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "tinh-mau.toml"
+    file.write_text(OWN, encoding="utf-8")
+    (record,) = run("policy", "explain", "anh-lon", "--ruleset", str(file), "--json").data
+    assert [row["action"] for row in record["levels"]] == ["warn"]
+    assert "anh-lon" in run("policy", "explain", "anh-lo", "--ruleset", str(file)).stderr

@@ -1,27 +1,25 @@
 """`mailgov policy`: the rules in force, what each means, and what they say of a message."""
 
 from collections.abc import Iterator, Sequence
-from datetime import date
+from datetime import date, datetime
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mailgov import texts
 from mailgov.clock import local_date, utc_now
 from mailgov.errors import InputError, MailgovError, NotFound
-from mailgov_cli import exits, words
+from mailgov_cli import exits
 from mailgov_cli.exits import Exit, UsageMistake
 from mailgov_cli.grammar import Noun
-from mailgov_cli.options import DryRun, Reason, Since, parse_moment
+from mailgov_cli.options import DryRun, Reason, Since, Until, last_day, parse_moment
 from mailgov_cli.output import Format
 from mailgov_cli.runtime import Runtime, runtime
 from mailgov_policies import (
     DUTIES,
     RULES,
     RULES_BY_KEY,
-    Action,
     Authentication,
     Row,
     Ruleset,
@@ -30,7 +28,6 @@ from mailgov_policies import (
 
 if TYPE_CHECKING:
     from mailgov_cli.checking import Case, Judged
-    from mailgov_cli.manifest import Wanted
 
 app = Noun()
 
@@ -38,6 +35,7 @@ RulesetFile = Annotated[
     Path | None,
     typer.Option("--ruleset", help="ruleset file over the default pack", metavar="FILE"),
 ]
+_DAYS = ["%Y-%m-%d", "%d/%m/%Y"]
 _LIST_FIELDS = (
     "code",
     "name",
@@ -67,9 +65,11 @@ def list_(
     ] = "",
 ) -> None:
     """Every rule with mode, action and legal basis."""
+    from mailgov_cli.policy_records import row_record
+
     run = runtime(ctx)
     rules = _in_force(run, agency) if agency and ruleset is None else _read(ruleset)
-    rows = [_row_record(row, run) for row in _rows(rules, agency, local_date(utc_now()))]
+    rows = [row_record(row, run) for row in _rows(rules, agency, local_date(utc_now()))]
     run.emit("policy.list/1", rows, _LIST_FIELDS)
 
 
@@ -80,18 +80,33 @@ def explain(
     ctx: typer.Context,
     code: Annotated[str, typer.Argument(help="code of a rule", metavar="CODE")],
     ruleset: RulesetFile = None,
+    agency: Annotated[
+        str, typer.Option("--agency", help="as this agency has it; default: every file")
+    ] = "",
 ) -> None:
     """One rule: what it says, on which law, how grave, and how its findings are mended."""
-    from mailgov_cli.explaining import rule_record
+    from mailgov_cli.explaining import own_rule_record, rule_record
+    from mailgov_cli.policy_records import level_in_words, row_record
+    from mailgov_cli.rulesets import rows_everywhere
 
     run = runtime(ctx)
     for_people = run.shown_format is Format.TABLE
-    record = rule_record(code, run.language, for_people=for_people)
+    if agency and ruleset is None:
+        rules = _in_force(run, agency)
+        rows: Sequence[Row] = rules.of(code)
+        added = rules.own
+    else:
+        rows, added = rows_everywhere(run, code, ruleset)
+    own = next((rule for rule in added if rule.key == code), None)
+    if own is None:
+        record = rule_record(code, run.language, for_people=for_people)
+    else:
+        record = own_rule_record(own, rows, run.language, for_people=for_people)
     if not record:
-        near = get_close_matches(code, [*RULES_BY_KEY, *DUTIES], n=3)
+        near = get_close_matches(code, [*RULES_BY_KEY, *DUTIES, *(rule.key for rule in added)], n=3)
         raise NotFound("rule-unknown", key=code, near=", ".join(near) or "-")
-    told = _level_in_words if for_people else _row_record
-    record["levels"] = [told(row, run) for row in _read(ruleset).of(code)]
+    told = level_in_words if for_people else row_record
+    record["levels"] = [told(row, run) for row in rows]
     run.emit("policy.explain/1", [record], tuple(record), single=True)
 
 
@@ -177,7 +192,9 @@ def lint(
 @app.command(
     "set",
     epilog="""mailgov policy set file-format --level hold --agency H99.02 --dry-run
-    mailgov policy set file-format --level hold --agency H99.02 --basis 'QĐ 12/2026/QĐ-UBND'""",
+    mailgov policy set file-format --level hold --agency H99.02 --basis 'QĐ 12/2026/QĐ-UBND'
+    mailgov policy set freemail-outbound --case document=hold --agency H99 --from 2027-01-01 --lock
+    mailgov policy set macro --mode record --agency H99 --branch H99.02 --until 2027-06-30""",
 )
 def set_(
     ctx: typer.Context,
@@ -186,18 +203,68 @@ def set_(
     level: Annotated[
         str, typer.Option("--level", help="action from now on; cases of the rule keep theirs")
     ] = "",
+    case: Annotated[
+        list[str] | None,
+        typer.Option("--case", help="action of one of the rule's cases", metavar="CASE=ACTION"),
+    ] = None,
+    setting: Annotated[
+        list[str] | None,
+        typer.Option("--setting", help="a number, or a list with commas", metavar="NAME=VALUE"),
+    ] = None,
     mode: Annotated[str, typer.Option("--mode", help="off, record or enforce")] = "",
+    direction: Annotated[
+        list[str] | None,
+        typer.Option("--direction", help="only there: submission, inbound, internal"),
+    ] = None,
+    branch: Annotated[
+        list[str] | None, typer.Option("--branch", help="only for this unit and those below it")
+    ] = None,
+    except_branch: Annotated[
+        list[str] | None, typer.Option("--except-branch", help="not for this unit and those below")
+    ] = None,
+    mailbox_kind: Annotated[
+        list[str] | None,
+        typer.Option("--mailbox-kind", help="only for mail to such mailboxes: office, person"),
+    ] = None,
+    unless: Annotated[
+        str,
+        typer.Option("--unless", help="exception: condition (CEL) under which it only records"),
+    ] = "",
+    from_: Annotated[
+        datetime | None,
+        typer.Option("--from", formats=_DAYS, help="first day in force; default: today"),
+    ] = None,
+    until: Until = None,
+    lock: Annotated[
+        bool | None,
+        typer.Option("--lock/--no-lock", help="units below may tighten it, not relax it"),
+    ] = None,
     basis: Annotated[str, typer.Option("--basis", help="the law that it rests on")] = "",
     reason: Reason = "",
     dry_run: DryRun = False,
 ) -> None:
     """Make a rule graver or milder for an agency and all below it, from today on."""
-    from mailgov_cli.rulesets import set_level
+    from mailgov_cli.rulesets import row_values, set_level
 
     run = runtime(ctx)
-    if not (level or mode):
+    given = {
+        "mode": mode,
+        "action": level,
+        "cases": case,
+        "settings": setting,
+        "directions": direction,
+        "agencies": branch,
+        "except_agencies": except_branch,
+        "mailbox_kinds": mailbox_kind,
+        "unless": unless,
+        "from": from_.date() if from_ else None,
+        "until": last_day(until),
+        "locked": lock,
+        "basis": basis,
+    }
+    values = row_values(code, given)
+    if not values:
         raise UsageMistake("level-or-mode")
-    values = {"mode": mode, "action": level, "basis": basis}
     change = set_level(run, code, agency, values, reason, dry_run=dry_run)
     if run.shown_format is Format.TABLE:
         run.emit_text(change.details["diff"])
@@ -304,18 +371,20 @@ def _judged(
 
 def _show(run: Runtime, judged: Sequence["Judged"]) -> None:
     """JSON for programs, a line for each finding for scripts, an explanation for people."""
+    from mailgov_cli import policy_records as records
     from mailgov_cli.explaining import explain as explained
 
     if run.as_json:
-        run.emit("policy.check/1", [_record(one) for one in judged], _CHECK_FIELDS)
+        run.emit("policy.check/1", [records.record(one) for one in judged], _CHECK_FIELDS)
     elif run.shown_format is Format.TABLE:
         run.emit_text("\n".join(explained(one, run.language) for one in judged))
     else:
-        rows = [row for one in judged for row in _finding_rows(one, run)]
+        rows = [row for one in judged for row in records.finding_rows(one, run)]
         run.emit("policy.check/1", rows, _FINDING_FIELDS)
 
 
 def _check_manifest(run: Runtime, rules: Ruleset, path: Path, *, as_wanted: bool) -> Exit:
+    from mailgov_cli import policy_records as records
     from mailgov_cli.manifest import read_manifest
 
     manifest = read_manifest(path)
@@ -324,106 +393,22 @@ def _check_manifest(run: Runtime, rules: Ruleset, path: Path, *, as_wanted: bool
     pairs = list(zip(judged, manifest.wanted, strict=True))
     met = [wanted.is_met(one) for one, wanted in pairs]
     if run.as_json:
-        records = [
-            {**_record(one), "id": one.case.id, "wanted": _wanted_record(wanted), "as_wanted": ok}
+        told = [
+            {
+                **records.record(one),
+                "id": one.case.id,
+                "wanted": records.wanted_record(wanted),
+                "as_wanted": ok,
+            }
             for (one, wanted), ok in zip(pairs, met, strict=True)
         ]
-        run.emit("policy.check/1", records, ("id", *_CHECK_FIELDS, "wanted", "as_wanted"))
+        run.emit("policy.check/1", told, ("id", *_CHECK_FIELDS, "wanted", "as_wanted"))
     else:
-        rows = [_compared(*pair, met=ok) for pair, ok in zip(pairs, met, strict=True)]
+        rows = [records.compared(*pair, met=ok) for pair, ok in zip(pairs, met, strict=True)]
         run.emit("policy.check/1", rows, ("id", "file", "wanted", "found", "as_wanted"))
     run.say("as-wanted", met=sum(met), cases=len(met))
-    good = met if as_wanted else [one.verdict.delivers for one in judged]
-    return Exit.DONE if all(good) else Exit.FOUND
-
-
-def _compared(one: "Judged", wanted: "Wanted", *, met: bool) -> dict[str, Any]:
-    from mailgov_cli.manifest import outcome_of
-
-    return {
-        "id": one.case.id,
-        "file": one.case.file,
-        "wanted": _told((wanted.action, *wanted.also_ok), wanted.reasons, wanted.doc_type),
-        "found": _told((outcome_of(one),), one.verdict.labels, _kind(one)),
-        "as_wanted": met,
-    }
-
-
-def _record(one: "Judged") -> dict[str, Any]:
-    """The stable JSON of one message."""
-    verdict, content = one.verdict, one.facts.content
-    document = content.document
-    return {
-        "file": one.case.file,
-        "action": verdict.action.label,
-        "code": verdict.code,
-        "findings": [
-            {
-                "code": finding.code,
-                "action": finding.action.label,
-                "where": finding.where,
-                "evidence": dict(finding.evidence),
-            }
-            for finding in verdict.findings
-        ],
-        "document": {}
-        if document is None
-        else {
-            "category": document.category,
-            "type": document.type,
-            "number": document.number,
-            "symbol": document.symbol,
-            "notation": document.notation,
-            "date": document.date,
-            "agency": document.agency,
-            "abstract": document.abstract,
-            "urgency": document.urgency,
-            "due": document.due,
-            "place": document.place,
-            "words": list(document.words),
-            "confidence": document.confidence,
-            "declared": content.declared is not None,
-        },
-        "labels": list(verdict.labels),
-    }
-
-
-def _finding_rows(one: "Judged", run: Runtime) -> Iterator[dict[str, Any]]:
-    """A line for each finding; a message without any still has one."""
-    from mailgov_cli.explaining import basis, numbered, sentence
-
-    head = {"file": one.case.file, "action": one.verdict.action.label, "code": one.verdict.code}
-    if not one.verdict.findings:
-        yield head
-    for finding in one.verdict.findings:
-        yield {
-            **head,
-            "finding": finding.code,
-            "where": finding.where,
-            "sentence": sentence(finding, run.language),
-            "basis": basis(finding, run.language),
-            "mend": numbered(texts.rule_steps(run.language, finding.code, "webmail")),
-        }
-
-
-def _wanted_record(wanted: "Wanted") -> dict[str, Any]:
-    return {
-        "action": wanted.action,
-        "also_ok": list(wanted.also_ok),
-        "reasons": list(wanted.reasons),
-        "doc_type": wanted.doc_type or None,
-    }
-
-
-def _told(actions: Sequence[str], reasons: Sequence[str], kind: str) -> str:
-    """`reject|hold legacy-encoding (thong-bao)`."""
-    told = [" ".join(("|".join(actions), *reasons))]
-    return " ".join([*told, f"({kind})"] if kind else told)
-
-
-def _kind(one: "Judged") -> str:
-    document = one.facts.content.document
-    return (document.type or document.category) if document else ""
+    delivered = as_wanted or all(one.verdict.delivers for one in judged)
+    return Exit.DONE if delivered and all(met) else Exit.FOUND
 
 
 def _rows(rules: Ruleset, agency: str, on: date) -> Iterator[Row]:
@@ -435,37 +420,3 @@ def _rows(rules: Ruleset, agency: str, on: date) -> Iterator[Row]:
         spoken = [rules.row(rule.key, direction, View(agency), on) for direction in rule.directions]
         yield from dict.fromkeys(row for row in spoken if row is not None)
     yield from (row for row in rules.rows if row.key in DUTIES)
-
-
-def _row_record(row: Row, run: Runtime) -> dict[str, Any]:
-    rule = RULES_BY_KEY.get(row.key)
-    return {
-        "code": row.key,
-        "name": texts.rule_title(run.language, row.key),
-        "mode": row.mode,
-        "action": row.action.label if row.key not in DUTIES else "",
-        "cases": {case: action.label for case, action in row.cases.items()},
-        "directions": list(row.directions),
-        "locked": row.locked,
-        "version": rule.version if rule else None,
-        "basis": row.basis,
-        "ruleset": row.ruleset,
-        "settings": dict(row.settings.values),
-        "agencies": list(row.agencies),
-        "mailbox_kinds": list(row.mailbox_kinds),
-        "from": row.begins,
-        "until": row.ends,
-        "confidence": row.confidence,
-    }
-
-
-def _level_in_words(row: Row, run: Runtime) -> str:
-    """How grave a row makes its findings, in one line."""
-    from mailgov_cli.explaining import action_word
-
-    def told(action: Action) -> str:
-        return action_word(action, run.language)
-
-    cases = [f"{case}: {told(action)}" for case, action in row.cases.items()]
-    mode = words.find(run.language, "value", "mode", row.mode)
-    return f"{row.ruleset}: {mode}, {', '.join([told(row.action), *cases])}"
