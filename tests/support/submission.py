@@ -12,7 +12,7 @@ from sqlmodel import Session, SQLModel, col, select
 from structlog.testing import capture_logs
 
 from mailgov import services as platform
-from mailgov.config import load_config
+from mailgov.config import Config, load_config
 from mailgov.db.models import MessageRow, RecipientRow
 from mailgov.directory.provisioning import (
     NewMailbox,
@@ -132,7 +132,7 @@ def make_data(folder: Path) -> None:
     services.database.close()
 
 
-def _config(folder: Path, authority: Authority | None) -> platform.Config:
+def _config(folder: Path, authority: Authority | None) -> Config:
     relay = {
         "mx": "127.0.0.1:0",
         "submission": "127.0.0.1:0",
@@ -145,7 +145,7 @@ def _config(folder: Path, authority: Authority | None) -> platform.Config:
         data={"path": str(folder)},
         site={"hostname": HOSTNAME, "official_suffixes": ["gov.vn", "test"]},
         relay=relay,
-        dns={"nameservers": ["127.0.0.1:9"], "timeout_seconds": 0.2},
+        authentication={"exempt_networks": ["127.0.0.0/8"]},  # there are no names to look up
         database={"batch_wait_ms": 0.5},
     )
     changes = {"errors": 100_000, "junk_commands": 100_000, "unknown_recipients": 100_000}
