@@ -214,6 +214,10 @@ class Authority:
         for number, pem in enumerate(certificate.cert_chain_pems):
             pem.write_to_path(self.chain, append=number > 0)
 
+    def write_trust(self, file: Path) -> None:
+        """The authority's own certificate, for programs."""
+        self._ca.cert_pem.write_to_path(file)
+
     def client(self) -> ssl.SSLContext:
         """A client that believes us."""
         context = ssl.create_default_context()
