@@ -493,6 +493,23 @@ class Clients(_Section):
     smtp_port: int = Field(465, ge=1, le=65535, description="its port, TLS from the first byte")
 
 
+class BackupSettings(_Section):
+    """Backups of database, queue, keys and mailboxes, made by restic."""
+
+    repository: str = Field(
+        "",
+        description="folder on another disk, or an address of restic's: sftp:, rest:, s3:; empty: no backups",
+    )
+    password_file: Path | None = Field(
+        None,
+        description="file with the password that encrypts them; keep a copy of it elsewhere",
+    )
+    program: str = Field("restic", description="name or path of restic")
+    keep_daily: int = Field(7, ge=1, description="days of which the last backup is kept")
+    keep_weekly: int = Field(5, ge=0, description="weeks of which the last backup is kept")
+    keep_monthly: int = Field(12, ge=0, description="months of which the last backup is kept")
+
+
 class SignIn(_Section):
     """How people and their programs sign in."""
 
@@ -574,6 +591,7 @@ class Config(BaseSettings):
     mailstore: Mailstore = Mailstore()
     web: Web = Web()
     clients: Clients = Clients()
+    backup: BackupSettings = BackupSettings()
     sign_in: SignIn = SignIn()
     milter: Milter = Milter()
     metrics: Metrics = Metrics()
