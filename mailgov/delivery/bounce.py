@@ -34,6 +34,9 @@ RULESET = "notice"
 
 MAX_SUBJECT_SIGNS = 120
 MAX_RETURNED_OCTETS = 64 << 10
+MAX_WHOLE_OCTETS = 192 << 10
+"""Larger messages return as their header only, whatever was asked: notices stay small."""
+
 MAX_DIAGNOSTIC_SIGNS = 900  # with its name below the 998 of RFC 5322, 2.1.1
 
 _ACTIONS = {"failure": "failed", "delay": "delayed"}
@@ -57,10 +60,12 @@ class Occasion:
     outcomes: Sequence[Outcome]
     header: HeaderBlock  # of the message, as it was to be delivered
     now: datetime
+    whole: bytes | None = None  # the message itself, where its sender wants it back (RET=FULL)
+    for_postmaster: bool = False  # its sender can't be told
 
 
 def notice(occasion: Occasion, sender: Sender, config: Config) -> NewMessage:
-    """The notice, ready for the queue: null sender, a verdict of its own."""
+    """The notice, ready to be signed and queued: null sender, a verdict of its own."""
     queue_id = new_queue_id(occasion.now)
     content = compose(occasion, sender.address, config, queue_id)
     return NewMessage(
@@ -90,7 +95,8 @@ def compose(occasion: Occasion, to: Address, config: Config, queue_id: str) -> b
     """The bytes of a notice. Pure."""
     subject = subject_of(occasion.header)
     boundary = f"=_{queue_id}"  # no line of quoted-printable or base64 can start with --=_
-    title = words(config.site.language, f"notice.{occasion.kind}.subject", subject=subject)
+    kind = "undeliverable" if occasion.for_postmaster else occasion.kind
+    title = words(config.site.language, f"notice.{kind}.subject", subject=subject)
     operator = config.site.organisation or config.site.hostname
     fields = [
         f"From: {_encoded(operator)} <postmaster@{config.site.hostname}>",
@@ -105,12 +111,13 @@ def compose(occasion: Occasion, to: Address, config: Config, queue_id: str) -> b
         f'\tboundary="{boundary}"',
     ]
     parts = [
-        _text_part(_told(occasion, subject, config)),
-        _part("message/delivery-status", _machine_part(occasion, config)),
-        _returned_part(occasion.header),
+        _text_part(_told(occasion, subject, config)).encode(),
+        _part("message/delivery-status", _machine_part(occasion, config)).encode(),
+        _returned_part(occasion),
     ]
-    body = "".join(f"--{boundary}\r\n{part}" for part in parts)
-    return ("\r\n".join(fields) + f"\r\n\r\n{body}--{boundary}--\r\n").encode()
+    opening, closing = f"--{boundary}\r\n".encode(), f"--{boundary}--\r\n".encode()
+    body = b"".join(opening + part for part in parts)
+    return "\r\n".join(fields).encode() + b"\r\n\r\n" + body + closing
 
 
 def subject_of(header: HeaderBlock) -> str:
@@ -138,13 +145,15 @@ def _told_in(language: Language, occasion: Occasion, subject: str, config: Confi
 
     sent = _moment(occasion.message.accepted_at)
     until = _moment(_end(occasion, config))
-    lines = [say(f"{occasion.kind}.lead", until=until)]
+    kind = "undeliverable" if occasion.for_postmaster else occasion.kind
+    sender = str(occasion.message.mail_from or "<>")
+    lines = [say(f"{kind}.lead", until=until, sender=sender)]
     for outcome in occasion.outcomes:
         lines += ["", f"  {outcome.result.item.address}"]
         lines += [f"  {line}" for line in _why_and_what(language, occasion.kind, outcome, config)]
     shown = subject or say("line.no-subject")
     lines += ["", say("line.subject", subject=shown), say("line.sent", sent=sent)]
-    lines += [say(f"{occasion.kind}.end", until=until)]
+    lines += [say(f"{kind}.end", until=until)]
     if config.site.contact:
         lines.append(say("line.contact", contact=config.site.contact))
     lines.append(say("line.reference", reference=occasion.message.queue_id))
@@ -218,6 +227,9 @@ def _recipient_block(occasion: Occasion, outcome: Outcome, config: Config) -> li
         action = _ACTIONS[occasion.kind]
         status = EXPIRED if outcome.has_expired else status_of(answer)
     fields += [f"Action: {action}", f"Status: {status}"]
+    host = answer.fields.get("host", "") if isinstance(answer, DeliveryError) else ""
+    if host and item.mailbox is None:
+        fields.append(f"Remote-MTA: dns; {_printable(str(host))}")
     if answer.reply and item.mailbox is None:
         fields.append(f"Diagnostic-Code: smtp; {_printable(answer.reply)[:MAX_DIAGNOSTIC_SIGNS]}")
     fields.append(f"Last-Attempt-Date: {format_datetime(occasion.now)}")
@@ -244,11 +256,17 @@ def _text_part(text: str) -> str:
     return _part("text/plain; charset=utf-8", encoded, "base64")
 
 
-def _returned_part(header: HeaderBlock) -> str:
-    """The header of the message, no more: the content may be a secret, and the sender has it."""
-    text = quopri.encodestring(header.raw[:MAX_RETURNED_OCTETS].replace(b"\r\n", b"\n")).decode()
-    crlf = text.replace("\n", "\r\n")
-    return _part("text/rfc822-headers; charset=utf-8", crlf, "quoted-printable")
+def _returned_part(occasion: Occasion) -> bytes:
+    """The message where its sender asked for it, else its header: the content may be a secret."""
+    whole = occasion.whole
+    if whole is None:
+        raw = occasion.header.raw[:MAX_RETURNED_OCTETS].replace(b"\r\n", b"\n")
+        crlf = quopri.encodestring(raw).decode().replace("\n", "\r\n")
+        return _part("text/rfc822-headers; charset=utf-8", crlf, "quoted-printable").encode()
+    kind = "message/rfc822" if occasion.header.raw.isascii() else "message/global"  # RFC 6532, 3.7
+    encoding = "7bit" if whole.isascii() else "8bit"  # nothing else is allowed (RFC 2046, 5.2.1)
+    head = f"Content-Type: {kind}\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n"
+    return head.encode() + whole + (b"" if whole.endswith(b"\r\n") else b"\r\n")
 
 
 def _part(media_type: str, content: str, encoding: str = "7bit") -> str:

@@ -9,6 +9,7 @@ import random
 import shutil
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import chain, repeat
 from typing import Protocol, TypeVar
@@ -19,12 +20,12 @@ from mailgov.config import Config
 from mailgov.content.header_block import HeaderBlock, split_header
 from mailgov.delivery import bounce
 from mailgov.delivery.destinations import Destinations, is_trouble
-from mailgov.delivery.outcome import Outcome, conclude
+from mailgov.delivery.outcome import NoticeKind, Outcome, conclude
 from mailgov.delivery.transports import Answer, Answers, LeaseLost, Parcel, Taken, Transport
 from mailgov.errors import DeliveryDeferred, DeliveryError, Unavailable
 from mailgov.logs import logger
 from mailgov.message import Body
-from mailgov.queue import MAILBOX, Queue, QueuedMessage, QueueItem
+from mailgov.queue import MAILBOX, NewMessage, Queue, QueuedMessage, QueueItem
 from mailgov.queue.claims import MAX_RECIPIENTS
 from mailgov.queue.item import Notice
 
@@ -69,6 +70,13 @@ class Mailboxes(Protocol):
         """Whether a domain is ours. Raises Unavailable."""
 
 
+class NoticeSigner(Protocol):
+    """What the worker asks of the signer."""
+
+    async def sign(self, header: bytes, body: Body, domain: str) -> bytes | None:
+        """DKIM-Signature fields to prepend; None when the domain has no key. Raises Unavailable."""
+
+
 class Worker:
     """Delivers until told to stop. `transports` by destination, `""` for all others."""
 
@@ -80,6 +88,7 @@ class Worker:
         directory: Mailboxes,
         clock: Clock,
         transports: Mapping[str, Transport],
+        signer: NoticeSigner | None = None,
         timer: Callable[[], float] = time.monotonic,
     ) -> None:
         self._config = config
@@ -88,6 +97,7 @@ class Worker:
         self._directory = directory
         self._clock = clock
         self._transports = transports
+        self._signer = signer
         self._timer = timer
         settings = config.delivery
         self._destinations = Destinations(
@@ -279,22 +289,81 @@ class Worker:
     async def _notices(
         self, message: QueuedMessage, body: Body, outcomes: Sequence[Outcome], now: datetime
     ) -> list[Notice]:
-        """A notice for each kind of news, to the sender; none when nobody is left to tell."""
-        kinds = dict.fromkeys(o.notice for o in outcomes if o.notice is not None)
-        if not kinds or message.mail_from is None:
+        """A notice for each kind of news to the sender, or to the postmaster who can't be told."""
+        news: dict[NoticeKind, list[Outcome]] = {}
+        for outcome in outcomes:
+            kind = outcome.notice
+            if kind is None and _is_notice_lost(outcome):
+                kind = "failure"
+            if kind is not None:
+                news.setdefault(kind, []).append(outcome)
+        if not news:
             return []
-        sender = await self._sender(message.mail_from)
-        if sender is None:
-            log.warning("notice.undeliverable", queue_id=message.queue_id)
+        to, for_postmaster = await self._reader_of(message, [o.result.item for o in outcomes])
+        if to is None:
+            log.error("notice.undeliverable", queue_id=message.queue_id)
             return []
         header = await asyncio.to_thread(_header, message, body)
+        whole = None
+        if message.ret == "FULL" and message.size_bytes <= bounce.MAX_WHOLE_OCTETS:
+            whole = message.prefix + await asyncio.to_thread(body.read)
         notices = []
-        for kind in kinds:
-            told = [outcome for outcome in outcomes if outcome.notice == kind]
-            occasion = bounce.Occasion(kind, message, told, header, now)
-            new = await asyncio.to_thread(bounce.notice, occasion, sender, self._config)
+        for kind, told in news.items():
+            if for_postmaster and kind != "failure":
+                continue
+            returned = whole if kind == "failure" and not for_postmaster else None
+            occasion = bounce.Occasion(kind, message, told, header, now, returned, for_postmaster)
+            new = await asyncio.to_thread(bounce.notice, occasion, to, self._config)
+            new = await self._signed(new)
             notices.append(Notice(new, {o.result.item.recipient_id: kind for o in told}))
         return notices
+
+    async def _reader_of(
+        self, message: QueuedMessage, items: Sequence[QueueItem]
+    ) -> tuple[bounce.Sender | None, bool]:
+        """Who is to read a notice, and whether that is the postmaster in place of the sender."""
+        if message.mail_from is not None:
+            sender = await self._sender(message.mail_from)
+            if sender is not None:
+                return sender, False
+        postmaster = await self._postmaster(message)
+        if postmaster is None or any(item.address.key == postmaster.address.key for item in items):
+            return None, True  # nor is a notice about the postmaster's own notices of any use
+        return postmaster, True
+
+    async def _postmaster(self, message: QueuedMessage) -> bounce.Sender | None:
+        """The mailbox of ours that looks after mail; None when there is none."""
+        named = self._config.relay.postmaster
+        candidates = [Address.parse(named)] if named else []
+        candidates.append(Address("postmaster", self._config.site.hostname))
+        if message.mail_from is not None:
+            candidates.append(Address("postmaster", message.mail_from.domain))
+        for address in candidates:
+            mailbox = await self._directory.find_mailbox(address)
+            if mailbox is not None:
+                return bounce.Sender(address, MAILBOX, mailbox.mailbox_id)
+        return None
+
+    async def _signed(self, new: NewMessage) -> NewMessage:
+        """The notice with our signature, by the name of this server or the first domain above it.
+
+        Without a key, or one that can't be had now, it goes as it is: the news matter more.
+        """
+        if self._signer is None:
+            return new
+        content = new.body.read()
+        header = split_header(content).raw
+        domain = self._config.site.hostname
+        while "." in domain:
+            try:
+                signature = await self._signer.sign(header, new.body, domain)
+            except Unavailable as exc:
+                log.warning("notice.unsigned", queue_id=new.queue_id, why=str(exc))
+                return new
+            if signature is not None:
+                return replace(new, prefix=signature)
+            domain = domain.partition(".")[2]
+        return new
 
     async def _sender(self, address: Address) -> bounce.Sender | None:
         mailbox = await self._directory.find_mailbox(address)
@@ -334,6 +403,13 @@ class _Attempt:
         if not await self._queue.are_ours(self.items):
             raise LeaseLost
         self.is_final = True
+
+
+def _is_notice_lost(outcome: Outcome) -> bool:
+    """Whether a notice of ours came back: only the postmaster is left to hear of it."""
+    message = outcome.result.item.message
+    is_ours = message.mail_from is None and message.direction == "internal"
+    return is_ours and outcome.result.state == "bounced"
 
 
 def _is_from_there(answer: Answer) -> bool:

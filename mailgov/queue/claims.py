@@ -372,6 +372,7 @@ def _message(row: Row[Any]) -> QueuedMessage:
         accepted_at=row.message_accepted_at,
         require_tls=row.message_require_tls,
         priority=row.message_priority,
+        direction=row.message_direction,
     )
 
 

@@ -68,6 +68,7 @@ class QueuedMessage:
     accepted_at: datetime
     require_tls: bool = False  # RFC 8689
     priority: int = 0  # RFC 6710, -9 to 9
+    direction: str = ""  # submission, inbound, internal: our own
 
 
 @dataclass(frozen=True, slots=True)

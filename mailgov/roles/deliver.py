@@ -17,6 +17,7 @@ async def run(
         queue=services.queue,
         directory=services.directory,
         clock=services.clock,
+        signer=services.signer,
         transports=transports(
             services.config, services.resolver, services.database, services.clock
         ),

@@ -64,6 +64,7 @@ def occasion(
         notify=["SUCCESS", "FAILURE", "DELAY"],
         original=original,
         envid=envid,
+        attempt=70 if age else 1,  # so many fill the days
     )
     now = NOON + age
     settings = Config().delivery
@@ -151,6 +152,46 @@ def test_the_header_returns_and_nothing_of_the_content(config: Config) -> None:
     message = read(occasion("failure", [NO]), config)
     _, _, returned = parts(message)
     assert returned == HEADER.raw.decode().replace("\r\n", "\n")
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding", "kind"),
+    [
+        (b"noi dung\r\n", "7bit", "message/rfc822"),
+        ("nội dung\r\n".encode(), "8bit", "message/rfc822"),
+    ],
+)
+def test_the_whole_message_returns_where_that_was_asked(
+    config: Config, body: bytes, encoding: str, kind: str
+) -> None:
+    whole = HEADER.raw + b"\r\n" + body
+    message = read(replace(occasion("failure", [NO]), whole=whole), config)
+    *_, returned = message.iter_parts()
+    assert (returned.get_content_type(), returned["Content-Transfer-Encoding"]) == (kind, encoding)
+    content = compose(replace(occasion("failure", [NO]), whole=whole), AN, config, QUEUE_ID)
+    assert whole in content
+
+
+def test_a_whole_message_with_a_header_in_utf8_says_so(config: Config) -> None:
+    header = HeaderBlock("Subject: Họp\r\n".encode())
+    told = replace(occasion("failure", [NO], header=header), whole=header.raw + b"\r\nx\r\n")
+    assert b"Content-Type: message/global\r\n" in compose(told, AN, config, QUEUE_ID)
+
+
+def test_the_postmaster_reads_whose_message_it_was(config: Config) -> None:
+    told = replace(occasion("failure", [NO]), for_postmaster=True)
+    message = read(told, config)
+    text, _, _ = parts(message)
+    assert message["Subject"].startswith("Không báo được cho người gửi: Báo cáo thu chi")
+    assert "không báo lại được cho người gửi an@tinhmau.gov.vn" in text
+    assert "its sender an@tinhmau.gov.vn could not be told" in text
+
+
+def test_the_server_that_failed_is_named_to_machines(config: Config) -> None:
+    told = occasion("failure", [DeliveryRefused("peer-lacks-requiretls", host="mx.example.vn")])
+    _, (_, block), _ = parts(read(told, config))
+    assert block["Remote-MTA"] == "dns; mx.example.vn"
+    assert block["Status"] == "5.7.30"
 
 
 def test_what_the_sender_asked_to_have_repeated_is_repeated(config: Config) -> None:

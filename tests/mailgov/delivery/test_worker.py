@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.policy import default
 from pathlib import Path
@@ -25,6 +25,7 @@ from mailgov.delivery.transports.smtp import SmtpTransport
 from mailgov.delivery.worker import Worker
 from mailgov.errors import DeliveryDeferred, DeliveryRefused, Unavailable
 from mailgov.mailstore import layout
+from mailgov.message import Body
 from mailgov.queue import MAILBOX, admin, listing
 from mailgov.queue.conserve import conserve
 from mailgov.queue.spool import MEMORY_BYTES
@@ -32,7 +33,7 @@ from mailgov.queue.tables import MESSAGE
 
 from ...support.dns import FakeResolver
 from ...support.smtp_peer import Peer, serving
-from ..queue.samples import NOON, Bench, accept, add_mailbox, bench, message
+from ..queue.samples import NOON, Bench, accept, add_mailbox, bench, body_of, message
 
 AN = "an@tinhmau.gov.vn"
 LATER = DeliveryDeferred("peer-deferred", reply="451 4.7.1 later")
@@ -98,6 +99,22 @@ def says(*answers: Answer) -> Script:
 
 
 @dataclass
+class Signing:
+    """A signer with the key of one domain."""
+
+    asked: list[str] = field(default_factory=list)
+    broken: bool = False
+
+    async def sign(self, header: bytes, body: Body, domain: str) -> bytes | None:
+        """A field that says by whom."""
+        assert body.read().startswith(header)
+        self.asked.append(domain)
+        if self.broken:
+            raise Unavailable("signing-key-missing", file="x")
+        return b"DKIM-Signature: here\r\n" if domain == "vidu.gov.vn" else None
+
+
+@dataclass
 class Post:
     """A queue, a worker, mailboxes on disk."""
 
@@ -111,6 +128,7 @@ class Post:
         *,
         clock: Callable[[], datetime] | None = None,
         timer: Callable[[], float] = time.monotonic,
+        signer: Signing | None = None,
     ) -> Worker:
         """A worker with real mailboxes; `remote` takes all other mail."""
         return Worker(
@@ -120,6 +138,7 @@ class Post:
             clock=clock or (lambda: self.made.now),
             transports={MAILBOX: MaildirTransport(self.config.data.path), "": remote},
             timer=timer,
+            signer=signer,
         )
 
     async def deliver(self, remote: Transport) -> None:
@@ -232,6 +251,49 @@ async def test_a_notice_that_can_not_be_delivered_ends_there(post: Post) -> None
     accept(post.made.database, message("b@x.vn", sender="stranger@example.vn"))
     await post.deliver(Scripted(says(NO)))
     assert post.balance() == {"bounced": 2}
+
+
+@pytest.mark.parametrize("sender", ["stranger@example.vn", "gone@tinhmau.gov.vn"])
+async def test_of_what_nobody_can_be_told_the_postmaster_hears_once(
+    post: Post, sender: str
+) -> None:
+    keeper = "postmaster@tinhmau.gov.vn"
+    post.directory.mailboxes[keeper] = add_mailbox(post.made.database, keeper)
+    relay = post.config.relay.model_copy(update={"postmaster": keeper})
+    post.config = post.config.model_copy(update={"relay": relay})
+    accept(post.made.database, message("b@x.vn", sender=sender))
+    await post.deliver(Scripted(says(NO)))
+    (told,) = post.inbox(keeper)
+    read = email.message_from_bytes(told, policy=default)
+    assert read["Subject"].startswith("Không báo được cho người gửi: ")
+    assert post.balance()["delivered"] == 1
+    # And when the postmaster's own mailbox is gone, that is the end.
+    del post.directory.mailboxes[keeper]
+    accept(post.made.database, message("b@x.vn", sender=sender))
+    await post.deliver(Scripted(says(NO)))
+    assert len(post.inbox(keeper)) == 1
+
+
+async def test_the_whole_message_returns_where_its_sender_wants_it(post: Post) -> None:
+    new = message("b@x.vn", sender=AN, body=body_of(b"Subject: x\r\n\r\n" + b"line\r\n" * 9))
+    full = replace(new, envelope=replace(new.envelope, ret="FULL"))
+    accept(post.made.database, full)
+    await post.deliver(Scripted(says(NO)))
+    (notice,) = post.inbox()
+    assert b"line\r\n" * 9 in notice
+    assert b"Content-Type: message/rfc822" in notice
+
+
+@pytest.mark.parametrize("broken", [False, True])
+async def test_notices_are_signed_where_a_key_can_be_had(post: Post, broken: bool) -> None:
+    signer = Signing(broken=broken)
+    worker = post.worker(Scripted(says(NO)), signer=signer)
+    accept(post.made.database, message("b@x.vn", sender=AN))
+    while await worker.start_due():
+        await worker.idle()
+    (notice,) = post.inbox()
+    assert (b"DKIM-Signature: here\r\nFrom: " in notice) is not broken
+    assert signer.asked == ["mail.vidu.gov.vn", "vidu.gov.vn"][: 1 if broken else 2]
 
 
 async def hang(_parcel: Parcel, _fence: Fence) -> Answer:
