@@ -21,11 +21,13 @@ from mailgov import correspondence, faults
 from mailgov.addresses import Address
 from mailgov.authentication import NOT_CHECKED, Authenticated
 from mailgov.authentication.contribution import Contribution, Disposition
+from mailgov.authentication.reports.arriving import may_bring_report, read_arriving
+from mailgov.authentication.reports.received import Report, keep_report
 from mailgov.clock import Clock, local_date
 from mailgov.config import Config
 from mailgov.content.header_block import HeaderBlock, split_header
 from mailgov.db import Database
-from mailgov.db.models import MessageRow, RecipientRow
+from mailgov.db.models import MessageRow, RecipientRow, Refusal
 from mailgov.errors import Conflict, NotFound, OutcomeUnknown, Unavailable
 from mailgov.holding.refused_secrets import is_secret, stripped
 from mailgov.holding.telling import tell_held, tell_secret
@@ -38,6 +40,7 @@ from mailgov.queue import NewMessage, NewRecipient, Queue, Spool, enqueue
 from mailgov.queue.spool import is_intact
 from mailgov.scanner import NO_SCANNER, Scan
 from mailgov_policies import Action, Facts, Verdict, facts
+from mailgov_policies.stored import keep
 
 Channel = Literal["smtp", "web", "milter"]
 
@@ -324,6 +327,7 @@ class Intake:
         part: Contribution | None,
     ) -> None:
         """Bytes first, then rows and event in one transaction; durable when this returns."""
+        reports = await self._reports(outcome, envelope, body)
         spool_name = await asyncio.to_thread(self.spool.keep, body, outcome.queue_id)
         new = _new_message(outcome, envelope, body, prefix, spool_name, now)
         event = _accepted(outcome, envelope, new, now, channel, reason)
@@ -334,6 +338,10 @@ class Intake:
             session.add_all(correspondence.taken(outcome.facts.content, new.queue_id, now))
             record(session, event)
             _contribute(session, part, outcome, now)
+            for report in reports:
+                keep_report(
+                    session, report, now, organisation=_author(outcome), message_id=new.queue_id
+                )
             if not outcome.verdict.delivers:
                 subject = outcome.facts.content.header.subject
                 tell_held(session, self.config, new, event.codes, subject)
@@ -361,6 +369,14 @@ class Intake:
                 trouble = exc
                 log.warning("outcome.unknown", queue_id=queue_id, why=str(exc))
         raise trouble
+
+    async def _reports(self, outcome: Outcome, envelope: Envelope, body: Body) -> Sequence[Report]:
+        """What others report of our domains, when the message brings that to our mailbox for it."""
+        found = outcome.facts.envelope.authentication
+        settings = self.config.authentication
+        if not outcome.verdict.delivers or not may_bring_report(settings, envelope, found):
+            return ()
+        return await asyncio.to_thread(read_arriving, body)
 
     async def _refused(
         self,
@@ -396,6 +412,8 @@ class Intake:
             _contribute(session, part, outcome, now)
             if not is_secret(outcome.verdict):
                 record(session, event)
+                if not event.deferred:
+                    session.add(_refusal(outcome, event))
                 return
             kept = stripped(session, event, outcome.verdict, body.sha256)
             record(session, kept)
@@ -403,6 +421,15 @@ class Intake:
 
         await self.database.submit(work)
         self.queue.wake()
+
+
+def _refusal(outcome: Outcome, event: MessageRefused) -> Refusal:
+    return Refusal(
+        message_id=outcome.queue_id,
+        agency_code=event.agency_code,
+        facts=keep(outcome.facts),
+        refused_at=event.at,
+    )
 
 
 def _stored(session: Session, queue_id: str) -> tuple[MessageRow, Envelope]:
@@ -515,6 +542,11 @@ def _authentication(outcome: Outcome) -> dict[str, str]:
         return {}
     found = outcome.facts.envelope.authentication
     return {"spf": found.spf, "dkim": found.dkim, "dmarc": found.dmarc, "arc": found.arc}
+
+
+def _author(outcome: Outcome) -> str:
+    """The domain in From, of a message whose author was authenticated."""
+    return next((person.domain for person in outcome.facts.content.header.from_), "")
 
 
 def _contribute(

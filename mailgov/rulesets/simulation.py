@@ -1,6 +1,7 @@
 """Past mail judged again: what another ruleset would have found, and what it would not.
 
-Only mail that was taken is kept, so what was refused then is not asked about.
+Mail that was taken, held and refused alike, as far as facts were kept. Of refused secrets none are
+(rule secret-no-copy), nor of what was deferred, which came again.
 """
 
 from collections import Counter
@@ -11,7 +12,7 @@ from datetime import date, datetime
 from sqlmodel import Session, col, select
 
 from mailgov.clock import local_date
-from mailgov.db.models import MessageRow, VerdictRow
+from mailgov.db.models import MessageRow, Refusal, VerdictRow
 from mailgov_policies import Action, Facts, Ruleset, judge
 from mailgov_policies.stored import NOT_REPLAYED, restore
 
@@ -47,7 +48,7 @@ class Simulation:
 
 
 def simulate(session: Session, since: datetime, current: RulesOf, candidate: RulesOf) -> Simulation:
-    """Judge what was taken since then under both rulesets; each gives that of an agency.
+    """Judge what came since then under both rulesets; each gives that of an agency.
 
     Both judge the kept facts on the day of the message, so that rules which need the words of the
     message (`NOT_REPLAYED`) differ in nothing.
@@ -79,6 +80,13 @@ def _past(
         .execution_options(yield_per=_BATCH)
     )
     yield from session.exec(query)
+    refused = (
+        select(Refusal.agency_code, Refusal.refused_at, Refusal.facts)
+        .where(Refusal.refused_at >= since)
+        .order_by(col(Refusal.id))
+        .execution_options(yield_per=_BATCH)
+    )
+    yield from session.exec(refused)
 
 
 def _found(facts: Facts, ruleset: Ruleset, on: date) -> dict[str, Action]:

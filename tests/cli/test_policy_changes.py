@@ -10,7 +10,7 @@ from sqlmodel import select
 
 from mailgov.clock import utc_now
 from mailgov.db import Database
-from mailgov.db.models import EventRow, MessageRow, VerdictRow
+from mailgov.db.models import EventRow, MessageRow, Refusal, VerdictRow
 from mailgov_policies import Attachment, Content, Envelope, Facts
 from mailgov_policies.stored import keep
 
@@ -113,6 +113,33 @@ def test_simulate_counts_what_would_be_new_and_lifted(
     off.write_text('[[rule]]\nkey = "file-format"\nmode = "off"\n', encoding="utf-8")
     (row,) = run("policy", "simulate", "--since", "90d", "--ruleset", str(off), "--json").data
     assert (row["change"], row["messages"]) == ("lifted", 3)
+
+
+def test_simulate_asks_about_refused_mail_too(run: Run, rulesets: Path, database: Database) -> None:
+    assert rulesets.is_dir()
+    program = Attachment("2", "a.exe", "", "exe", 1)
+    facts = Facts(
+        Envelope("submission", "a@x.test", (), login="a@x.test", may_send_as=("a@x.test",)),
+        Content(100, attachments=(program,)),
+    )
+    with database.write() as session:
+        for agency, days in (("H99", 1), ("H99.02", 1), ("H99", 60)):
+            at = utc_now() - timedelta(days=days)
+            session.add(
+                Refusal(message_id="1", agency_code=agency, facts=keep(facts), refused_at=at)
+            )
+    result = run("policy", "simulate", "--level", "executable=hold", "--json")
+    assert [(r["agency"], r["before"], r["after"], r["messages"]) for r in result.data] == [
+        ("H99", "reject", "hold", 1),
+        ("H99.02", "reject", "hold", 1),
+    ]
+    off = rulesets.parent / "off.toml"
+    off.write_text('[[rule]]\nkey = "executable"\nmode = "off"\n', encoding="utf-8")
+    rows = run("policy", "simulate", "--ruleset", str(off), "--json").data
+    assert {(row["agency"], row["change"]) for row in rows} == {
+        ("H99", "lifted"),
+        ("H99.02", "lifted"),
+    }
 
 
 def test_simulate_refuses_a_candidate_that_is_not_valid(run: Run, rulesets: Path) -> None:

@@ -14,7 +14,7 @@ from mailgov.addresses import Address
 from mailgov.authentication import Authenticated
 from mailgov.config import Config, Limits
 from mailgov.db import Database
-from mailgov.db.models import EventRow, Mailbox, MessageRow, RecipientRow, VerdictRow
+from mailgov.db.models import EventRow, Mailbox, MessageRow, RecipientRow, Refusal, VerdictRow
 from mailgov.errors import Conflict, NotFound, Unavailable
 from mailgov.intake import Intake
 from mailgov.message import Body, Envelope, Recipient
@@ -477,3 +477,29 @@ async def test_a_document_goes_to_a_free_mailbox_only_as_an_answer(with_history:
     answer = await gate.receive(envelope("dan@gmail.com"), body())
     assert answer.verdict.action is Action.WARN
     assert answer.verdict.code == "freemail-citizen-exception"
+
+
+# What is kept of refused mail -------------------------------------------------------------------
+
+
+def _refusals(gate: Intake) -> list[Refusal]:
+    with gate.database.read() as session:
+        return list(session.exec(select(Refusal)))
+
+
+async def test_of_refused_mail_the_facts_are_kept_without_its_words(gate: Intake) -> None:
+    program = facts.Attachment("2", "riêng.exe", "", "exe", 1)
+    content = replace(PLAIN, attachments=(program,))
+    refused = await replace(gate, readers=Reader(content)).receive(envelope(), body())
+    (kept,) = _refusals(gate)
+    assert (kept.message_id, kept.agency_code) == (refused.queue_id, "H99.02")
+    assert restore(kept.facts).content.attachments[0].kind == "exe"
+    assert "riêng" not in str(kept.facts)
+
+
+async def test_of_refused_secrets_and_of_accepted_mail_there_is_no_such_row(gate: Intake) -> None:
+    secret = replace(PLAIN, marks=(facts.Mark("secrecy", "MẬT", "body", certain=True),))
+    refused = await replace(gate, readers=Reader(secret)).receive(envelope(), body())
+    assert refused.verdict.action is Action.REJECT
+    await gate.receive(envelope(), body())
+    assert _refusals(gate) == []

@@ -10,6 +10,7 @@ from mailgov.db.models.job import Job, JobRow
 from mailgov.db.models.mailbox import Alias, Credential, Delegation, Mailbox
 from mailgov.db.models.message import MessageRow, RecipientRow, VerdictRow
 from mailgov.db.models.person import Person
+from mailgov.db.models.refusal import Refusal
 from mailgov.db.models.reports import (
     DmarcResult,
     ReceivedReport,
@@ -35,9 +36,9 @@ __all__ = [
     "EventRow",
     "Greylisted",
     "Instance",
-    "KnownPlace",
     "Job",
     "JobRow",
+    "KnownPlace",
     "Mailbox",
     "MessageRow",
     "Person",
@@ -45,6 +46,7 @@ __all__ = [
     "ReceivedRow",
     "RecipientRow",
     "RecoveryCode",
+    "Refusal",
     "RoleGrant",
     "SecondFactor",
     "SentReport",
