@@ -30,7 +30,8 @@ def outcome(
     delay_notified: bool = False,
 ) -> Outcome:
     (item,) = parcel(notify=notify.split(), sender=sender).items
-    item = replace(item, delay_notified=delay_notified)
+    attempt = 70 if age else 1  # so many fill the days
+    item = replace(item, delay_notified=delay_notified, attempt=attempt)
     (found,) = conclude([item], {1: answer}, NOON + age, Delivery(), lambda: 0.5)
     return found
 
