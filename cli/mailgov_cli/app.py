@@ -35,6 +35,7 @@ NOUNS = {
     "job": "directory",
     "dkim": "keys",
     "dns": "keys",
+    "dmarc": "keys",
     "queue": "mail",
     "quarantine": "mail",
     "trace": "mail",

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete
 from sqlmodel import Session, col
 
+from mailgov.authentication.reports.daily import Reporting, send_due
 from mailgov.db.models import WebSession
 from mailgov.holding.passing import pass_on, remind
 from mailgov.logs import logger
@@ -45,6 +46,11 @@ async def _tidy(services: Services, keys: KeyStore | None) -> None:
     config = services.config
     await look(services)
     await tend(services.database, services.resolver, config.signing, services.clock, keys)
+    reporting = Reporting(
+        config, services.database, services.resolver, services.signer, services.clock
+    )
+    if await send_due(reporting):
+        services.queue.wake()
     passed = await services.database.submit(lambda session: pass_on(session, config, now))
     if await services.database.submit(lambda session: remind(session, config, now)) or passed:
         services.queue.wake()
