@@ -1,6 +1,7 @@
 """What the directory holds, as records ready for tables and JSON. Synchronous, for administrators."""
 
 from collections.abc import Collection
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, func
@@ -19,9 +20,12 @@ from mailgov.db.models import (
     Person,
     RoleGrant,
 )
+from mailgov.directory.change import Act
 from mailgov.directory.provisioning import get_agency, get_domain, get_mailbox
 from mailgov.directory.provisioning.app_passwords import in_force
-from mailgov.ledger.events import DirectoryChanged
+from mailgov.errors import InputError
+from mailgov.ledger import record
+from mailgov.ledger.events import DirectoryChanged, ReportRun, SignIn, SignInsHeld
 
 Record = dict[str, Any]
 
@@ -30,6 +34,7 @@ MAILBOX_FIELDS = ("address", "name", "kind", "agency", "state", "quota_mb", "act
 DOMAIN_FIELDS = ("name", "agency", "agency_name", "state", "mailboxes", "keys")
 ALIAS_FIELDS = ("address", "mailbox", "valid_until")
 APP_PASSWORD_FIELDS = ("id", "label", "scopes", "created_at", "last_used_at", "last_used_from")
+SIGN_IN_FIELDS = ("at", "channel", "result", "from")
 ROLE_FIELDS = ("mailbox", "name", "role", "agency", "until")
 
 _HISTORY = 50  # latest changes shown of one thing
@@ -238,6 +243,52 @@ def app_passwords(session: Session, address: str) -> list[Record]:
         {name: getattr(row, name) for name in APP_PASSWORD_FIELDS}
         for row in in_force(session, get_mailbox(session, address))
     ]
+
+
+def sign_ins(
+    session: Session, act: Act, address: str, *, since: datetime | None = None, limit: int = 1000
+) -> list[Record]:
+    """Sign-ins and attempts of a mailbox, newest first. Looking is an event, with its reason.
+
+    Raises NotFound `mailbox-unknown`, InputError `reason-missing`.
+    """
+    box = get_mailbox(session, address)
+    if not act.reason.strip():
+        raise InputError("reason-missing", address=box.address)
+    kinds = (SignIn.kind, SignInsHeld.kind)
+    query = select(EventRow).where(EventRow.mailbox == box.address, col(EventRow.kind).in_(kinds))
+    if since is not None:
+        query = query.where(EventRow.at >= since)
+    rows = session.exec(query.order_by(col(EventRow.id).desc()).limit(limit)).all()
+    code = session.get_one(Agency, box.agency_id).code
+    record(
+        session,
+        ReportRun(
+            at=act.at,
+            actor=act.actor,
+            mailbox=box.address,
+            agency_code=code,
+            report="sign-ins",
+            period="",
+            rows=True,
+            reason=act.reason,
+        ),
+    )
+    return [
+        {
+            "at": row.at,
+            "channel": row.data["channel"],
+            "result": _result(row),
+            "from": row.data.get("ip") or row.data.get("network", ""),
+        }
+        for row in rows
+    ]
+
+
+def _result(row: EventRow) -> str:
+    if row.kind == SignInsHeld.kind:
+        return "held"
+    return "yes" if row.data["success"] else "no"
 
 
 def aliases(session: Session, *, mailbox: str = "") -> list[Record]:

@@ -7,7 +7,17 @@ import typer
 from mailgov_cli import bulk
 from mailgov_cli.commands import sign_in
 from mailgov_cli.grammar import Noun
-from mailgov_cli.options import LIMIT, DryRun, Limit, PasswordFile, Reason, Until, last_day
+from mailgov_cli.options import (
+    LIMIT,
+    DryRun,
+    Limit,
+    PasswordFile,
+    Reason,
+    Since,
+    Until,
+    last_day,
+    parse_moment,
+)
 from mailgov_cli.runtime import read_secret, runtime
 
 app = Noun()
@@ -194,6 +204,52 @@ def grant(
             until=last_day(until),
         )
     run.emit_change("mailbox.grant/1", change, dry_run=dry_run)
+
+
+@app.command(
+    epilog="mailgov mailbox revoke vanthu@sonoivu.tinhmau.gov.vn --to nvan@sonoivu.tinhmau.gov.vn"
+)
+def revoke(
+    ctx: typer.Context,
+    address: Address,
+    to: Annotated[str, typer.Option("--to", help="mailbox of the person who may use it")],
+    rights: Annotated[str, typer.Option("--rights", help="read, send-as or on-behalf")] = "send-as",
+    reason: Reason = "",
+    dry_run: DryRun = False,
+) -> None:
+    """End the right of a person to use another mailbox."""
+    from mailgov.directory.provisioning import revoke_delegation
+
+    run = runtime(ctx)
+    with run.change(dry_run=dry_run) as session:
+        change = revoke_delegation(
+            session, run.act(reason), mailbox=address, holder=to, rights=rights
+        )
+    run.emit_change("mailbox.revoke/1", change, dry_run=dry_run)
+
+
+@app.command(
+    "sign-ins",
+    epilog='mailgov mailbox sign-ins nvan@sonoivu.tinhmau.gov.vn --since 7d --reason "nghi lộ mật khẩu"',
+)
+def sign_ins(
+    ctx: typer.Context,
+    address: Address,
+    reason: Annotated[str, typer.Option("--reason", help="why; kept in the ledger")],
+    since: Since = "",
+    limit: Limit = LIMIT,
+) -> None:
+    """When, how and from where somebody signed in, or tried to; looking is an event itself."""
+    from mailgov.directory import listing
+
+    run = runtime(ctx)
+    act = run.act(reason)
+    with run.database.write() as session:
+        rows = listing.sign_ins(
+            session, act, address, since=parse_moment(since, act.at), limit=limit + 1
+        )
+    run.emit("mailbox.sign-ins/1", rows[:limit], listing.SIGN_IN_FIELDS)
+    run.tell_of_more(rows, limit)
 
 
 app.command("template", epilog="mailgov mailbox template mau-can-bo.xlsx")(bulk.template)

@@ -25,6 +25,7 @@ from mailgov.directory.provisioning.rights import (
     grant_role,
     grant_send_as,
     remove_alias,
+    revoke_delegation,
 )
 from mailgov.directory.provisioning.second_factor import reset_second_factor
 
@@ -48,6 +49,7 @@ __all__ = [
     "reset_second_factor",
     "resume",
     "revoke_app_password",
+    "revoke_delegation",
     "set_password",
     "suspend",
 ]

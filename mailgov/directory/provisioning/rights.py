@@ -106,6 +106,30 @@ def grant_send_as(
     return _recorded(session, act, "mailbox", "grant", used, fields)
 
 
+def revoke_delegation(
+    session: Session, act: Act, *, mailbox: str, holder: str, rights: str = "send-as"
+) -> Change:
+    """End the right of one mailbox's holder to use another.
+
+    Raises NotFound `mailbox-unknown`, InputError `rights-not-valid`.
+    """
+    if rights not in RIGHTS:
+        raise InputError("rights-not-valid", rights=rights, known=", ".join(RIGHTS))
+    used, user = get_mailbox(session, mailbox), get_mailbox(session, holder)
+    existing = session.exec(
+        select(Delegation).where(
+            Delegation.mailbox_id == used.id,
+            Delegation.holder_id == user.id,
+            Delegation.rights == rights,
+        )
+    ).first()
+    if existing is None:
+        return _recorded(session, act, "mailbox", "revoke", used, {})
+    session.delete(existing)
+    fields = {"holder": (user.address, ""), "rights": (rights, "")}
+    return _recorded(session, act, "mailbox", "revoke", used, fields)
+
+
 def grant_role(
     session: Session,
     act: Act,

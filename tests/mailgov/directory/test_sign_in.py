@@ -4,7 +4,7 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,11 +13,13 @@ from sqlmodel import col, select
 from mailgov.config import Limits, SignIn
 from mailgov.db import Database
 from mailgov.db.models import Credential, EventRow, KnownPlace, Mailbox, SecondFactor, SignInFailure
-from mailgov.directory import Directory, sign_in
+from mailgov.directory import Directory, listing, sign_in
 from mailgov.directory.provisioning import (
     add_app_password,
+    grant_send_as,
     resume,
     revoke_app_password,
+    revoke_delegation,
     set_password,
     suspend,
 )
@@ -391,3 +393,62 @@ async def test_a_resumed_mailbox_takes_its_programs_back(opened: Open, filled: D
     with filled.write() as session:
         resume(session, act(), AN)
     assert await directory.sign_in(AN, password, channel="smtp", ip=HOME) is not None
+
+
+async def test_whoever_looks_at_sign_ins_says_why(opened: Open, filled: Database, now: Now) -> None:
+    directory = opened({"failed_logins_per_minute": 1})
+    await directory.sign_in(AN, PASSWORD, ip=HOME)
+    await guess(directory, AN, FAR, 2)
+    with filled.write() as session:
+        rows = listing.sign_ins(session, act("nghi lộ mật khẩu"), AN)
+        assert listing.sign_ins(session, act("như trên"), AN, since=NOW + timedelta(1)) == []
+        with pytest.raises(InputError, match="reason-missing"):
+            listing.sign_ins(session, act(" "), AN)
+    assert [(row["channel"], row["result"], row["from"]) for row in rows] == [
+        ("web", "held", "203.0.113.0/24"),
+        ("web", "no", FAR),
+        ("web", "yes", HOME),
+    ]
+    looked = events(filled, "report.run")
+    assert [one["reason"] for one in looked] == ["nghi lộ mật khẩu", "như trên"]
+
+
+async def test_a_delegation_ends_when_it_is_revoked(opened: Open, filled: Database) -> None:
+    directory = opened()
+    with filled.write() as session:
+        for rights in ("send-as", "on-behalf", "read"):
+            grant_send_as(session, act(), mailbox=OFFICE, holder=AN, rights=rights)
+    account = await directory.account(AN)
+    assert account is not None
+    assert (account.may_send_as, account.on_behalf_of) == ((AN, OFFICE), (OFFICE,))
+    with filled.write() as session:
+        for rights in ("send-as", "on-behalf"):
+            change = revoke_delegation(session, act(), mailbox=OFFICE, holder=AN, rights=rights)
+            assert change.verb == "revoke"
+            assert revoke_delegation(
+                session, act(), mailbox=OFFICE, holder=AN, rights=rights
+            ).nothing
+    account = await directory.account(AN)
+    assert account is not None
+    assert (account.may_send_as, account.on_behalf_of) == ((AN,), ())
+
+
+@pytest.mark.parametrize(
+    ("until", "closed", "holds"),
+    [
+        (date(2026, 11, 21), False, True),
+        (date(2026, 11, 20), False, False),
+        (None, True, False),
+    ],
+    ids=["last day", "day after", "mailbox is suspended"],
+)
+async def test_writing_on_behalf_has_an_end(
+    opened: Open, filled: Database, until: date | None, closed: bool, holds: bool
+) -> None:
+    with filled.write() as session:
+        grant_send_as(session, act(), mailbox=OFFICE, holder=AN, rights="on-behalf", until=until)
+        if closed:
+            suspend(session, act("kiểm tra"), OFFICE)
+    account = await opened().account(AN)
+    assert account is not None
+    assert account.on_behalf_of == ((OFFICE,) if holds else ())
