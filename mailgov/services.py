@@ -4,7 +4,7 @@ import fcntl
 import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mailgov.authentication import InboundAuthentication
 from mailgov.clock import Clock, utc_now
@@ -14,6 +14,7 @@ from mailgov.db.migrate import require_current
 from mailgov.directory import Directory
 from mailgov.errors import ConfigError, Conflict
 from mailgov.intake import Intake
+from mailgov.listening import Listening
 from mailgov.queue import Queue, Spool
 from mailgov.readers import ReaderPool
 from mailgov.resolver import DnsResolver, Resolver
@@ -40,6 +41,7 @@ class Services:
     resolver: Resolver
     intake: Intake
     rules: AgencyRulesets
+    listening: Listening = field(default_factory=Listening)
 
 
 def open_database(config: Config) -> Database:
@@ -54,9 +56,20 @@ def open_database(config: Config) -> Database:
     )
 
 
-def build(config: Config, *, clock: Clock = utc_now, resolver: Resolver | None = None) -> Services:
-    """Wire the parts. Nothing is opened or started yet; `running` does that."""
-    database = open_database(config)
+def build(
+    config: Config,
+    *,
+    clock: Clock = utc_now,
+    resolver: Resolver | None = None,
+    old: Services | None = None,
+) -> Services:
+    """Wire the parts. Nothing is opened or started yet; `running` does that.
+
+    `old` are those that a reload replaces: database and listening sockets are taken over.
+    """
+    database = old.database if old else open_database(config)
+    if resolver is None and old is not None and old.config.dns == config.dns:
+        resolver = old.resolver
     resolver = resolver or DnsResolver(config.dns)
     directory = Directory(
         database,
@@ -110,6 +123,7 @@ def build(config: Config, *, clock: Clock = utc_now, resolver: Resolver | None =
         resolver,
         intake,
         rules,
+        old.listening if old else Listening(),
     )
 
 

@@ -43,11 +43,13 @@ NOUNS = {
     "convert": "policy",
     "report": "policy",
     "serve": "running",
+    "reload": "running",
     "demo": "running",
     "doctor": "running",
     "config": "running",
     "db": "running",
     "audit": "running",
+    "backup": "running",
     "help": "running",
 }
 

@@ -56,6 +56,12 @@ class Runtime:
 
         return load_config(find_config(self.config_file))
 
+    def read_config_again(self) -> "Config":
+        """The configuration as the file is now. Raises ConfigError."""
+        from mailgov.config import find_config, load_config
+
+        return load_config(find_config(self.config_file))
+
     @cached_property
     def database(self) -> "Database":
         """The database with the schema of this program.

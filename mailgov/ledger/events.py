@@ -79,7 +79,9 @@ class MessageAdvised(Event):
     codes: list[str] = field(default_factory=list)  # of the findings that decided
     category: str = ""
     document_type: str = ""
-    recipients: int = 1
+    header_message_id: str = ""
+    mail_from: str = ""
+    recipients: list[str] = field(default_factory=list)
     size_bytes: int = 0
     channel: str = "milter"
     elsewhere: str = ""  # its own queue id there

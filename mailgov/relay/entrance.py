@@ -12,6 +12,7 @@ from ipaddress import IPv6Address, ip_address
 from typing import Any
 
 from mailgov.errors import Unavailable
+from mailgov.listening import Listening, listen
 from mailgov.logs import logger
 from mailgov.relay import proxy_protocol
 from mailgov.relay.connection import Connection
@@ -20,10 +21,10 @@ from mailgov.relay.parts import Listener, Parts
 from mailgov.relay.replies import refusal
 from mailgov.relay.session import RelaySession
 
-BACKLOG = 1024  # connections that the kernel holds for us
 PROXY_SECONDS = 5.0  # for a load balancer to say whom it brings
 _AT_ONCE = 128  # accepted before other work gets its turn
 _PAUSE_SECONDS = 1.0  # when the machine has no descriptors left
+_TOLD_SECONDS = 1.0  # between two lines about those who were sent away
 _HURRY_SECONDS = 1.0  # between two looks at who may be sent away under stress
 
 log = logger("relay")
@@ -38,49 +39,36 @@ class Entrance:
         listener: Listener,
         tls: ssl.SSLContext,
         sessions: set[Connection],
+        listening: Listening | None = None,
     ) -> None:
         self._parts = parts
+        self._listening = listening
         self._listener = listener
         self._tls = tls
         self._sessions = sessions
         self._arriving: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
         self._socket: socket.socket | None = None
-        self._hurried_at = float("-inf")
+        self._hurried_at = self._told_at = float("-inf")
+        self._refused = 0  # not told of yet
 
     async def open(self, address: str, *, reuse_port: bool) -> str:
         """Listen at `host:port`; the address that was bound.
 
         Raises Unavailable `port-busy` or `port-unavailable`.
         """
-        host, _, port = address.rpartition(":")
         try:
-            self._socket = await self._bound(host.strip("[]"), int(port), reuse_port=reuse_port)
+            self._socket = await asyncio.to_thread(self._bound, address, reuse_port=reuse_port)
         except OSError as exc:
             raise _not_bound(exc, self._listener, address) from exc
         self._loop.add_reader(self._socket, self._readable)
         host, port = self._socket.getsockname()[:2]
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
-    async def _bound(self, host: str, port: int, *, reuse_port: bool) -> socket.socket:
-        found = await self._loop.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
-        family, kind, protocol, _, name = found[0]
-        bound = socket.socket(family, kind, protocol)
-        try:
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if reuse_port:
-                bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            if family == socket.AF_INET6:
-                bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            bound.setblocking(False)
-            bound.bind(name)
-            bound.listen(BACKLOG)
-        except OSError:
-            bound.close()
-            raise
-        return bound
+    def _bound(self, address: str, *, reuse_port: bool) -> socket.socket:
+        if self._listening is None or reuse_port:
+            return listen(address, reuse_port=reuse_port)
+        return self._listening.open(self._listener.name, address)
 
     def close(self) -> None:
         """Listen no more; those who still shake hands are let go."""
@@ -154,9 +142,22 @@ class Entrance:
         if not why:
             return guest
         guest.leave()
-        log.info("session.refused", ip=str(ip), listener=self._listener.name, why=why)
+        self._tell_refused(ip, why, now)
         self._send_away(connection, why)
         return None
+
+    def _tell_refused(self, ip: IPAddress, why: str, now: float) -> None:
+        """Once a second, with how many there were: a flood must not become one of lines."""
+        self._refused += 1
+        if now - self._told_at >= _TOLD_SECONDS:
+            log.info(
+                "session.refused",
+                ip=str(ip),
+                listener=self._listener.name,
+                why=why,
+                count=self._refused,
+            )
+            self._refused, self._told_at = 0, now
 
     def _send_away(self, connection: socket.socket, why: str) -> None:
         try:

@@ -9,6 +9,7 @@ from pathlib import Path
 from mailgov.addresses import Address
 from mailgov.config import Config
 from mailgov.errors import ConfigError
+from mailgov.listening import Listening
 from mailgov.logs import logger
 from mailgov.relay.connection import Connection
 from mailgov.relay.entrance import Entrance
@@ -45,9 +46,11 @@ class RelayServer:
         measure_disk: Callable[[], Disk] | None = None,
         measure_memory: Callable[[], int] = resident_bytes,
         reuse_port: bool = False,
+        listening: Listening | None = None,
     ) -> None:
         self._config = config
         self._reuse_port = reuse_port
+        self._listening = listening
         self._entrances: list[Entrance] = []
         self._sessions: set[Connection] = set()
         self._tls: ssl.SSLContext
@@ -70,6 +73,7 @@ class RelayServer:
             backlog=Backlog(records.backlog, config.limits),
             rates=SendingRates(records, config.limits),
             screening=Screening(config.screening, resolver, records),
+            strangers_checked=asyncio.Semaphore(max(1, config.limits.password_checks // 2)),
             scram=config.relay.scram,
             tokens=tokens,
             postmaster=Address.parse(config.relay.postmaster) if config.relay.postmaster else None,
@@ -101,7 +105,7 @@ class RelayServer:
             raise
 
     async def _listen(self, listener: Listener, address: str) -> str:
-        entrance = Entrance(self._parts, listener, self._tls, self._sessions)
+        entrance = Entrance(self._parts, listener, self._tls, self._sessions, self._listening)
         self._entrances.append(entrance)
         return await entrance.open(address, reuse_port=self._reuse_port)
 

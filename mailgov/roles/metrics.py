@@ -17,11 +17,10 @@ async def run(
 ) -> None:
     """Answer `GET /metrics` until `stop`. Raises Unavailable `port-busy`."""
     address = services.config.metrics.listen
-    host, _, port = address.rpartition(":")
+    host = address.rpartition(":")[0]
     try:
-        server = await asyncio.start_server(
-            _answer, host.strip("[]"), int(port), limit=REQUEST_LINE_BYTES
-        )
+        listening = await asyncio.to_thread(services.listening.open, "metrics", address)
+        server = await asyncio.start_server(_answer, sock=listening, limit=REQUEST_LINE_BYTES)
     except OSError as exc:
         raise Unavailable(
             "port-busy", listener="metrics", address=address, reason=exc.strerror

@@ -21,6 +21,7 @@ async def run(
         spool=services.spool,
         records=Records(services.database, services.clock, services.config.screening),
         resolver=services.resolver,
+        listening=services.listening,
     )
     for name, address in (await server.start()).items():
         announce(name, address)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import uvicorn
 
 from mailgov.errors import Unavailable
-from mailgov.mailstore.reach import split
+from mailgov.listening import Listening
 from mailgov.services import Services
 from mailgov_webmail.app import create_app
 from mailgov_webmail.imap import ImapPool
@@ -26,7 +26,7 @@ async def run(
 
     Raises Unavailable `port-busy` or `port-unavailable`.
     """
-    listening = _listen(services.config.web.listen)
+    listening = await asyncio.to_thread(_listen, services.listening, services.config.web.listen)
     host, port = listening.getsockname()[:2]
     pool = ImapPool(services.config)
     server = _Server(
@@ -67,19 +67,11 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _listen(address: str) -> socket.socket:
-    host, port = split(address)
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+def _listen(listening: Listening, address: str) -> socket.socket:
     try:
-        listening.bind((host, port))
-        listening.listen(1024)
+        return listening.open("web", address)
     except OSError as error:
-        listening.close()
         code = "port-busy" if error.errno == errno.EADDRINUSE else "port-unavailable"
         raise Unavailable(
             code, listener="web", address=address, reason=error.strerror or ""
         ) from error
-    listening.setblocking(False)
-    return listening

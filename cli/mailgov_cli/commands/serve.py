@@ -46,7 +46,9 @@ def serve(
 
     async def main() -> None:
         async with running(build(config)) as services:
-            await serve_roles(services, roles or ROLES, when_ready=tell)
+            await serve_roles(
+                services, roles or ROLES, when_ready=tell, reread=run.read_config_again
+            )
 
     uvloop.run(main())
 
