@@ -19,7 +19,7 @@ from mailgov.db.models import Agency
 from mailgov.errors import InputError, Unavailable
 from mailgov.logs import logger
 from mailgov.rulesets.files import agency_files, below, lay
-from mailgov_policies import Facts, Rule, Ruleset, Verdict, joint_verdict, judge
+from mailgov_policies import Facts, Problem, Rule, Ruleset, Verdict, joint_verdict, judge
 
 _FRESH_SECONDS = 1.0
 _DEEPEST = 16  # levels of the tree
@@ -55,10 +55,20 @@ class AgencyRulesets:
         self._own: Mapping[str, Rule] | None = None  # of all files; read when asked for
 
     def check(self) -> None:
-        """Read every file once. Raises InputError with what is wrong with the first faulty one."""
-        if self._folder is not None:
-            for path in agency_files(self._folder).values():
+        """Read every file once. Raises InputError with all that is wrong with any of them."""
+        if self._folder is None:
+            return
+        faulty: dict[str, InputError] = {}
+        for path in agency_files(self._folder).values():
+            try:
                 lay(path, below(path, self._base))
+            except InputError as exc:  # of a file above it too, which is told once
+                faulty.setdefault(str(exc.fields.get("file")), exc)
+        if len(faulty) == 1:
+            raise next(iter(faulty.values()))
+        if faulty:
+            problems = [one for name, exc in faulty.items() for one in _told_of(name, exc)]
+            raise InputError("rulesets-not-valid", files=len(faulty), problems=tuple(problems))
 
     async def judge(self, facts: Facts, on: date) -> Verdict:
         """The verdict on a message that day.
@@ -164,6 +174,14 @@ class AgencyRulesets:
             ruleset = self._before[codes]
         self._laid[codes] = ruleset
         return ruleset
+
+
+def _told_of(file: str, error: InputError) -> list[Problem | str]:
+    """The faults of a file with its name; a file that can't be read has one."""
+    problems = error.fields.get("problems")
+    if isinstance(problems, tuple):
+        return [replace(one, file=Path(file).name) for one in problems]
+    return [f"{Path(file).name}: {error.fields.get('reason', error.code)}"]
 
 
 def lineage(session: Session, code: str) -> tuple[str, ...]:

@@ -96,7 +96,8 @@ def ruleset_problem(language: Language, problem: Problem) -> str:
     kind = "place" if problem.row else "place-head" if problem.line else "place-file"
     where = {"line": problem.line, "row": problem.row, "key": problem.key or "?"}
     told = fill(str(table.get(problem.code, problem.code)), fields)
-    return f"{fill(str(table[kind]), where)}: {told}"
+    file = f"{problem.file}, " if problem.file else ""
+    return f"{file}{fill(str(table[kind]), where)}: {told}"
 
 
 def _encoding(language: Language, value: str) -> str:

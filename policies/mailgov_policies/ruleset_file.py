@@ -89,6 +89,7 @@ class Problem:
     row: int  # which `[[rule]]`, from 1; 0: the head of the file
     key: str  # the rule named there, if any
     fields: Mapping[str, str]
+    file: str = ""  # its name, where several are told of together
 
     def __str__(self) -> str:
         details = ", ".join(f"{name}=`{value}`" for name, value in self.fields.items())
@@ -219,6 +220,7 @@ class _RowReader:
         problems: list[Problem],
     ) -> None:
         self._raw, self._index, self._lines = table, index, lines
+        self._given = frozenset(table)
         self._name, self._problems = name, problems
         self._key = table.get("key") if isinstance(table.get("key"), str) else ""
         below = base.of(self._key or "")
@@ -230,23 +232,35 @@ class _RowReader:
     def read(self) -> Row | None:
         """The row, or None when something is wrong with it."""
         before = len(self._problems)
+        self._keep_what_can_be_read()
+        is_own = any(name in self._raw for name in _OF_OWN_RULES)
+        if not self._key:
+            self._wrong("no-key", "key")
+        elif is_own:
+            self._add_rule(self._key)
+        elif self._rule is None and self._key not in DUTIES:
+            near = get_close_matches(self._key, [*RULES_BY_KEY, *DUTIES, *self._own], n=1)
+            self._wrong("unknown-rule", "key", found=self._key, near=near[0] if near else "")
+        if self._rule is None:  # nobody knows its cases and numbers
+            self._raw = {k: v for k, v in self._raw.items() if k not in ("cases", "settings")}
+        row = self._row()
+        if len(self._problems) > before:
+            return None
+        self._check_locks(row)
+        return row if len(self._problems) == before else None
+
+    def _keep_what_can_be_read(self) -> None:
+        """Fields of other names and types are told and left aside; the others are looked at."""
+        kept: dict[str, Any] = {}
         for field, value in self._raw.items():
             if field not in _FIELDS:
                 self._wrong("unknown-field", field, known=", ".join(_FIELDS))
             elif not _is(value, _FIELDS[field]):
                 self._wrong("wrong-type", field, expected=_type_name(_FIELDS[field]))
-        if not self._key:
-            self._wrong("no-key", "key")
-        elif len(self._problems) == before and any(name in self._raw for name in _OF_OWN_RULES):
-            self._add_rule(self._key)
-        elif self._rule is None and self._key not in DUTIES:
-            near = get_close_matches(self._key, [*RULES_BY_KEY, *DUTIES, *self._own], n=1)
-            self._wrong("unknown-rule", "key", found=self._key, near=near[0] if near else "")
-        if len(self._problems) > before:
-            return None  # what follows would only repeat it
-        row = self._row()
-        self._check_locks(row)
-        return row if len(self._problems) == before else None
+            else:
+                kept[field] = value
+        self._given = frozenset(self._raw)
+        self._raw = kept
 
     def _add_rule(self, key: str) -> None:
         """The rule that the row brings along."""
@@ -254,18 +268,20 @@ class _RowReader:
             self._wrong("key-taken", "key", found=key)
         elif not _OWN_KEY.fullmatch(key):
             self._wrong("key-not-valid", "key", found=key)
-        missing = [name for name in _OF_OWN_RULES if not self._raw.get(name, "").strip()]
+        wanted = [name for name in _OF_OWN_RULES if name in self._raw or name not in self._given]
+        missing = [name for name in wanted if not self._raw.get(name, "").strip()]
         for name in missing:
             self._wrong("no-words" if name != "when" else "no-condition", name)
-        if missing:
-            return
-        words = {language: self._raw[language].strip() for language in ("vi", "en")}
+        words = {language: self._raw.get(language, "").strip() for language in ("vi", "en")}
         try:
-            self._rule = own_rule(key, self._raw["when"], words)
+            rule = own_rule(key, self._raw.get("when", "true"), words)
         except ConditionError as exc:
-            self._wrong("condition-not-valid", "when", reason=str(exc))
-        else:
-            self._own.setdefault(key, self._rule)
+            if "when" not in missing:
+                self._wrong("condition-not-valid", "when", reason=str(exc))
+            return
+        self._rule = rule
+        if not missing and len(wanted) == len(_OF_OWN_RULES):
+            self._own.setdefault(key, rule)
 
     def _row(self) -> Row:
         below = self._below
@@ -299,7 +315,7 @@ class _RowReader:
     def _action(self, below: Row | None) -> Action:
         if "action" in self._raw:
             return self._action_named("action", self._raw["action"])
-        if below is None and self._rule is not None:
+        if below is None and self._rule is not None and "action" not in self._given:
             self._wrong("no-action", "")
         return below.action if below else Action.PASS
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from sqlmodel import col, select
 
+from mailgov import texts
 from mailgov.db import Database
 from mailgov.db.models import Agency
 from mailgov.errors import InputError, Unavailable
@@ -162,6 +163,21 @@ def test_every_file_is_checked_at_the_start(tree: Database, tmp_path: Path) -> N
     with pytest.raises(InputError) as caught:
         rules.check()
     assert caught.value.code == "ruleset-file-name"
+
+
+def test_every_fault_of_every_file_is_told_at_once(tree: Database, tmp_path: Path) -> None:
+    _write(tmp_path, "H98", "stop", 'mode = "loud"')
+    _write(tmp_path, "H99", "halt")
+    _write(tmp_path, "H99.02", "hold")
+    rules, _ = _rulesets(tree, tmp_path)
+    with pytest.raises(InputError) as caught:
+        rules.check()
+    assert caught.value.code == "rulesets-not-valid"
+    told, _ = texts.tell(caught.value, "en")
+    assert told.startswith("2 rulesets are not valid: H98.toml, line 3, rule 1 `file-format`: ")
+    for part in ("H98.toml, line 4", "`loud`", "H99.toml, line 3", "`halt`"):
+        assert part in told
+    assert "H99.02.toml" not in told
 
 
 def test_the_lineage_of_an_agency(tree: Database) -> None:

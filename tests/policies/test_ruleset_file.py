@@ -114,7 +114,38 @@ locked = "yes"
         (23, "wrong-type", "settings.bytes"),
         (23, "unknown-setting", "settings.megabytes"),
         (25, "dates-crossed", "until"),
+        (29, "wrong-type", "settings.allow"),
         (30, "wrong-type", "locked"),
+    ]
+
+
+def test_one_fault_of_a_row_hides_no_other() -> None:
+    text = """[[rule]]
+key = "file-formats"
+acton = "hold"
+mode = "loud"
+agencies = ["SNV"]
+locked = "yes"
+cases = { young = "warn" }
+
+[[rule]]
+key = "anh-lon"
+when = "content.nothing"
+vi = 3
+mode = "loud"
+action = "stop"
+"""
+    assert _faults(text) == [
+        (2, "unknown-rule", "key"),
+        (3, "unknown-field", "acton"),
+        (4, "unknown-value", "mode"),
+        (5, "agency-not-valid", "agencies"),
+        (6, "wrong-type", "locked"),
+        (9, "no-words", "en"),
+        (11, "condition-not-valid", "when"),
+        (12, "wrong-type", "vi"),
+        (13, "unknown-value", "mode"),
+        (14, "unknown-value", "action"),
     ]
 
 
