@@ -37,7 +37,9 @@ def test_lint_tells_every_fault_with_its_line(run: Run, tmp_path: Path) -> None:
     assert result.exit == 6
     assert [(row["line"], row["kind"], row["code"]) for row in result.data] == [
         (2, "fault", "unknown-rule"),
+        (3, "fault", "unknown-value"),
         (7, "fault", "unknown-rule"),
+        (8, "fault", "unknown-value"),
     ]
     assert "`macro`" in result.data[0]["told"]
 
