@@ -616,7 +616,9 @@ def _advised(
         codes=_deciding_codes(outcome.verdict),
         category=document.category if document else "",
         document_type=document.type if document else "",
-        recipients=len(envelope.recipients),
+        header_message_id=outcome.facts.content.header.message_id,
+        mail_from=outcome.facts.envelope.mail_from,
+        recipients=[recipient.address for recipient in outcome.facts.envelope.recipients],
         size_bytes=body.size_bytes,
         elsewhere=elsewhere,
     )

@@ -18,7 +18,7 @@ from mailgov.db.models import EventRow, MessageRow, RecipientRow, VerdictRow
 from mailgov.errors import Conflict, NotFound
 from mailgov.holding.keepers import desks_for
 from mailgov.holding.telling import tell_wrong
-from mailgov.ledger.events import HitWrong, MessageRefused
+from mailgov.ledger.events import HitWrong, MessageAdvised, MessageRefused
 from mailgov.queue.admin import Intervention
 
 _AGAIN = timedelta(days=1)
@@ -72,7 +72,7 @@ def on_message(session: Session, queue_id: str, code: str = "") -> Struck:
 
 
 def is_of(session: Session, queue_id: str, mailbox_id: int, address: str) -> bool:
-    """Whether somebody sent this message, got it, or was refused it."""
+    """Whether somebody sent this message, got it, or was refused it; here or for another server."""
     row = session.get(MessageRow, queue_id)
     if row is None:
         return _refusal(session, queue_id).mailbox == address
@@ -84,7 +84,8 @@ def is_of(session: Session, queue_id: str, mailbox_id: int, address: str) -> boo
 
 def _refusal(session: Session, queue_id: str) -> EventRow:
     query = select(EventRow).where(
-        EventRow.message_id == queue_id, EventRow.kind == MessageRefused.kind
+        EventRow.message_id == queue_id,
+        col(EventRow.kind).in_((MessageRefused.kind, MessageAdvised.kind)),
     )
     found = session.exec(query).first()
     if found is None:

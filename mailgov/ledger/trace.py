@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, func, or_
 from sqlmodel import Session, col, select
 
 from mailgov.db.models import EventRow, MessageRow, RecipientRow, VerdictRow
-from mailgov.ledger.events import MessageRefused
+from mailgov.ledger.events import MessageAdvised, MessageRefused
 from mailgov.ledger.store import of_message
 
 Step = dict[str, Any]
@@ -23,6 +23,7 @@ _SHOWN = (
     "next_attempt_at",
     "notice",
     "reason",
+    "elsewhere",
 )
 
 
@@ -35,12 +36,12 @@ def find(
     since: datetime,
     limit: int,
 ) -> list[str]:
-    """Queue ids of accepted and refused messages, latest first.
+    """Ids of accepted and refused messages, and of those judged for other servers, latest first.
 
     Addresses are compared without case. Looks at messages since that moment only.
     """
     accepted = _accepted(session, sender, recipient, header_message_id, since, limit)
-    refused = _refused(session, sender, recipient, header_message_id, since, limit)
+    refused = _not_kept(session, sender, recipient, header_message_id, since, limit)
     # Queue ids begin with the time, so their order is that of the messages.
     return sorted({*accepted, *refused}, reverse=True)[:limit]
 
@@ -72,7 +73,7 @@ def _accepted(
     return session.exec(query.order_by(col(MessageRow.id).desc()).limit(limit)).all()
 
 
-def _refused(
+def _not_kept(
     session: Session,
     sender: str,
     recipient: str,
@@ -81,7 +82,7 @@ def _refused(
     limit: int,
 ) -> list[str]:
     conditions: list[ColumnElement[bool]] = [
-        col(EventRow.kind) == MessageRefused.kind,
+        col(EventRow.kind).in_((MessageRefused.kind, MessageAdvised.kind)),
         col(EventRow.at) >= since,
     ]
     if header_message_id:
@@ -121,12 +122,13 @@ def steps(session: Session, queue_id: str) -> list[Step]:
 
 
 def findings(session: Session, queue_id: str) -> list[dict[str, Any]]:
-    """What the rules found in one message; of a refused one, which left nothing, the codes alone."""
+    """What the rules found in one message; of one that left nothing here, the codes alone."""
     kept = session.exec(select(VerdictRow).where(VerdictRow.message_id == queue_id)).first()
     if kept is not None:
         return kept.findings
     query = select(EventRow).where(
-        EventRow.message_id == queue_id, EventRow.kind == MessageRefused.kind
+        EventRow.message_id == queue_id,
+        col(EventRow.kind).in_((MessageRefused.kind, MessageAdvised.kind)),
     )
     refused = session.exec(query).first()
     codes = refused.data.get("codes", ()) if refused is not None else ()

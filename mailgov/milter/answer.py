@@ -4,7 +4,7 @@ from typing import Literal
 
 from mailgov.intake import Outcome
 from mailgov.milter import wire
-from mailgov.milter.wire import Actions
+from mailgov.milter.wire import Actions, Negotiated
 from mailgov.relay import replies
 from mailgov.relay.replies import Reply
 from mailgov_policies import Action
@@ -15,7 +15,7 @@ Held = Literal["quarantine", "defer", "reject"]
 
 
 def for_outcome(
-    outcome: Outcome, agreed: Actions, held: Held, help_base: str, forged: int
+    outcome: Outcome, agreed: Negotiated, held: Held, help_base: str, forged: int
 ) -> list[bytes]:
     """The packets that answer the end of a message.
 
@@ -24,14 +24,15 @@ def for_outcome(
     verdict = outcome.verdict
     if verdict.action >= Action.DEFER:
         return [refused(replies.outcome_reply(outcome, help_base))]
-    if not verdict.delivers and (held != "quarantine" or Actions.QUARANTINE not in agreed):
+    can_hold = held == "quarantine" and Actions.QUARANTINE in agreed.actions
+    if not (verdict.delivers or can_hold):
         return [_held_back(outcome, held, help_base)]
     packets = []
-    if Actions.CHANGE_HEADERS in agreed:
+    if Actions.CHANGE_HEADERS in agreed.actions:
         # From the last to the first: numbers of those before stay as they are.
         packets += [wire.remove_header(FIELD, number) for number in range(forged, 0, -1)]
-    if Actions.ADD_HEADERS in agreed:
-        packets.append(wire.insert_header(FIELD, _value(outcome)))
+    if Actions.ADD_HEADERS in agreed.actions:
+        packets.append(wire.insert_header(FIELD, _value(outcome), agreed.steps))
     if not verdict.delivers:
         packets.append(wire.quarantine(f"mailgov {outcome.queue_id} {verdict.code}"))
     return [*packets, wire.ACCEPT]

@@ -155,7 +155,7 @@ class Session:
             return [answer.refused(replies.trouble(error, reference))]
         return answer.for_outcome(
             outcome,
-            self._agreed.actions,
+            self._agreed,
             self._config.milter.held,
             help_base(self._config),
             message.forged,

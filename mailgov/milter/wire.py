@@ -168,9 +168,10 @@ ACCEPT = packet(b"a")
 PROGRESS = packet(b"p")
 
 
-def insert_header(name: str, value: str) -> bytes:
-    """Put a field before all others."""
-    return packet(b"i", _LENGTH.pack(0) + name.encode() + b"\0" + value.encode() + b"\0")
+def insert_header(name: str, value: str, steps: Steps) -> bytes:
+    """Put a field before all others. Who sends us the space behind the colon leaves it to us too."""
+    space = " " if Steps.HEADER_LEADING_SPACE in steps else ""
+    return packet(b"i", _LENGTH.pack(0) + f"{name}\0{space}{value}\0".encode())
 
 
 def remove_header(name: str, number: int) -> bytes:

@@ -255,6 +255,32 @@ async def test_a_refused_secret_leaves_an_event_and_no_copy(gate: Intake, tmp_pa
     assert (event.data["recipients"], event.data["header_message_id"]) == ([], "")
 
 
+async def test_advice_for_another_server_leaves_an_event_alone(
+    gate: Intake, tmp_path: Path
+) -> None:
+    outcome = await gate.advise(envelope(), body(), elsewhere="4XyZ1")
+    assert (outcome.verdict.action, outcome.accepted) == (Action.PASS, True)
+    assert rows(gate.database) == ([], [], ["message.advised"])
+    assert list((tmp_path / "spool/tmp").iterdir()) == []
+    with gate.database.read() as session:
+        event = session.exec(select(EventRow)).one()
+    assert (event.message_id, event.mailbox) == (outcome.queue_id, AN)
+    assert (event.data["elsewhere"], event.data["recipients"]) == ("4XyZ1", [BINH])
+
+
+async def test_advice_refuses_as_the_gate_does(gate: Intake) -> None:
+    reader = gate.readers
+    assert isinstance(reader, Reader)
+    mark = facts.Mark("secrecy", "MẬT", "part 2", certain=True, line="MẬT")
+    reader.content = replace(reader.content, marks=(mark,))
+    outcome = await gate.advise(envelope(), body())
+    assert outcome.verdict.code == "secret-mark"
+    with gate.database.read() as session:
+        event = session.exec(select(EventRow)).one()
+    assert (event.kind, event.data["channel"]) == ("message.refused", "milter")
+    assert (event.data["recipients"], event.data["marks"]) == ([], ["MẬT"])
+
+
 @dataclass
 class Scanner:
     """A scanner that says what a test decides."""

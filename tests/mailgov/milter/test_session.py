@@ -111,7 +111,7 @@ async def test_a_message_is_read_byte_by_byte_and_marked(gate: Gate, tmp_path: P
     async with connected(gate, tmp_path) as mta:
         marked, last = await judged(mta)
     assert header(marked) == (
-        "X-Mailgov-Policy|action=tag; reason=subject-line; reference=0kq3zv7m8hd2v5s1x9ya|"
+        "X-Mailgov-Policy| action=tag; reason=subject-line; reference=0kq3zv7m8hd2v5s1x9ya|"
     )
     assert last == (b"a", b"")
     ((envelope, message, elsewhere),) = gate.asked
@@ -335,8 +335,12 @@ async def test_servers_of_every_age(gate: Gate, tmp_path: Path, version: int, st
         assert agreed[0] == min(version, 6)
         assert agreed[2] & ~steps == 0
         await mta.connect()
-        assert (await mta.message(LETTER, AN, [BINH]))[-1] == (b"a", b"")
-    assert gate.asked[0][1] == LETTER
+        marked, last = await mta.message(LETTER, AN, [BINH])
+        assert last == (b"a", b"")
+        assert header(marked).startswith(
+            "X-Mailgov-Policy| " if agreed[2] & 0x100000 else "X-Mailgov-Policy|a"
+        )
+        assert gate.asked[0][1] == LETTER
 
 
 async def test_while_we_judge_the_server_hears_that_we_are_at_it(
