@@ -114,11 +114,13 @@ def decode(response: str | bytes) -> bytes:
 def answer(line: bytes) -> bytes:
     """What the client answers to a challenge.
 
-    Raises CommandError `login-aborted`, `login-too-long` or `login-syntax`.
+    Raises CommandError `line-end`, `login-aborted`, `login-too-long` or `login-syntax`.
     """
+    if not line.endswith(b"\r\n"):
+        raise CommandError("line-end")
     if len(line) > MAX_LINE_OCTETS + len(b"\r\n"):
         raise CommandError("login-too-long")
-    response = line.rstrip(b"\r\n")
+    response = line[:-2]
     if response == b"*":  # RFC 4954, 4
         raise CommandError("login-aborted")
     return decode(response)

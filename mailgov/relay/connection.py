@@ -9,6 +9,7 @@ import asyncio
 import re
 import secrets
 import ssl
+from itertools import count
 from typing import Any
 
 from aiosmtpd.smtp import SMTP
@@ -43,7 +44,9 @@ _LONGER_OCTETS = {
 }
 _ENDLESS_OCTETS = 64 << 10  # of a line without end, before we hang up
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
-_JUNK = frozenset({"EHLO", "HELO", "HELP", "NOOP", "RSET", "VRFY", "EXPN"})
+_GREETINGS = frozenset({"EHLO", "HELO"})
+_JUNK = _GREETINGS | {"HELP", "NOOP", "RSET", "VRFY", "EXPN"}
+_LINES_IN_A_ROW = 32  # obeyed before other sessions get their turn
 _OTHER_PROTOCOLS = frozenset({"GET", "POST", "HEAD", "PUT", "CONNECT", "OPTIONS"})
 
 log = logger("relay")
@@ -223,7 +226,11 @@ class Connection(SMTP):
     # Lines in, replies out. Replies to pipelined commands travel together (RFC 2920).
 
     async def _talk(self) -> None:
-        while not self._over:
+        for number in count(1):
+            if self._over:
+                break
+            if number % _LINES_IN_A_ROW == 0:
+                await asyncio.sleep(0)
             try:
                 line = await self._next_line()
                 if line is None:
@@ -267,7 +274,7 @@ class Connection(SMTP):
 
     def _say(self, reply: Reply) -> None:
         """Queue a reply. After too many refusals, or a 421, it is the last."""
-        if reply.refuses and reply.key != "unknown-recipient" and self._handler.counters.error():
+        if self._is_once_too_often(reply):
             reply = refusal("too-many-errors")
         if reply.code in (221, 421):
             self._over = self._last_word = True
@@ -280,6 +287,12 @@ class Connection(SMTP):
                 why=reply.key,
             )
         self._out.append(reply.encode(utf8=self._utf8 or self._handler.smtputf8))
+
+    def _is_once_too_often(self, reply: Reply) -> bool:
+        counters = self._handler.counters
+        if reply.refuses:
+            return reply.key != "unknown-recipient" and counters.error()
+        return reply.code >= 400 and counters.deferral()
 
     async def _flush(self) -> None:
         if not self._out:
@@ -301,13 +314,20 @@ class Connection(SMTP):
             log.error("trouble", reference=reference, ip=ip, exc_info=error)
         return replies.trouble(error, reference)
 
+    def count_junk(self) -> None:
+        """Something that moves no mail. Raises CommandError when it was once too often."""
+        if self._handler.counters.junk_command():
+            raise CommandError("too-many-junk-commands")
+
     async def _obey(self, line: bytes) -> None:
         self._utf8 = self._handler.smtputf8
         verb, argument = _split(line)
         if verb in _OTHER_PROTOCOLS:
             raise CommandError("not-mail")
-        if verb in _JUNK and self._handler.counters.junk_command():
-            raise CommandError("too-many-junk-commands")
+        # A first greeting is due, also the first in TLS; another is junk.
+        due = verb in _GREETINGS and not self._handler.helo
+        if verb in _JUNK and not due:
+            self.count_junk()
         method = self._smtp_methods.get(verb)
         if method is None:
             raise CommandError("command-unknown")

@@ -189,11 +189,14 @@ class Pace:
         self._since = now
         self._bytes = 0
 
-    def too_slow(self, size_bytes: int, now: float) -> bool:
-        """Note bytes that came; say whether the minute that ended was too slow."""
+    def too_slow(self, size_bytes: int, now: float, factor: float = 1) -> bool:
+        """Note bytes that came; say whether the minute that ended was too slow.
+
+        `factor` raises the floor.
+        """
         self._bytes += size_bytes
         if now - self._since < self.WINDOW_SECONDS:
             return False
-        slow = self._bytes < self._floor_bytes
+        slow = self._bytes < self._floor_bytes * factor
         self._since, self._bytes = now, 0
         return slow

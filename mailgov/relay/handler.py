@@ -22,6 +22,7 @@ from mailgov.relay.commands import (
     parse_rcpt,
 )
 from mailgov.relay.data import BodyLimits
+from mailgov.relay.keywords import keywords
 from mailgov.relay.limits import IPAddress, SessionCounters
 from mailgov.relay.parts import Listener, Parts
 from mailgov.relay.ports import Account, AppPassword, Outcome, Scram
@@ -58,7 +59,8 @@ class Handler:
         self._desk = Desk(parts, self.counters, ip, screened=self.screened)
         self._mail: MailCommand | None = None
         self._allotment: Allotment | None = None  # of the user, for this message
-        self._recipients: dict[Address, Recipient] = {}
+        self._recipients: dict[str, Recipient] = {}  # ours by their key, which has no case
+        self._asked: set[Address] = set()
         self._sender_is_ours = False  # asked for trusted hosts only
         self._relays = False  # a recipient is not ours
 
@@ -77,6 +79,7 @@ class Handler:
         """No transaction is under way."""
         self._mail = None
         self._recipients = {}
+        self._asked = set()
         self._sender_is_ours = self._relays = False
         if self._allotment is not None:
             self._allotment.close()
@@ -101,27 +104,6 @@ class Handler:
     def _may_relay(self) -> bool:
         return self.account is not None or self.trusted
 
-    def keywords(self) -> tuple[str, ...]:
-        """What EHLO offers now."""
-        offered = [
-            "PIPELINING",
-            f"SIZE {self.parts.limits.message_bytes}",
-            "8BITMIME",
-            "SMTPUTF8",
-            "DSN",
-            "ENHANCEDSTATUSCODES",
-            "CHUNKING",
-            "MT-PRIORITY",  # RFC 6710
-            f"LIMITS RCPTMAX={self._most_recipients}",  # RFC 9422
-        ]
-        if not self.tls:
-            offered.append("STARTTLS")
-        else:
-            offered.append("REQUIRETLS")  # RFC 8689, 2: in TLS only
-            if self.listener.submission:
-                offered.append(" ".join(["AUTH", *self.mechanisms]))
-        return tuple(offered)
-
     @property
     def mechanisms(self) -> tuple[str, ...]:
         """Ways to sign in."""
@@ -137,7 +119,15 @@ class Handler:
         self.helo = parse_hello(argument)
         self.extended = extended
         self.reset()
-        return replies.hello(self.parts.hostname, self.keywords() if extended else ())
+        if not extended:
+            return replies.hello(self.parts.hostname)
+        offered = keywords(
+            self.parts.limits.message_bytes,
+            self._most_recipients,
+            tls=bool(self.tls),
+            mechanisms=self.mechanisms if self.listener.submission else (),
+        )
+        return replies.hello(self.parts.hostname, offered)
 
     async def mail(self, argument: str) -> Reply:
         """MAIL. Raises CommandError."""
@@ -209,16 +199,21 @@ class Handler:
             smtputf8=self._mail.smtputf8,
             postmaster_domain=self.parts.hostname,
         )
-        if command.recipient in self._recipients:
+        if command.recipient in self._asked:
+            if self.counters.junk_command():
+                raise CommandError("too-many-junk-commands")
             return replies.RECIPIENT_OK  # said twice, delivered once
         if len(self._recipients) >= self._most_recipients:
             raise CommandError("too-many-recipients")
         asked = command.recipient
         admitted = await self._desk.admit(asked, self._mail.sender, may_relay=self._may_relay)
-        if self._allotment is not None:
-            self._allotment.add()
-        self._relays = self._relays or not admitted.is_ours
-        self._recipients[asked] = Recipient(admitted.address, command.notify, command.original)
+        name = admitted.address.key if admitted.is_ours else str(admitted.address)
+        if name not in self._recipients:
+            if self._allotment is not None:
+                self._allotment.add()
+            self._relays = self._relays or not admitted.is_ours
+            self._recipients[name] = Recipient(admitted.address, command.notify, command.original)
+        self._asked.add(asked)
         return replies.RECIPIENT_OK
 
     def require_recipients(self) -> None:

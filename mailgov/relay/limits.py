@@ -195,12 +195,12 @@ class SessionCounters:
     While `stressed` says so, once is too often.
     """
 
-    __slots__ = ("_limits", "_stressed", "errors", "failed_logins", "junk", "unknown")
+    __slots__ = ("_limits", "_stressed", "deferred", "errors", "failed_logins", "junk", "unknown")
 
     def __init__(self, limits: Limits, stressed: Callable[[], bool] = lambda: False) -> None:
         self._limits = limits
         self._stressed = stressed
-        self.errors = self.junk = self.unknown = self.failed_logins = 0
+        self.errors = self.junk = self.unknown = self.failed_logins = self.deferred = 0
 
     def error(self) -> bool:
         """A command was refused for good."""
@@ -211,6 +211,15 @@ class SessionCounters:
         """A command that moves no mail."""
         self.junk += 1
         return self._too_many(self.junk, self._limits.junk_commands)
+
+    def deferral(self) -> bool:
+        """A command was refused for now. Long lists of recipients bring many at once."""
+        self.deferred += 1
+        return self.deferred > self._limits.recipients_inbound
+
+    def message_taken(self) -> None:
+        """Who brings mail may talk on."""
+        self.junk = self.deferred = 0
 
     def unknown_recipient(self) -> bool:
         """A recipient that we do not know."""

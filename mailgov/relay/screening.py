@@ -5,13 +5,15 @@ Each is off unless it is set. Trusted hosts and users never come here.
 
 import asyncio
 import hashlib
+import time
+from collections.abc import Callable
 from ipaddress import IPv4Network
 
 from mailgov import config
 from mailgov.addresses import Address
 from mailgov.errors import Unavailable
 from mailgov.logs import logger
-from mailgov.relay.limits import IPAddress, network_of
+from mailgov.relay.limits import Allowance, IPAddress, network_of
 from mailgov.relay.ports import Records
 from mailgov.resolver import Resolver
 
@@ -19,16 +21,26 @@ from mailgov.resolver import Resolver
 _LISTED = IPv4Network("127.0.0.0/8")
 _ERRORS = IPv4Network("127.255.255.0/24")
 
+_GREYLISTED_PER_HOUR = 3600  # looked up and written for one network
+
 log = logger("relay")
 
 
 class Screening:
     """The checks that are set."""
 
-    def __init__(self, settings: config.Screening, resolver: Resolver, records: Records) -> None:
+    def __init__(
+        self,
+        settings: config.Screening,
+        resolver: Resolver,
+        records: Records,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.settings = settings
         self._resolver = resolver
         self._records = records
+        self._writes = Allowance(_GREYLISTED_PER_HOUR, 3600.0)
+        self._now = now
 
     async def listed(self, ip: IPAddress) -> str:
         """The first zone, in order of the setting, that lists the address; empty when none does."""
@@ -53,6 +65,8 @@ class Screening:
         if not self.settings.greylist:
             return True
         network = network_of(ip)
+        if not self._writes.spend(network, self._now()):
+            return False  # a flood of made-up senders is not written down
         triplet = "\0".join([network.hex(), sender.key if sender else "", recipient.key])
         return await self._records.has_come_back(
             hashlib.sha256(network).digest(), hashlib.sha256(triplet.encode()).digest()

@@ -17,6 +17,11 @@ from mailgov.relay.handler import DECISION_MARGIN_SECONDS
 from mailgov.relay.sign_in import sign_in
 from mailgov.relay.sink import BodySink
 
+_SMALL_CHUNK = (
+    1024  # octets; a header may come so, but a message in such pieces is a load of replies
+)
+_STRESSED_PACE = 10  # times the usual floor, while places are short
+
 log = logger("relay")
 
 
@@ -148,8 +153,8 @@ class RelaySession(Connection):
         """RFC 3030."""
         try:
             size_bytes, last = parse_chunk(arg or "")
-            if not size_bytes and not last and self._handler.counters.junk_command():
-                raise CommandError("too-many-junk-commands")
+            if size_bytes < _SMALL_CHUNK and not last:
+                self.count_junk()
             why = self._why_no_chunk()
             if not why and self._sink is None:
                 self._open_body()
@@ -209,7 +214,8 @@ class RelaySession(Connection):
         self._in_data = False
         if not block:
             raise GoneError("left within a message")
-        if self._pace.too_slow(len(block), self.loop.time()):
+        factor = _STRESSED_PACE if self.parts.stressed else 1
+        if self._pace.too_slow(len(block), self.loop.time(), factor):
             raise CommandError("data-too-slow")
         return block
 
@@ -236,6 +242,8 @@ class RelaySession(Connection):
                 self.loop.time() + self.parts.limits.decision_seconds + 2 * DECISION_MARGIN_SECONDS
             )
             reply = await self._handler.judge(body)
+            if reply.code == 250:
+                self._handler.counters.message_taken()
             faults.point("A13")
             self._say(reply)
         finally:
