@@ -42,7 +42,8 @@ _CAPITALS = "".join(
     chr(code) for code in (*range(0x41, 0x1B0), *range(0x1EA0, 0x1EFA)) if chr(code).isupper()
 )
 _CASE_JUMP = re.compile(f"[a-z][{_CAPITALS}]")
-_CONSONANTS = re.compile("[B-DF-HJ-NP-TV-XZĐ]+")  # QĐ, NĐ, HĐND: abbreviations, no syllables
+# QĐ, NĐ, HĐND, QyĐ: abbreviations, no syllables. The other Đ is a common slip of typists.
+_CONSONANTS = re.compile("(?:Qy)?[B-DF-HJ-NP-TV-XZĐ\u00d0]+")
 
 
 class Count(NamedTuple):

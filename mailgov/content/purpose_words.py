@@ -14,6 +14,7 @@ _MAX_TITLE_WORDS = 5
 _ABBREVIATED_WITHIN = 3  # words
 _WORD = re.compile(r"[^\W\d_]+")
 _GAPS = re.compile(r"[\s.\-_–]+")
+_WIDE_GAPS = re.compile(r"\s{2,}")
 
 
 class Phrase(NamedTuple):
@@ -82,7 +83,10 @@ def title_phrase(lowered: str) -> Phrase | None:
     for count in range(min(len(words), _MAX_TITLE_WORDS), 0, -1):
         if phrase := _titles().get(" ".join(words[:count])):
             return phrase
-    return _titles().get(_GAPS.sub("", lowered)) if len(lowered) < 80 else None
+    if len(lowered) >= 80:
+        return None
+    apart = " ".join(_GAPS.sub("", word) for word in _WIDE_GAPS.split(lowered))
+    return _titles().get(with_old_tone_placement(apart)) or _titles().get(_GAPS.sub("", lowered))
 
 
 def best_phrase(lowered: str) -> Match | None:
