@@ -13,7 +13,7 @@ from mailgov.addresses import Address
 from mailgov.authentication import InboundAuthentication
 from mailgov.config import Config
 from mailgov.db import Database
-from mailgov.db.models import DmarcResult, EventRow, MessageRow
+from mailgov.db.models import DmarcResult, Domain, EventRow, MessageRow, ReceivedReport
 from mailgov.errors import Unavailable
 from mailgov.intake import Intake
 from mailgov.message import Client, Envelope, Recipient
@@ -21,6 +21,7 @@ from mailgov.queue import Queue, Spool
 from mailgov.rulesets import AgencyRulesets
 from mailgov_policies import Action, default_ruleset, facts
 
+from ...support.directory import fill_directory
 from ...support.dns import FakeResolver
 from ..queue.samples import body_of
 from ..test_intake import BINH, NOW, People, Reader, Signing
@@ -177,3 +178,31 @@ async def test_published_results_are_stripped_only_where_they_are_in_our_name(
                 message = session.get(MessageRow, outcome.queue_id)
             assert message is not None
             assert message.content == kept + LETTER
+
+
+REPORT = """<feedback><report_metadata><org_name>X</org_name><report_id>7</report_id>
+<date_range><begin>1795219200</begin><end>1795305599</end></date_range></report_metadata>
+<policy_published><domain>sotaichinh.tinhmau.gov.vn</domain><p>reject</p></policy_published>
+<record><row><source_ip>192.0.2.7</source_ip><count>5</count></row><identifiers/></record>
+</feedback>"""
+
+
+@pytest.mark.parametrize(("ip", "kept"), [("192.0.2.7", 1), ("203.0.113.9", 0)])
+async def test_a_report_is_read_from_mail_of_proven_authors(
+    database: Database, tmp_path: Path, ip: str, kept: int
+) -> None:
+    with database.write() as session:
+        fill_directory(session)
+        session.add(Domain(name="sotaichinh.tinhmau.gov.vn", agency_id=1))
+    header = LETTER.partition(b"\r\n\r\n")[0] + b"\r\nContent-Type: text/xml\r\n\r\n"
+    message = header + REPORT.replace("\n", "\r\n").encode()
+    to_us = Recipient(Address.parse("postmaster@sotaichinh.tinhmau.gov.vn"))
+    made = gate(database, tmp_path, "none")
+    outcome = await made.receive(replace(envelope(ip), recipients=(to_us,)), body_of(message))
+    assert outcome.accepted
+    with database.read() as session:
+        reports = session.exec(select(ReceivedReport)).all()
+    assert len(reports) == kept
+    if kept:
+        # Who sent it is what DMARC proved, not what the report says of itself.
+        assert (reports[0].organisation, reports[0].message_id) == ("congty.test", outcome.queue_id)
