@@ -42,7 +42,7 @@ async def test_reports_go_out_and_come_in(postgres_database: Database, tmp_path:
 async def test_keys_rotate(postgres_database: Database, tmp_path: Path) -> None:
     add_domain(postgres_database)
     add_key(postgres_database, tmp_path, "old", "ed25519")
-    settings = Signing(publish_days=0, rotate_days=1)
+    settings = Signing(publish_days=0, rotate_days=0)
     store = KeyStore(tmp_path)
     later = NOON + timedelta(days=2)
     with postgres_database.write() as session:
