@@ -21,7 +21,9 @@ def serve(
     ctx: typer.Context,
     roles: Annotated[
         list[str] | None,
-        typer.Argument(help="relay, deliver, mailstore, web, metrics, scheduler; none: all"),
+        typer.Argument(
+            help="relay, deliver, mailstore, web, metrics, scheduler; none: all; milter for an existing Postfix or Sendmail"
+        ),
     ] = None,
     ready_json: ReadyJson = False,
 ) -> None:
