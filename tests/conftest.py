@@ -84,3 +84,13 @@ def any_database(request: pytest.FixtureRequest) -> Database:
     fixture = {"sqlite": "database", "postgres": "postgres_database"}[request.param]
     database: Database = request.getfixturevalue(fixture)
     return database
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show how each rule did on what is labelled: policies/test_confusion.py."""
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            for name, value in getattr(report, "user_properties", ()):
+                if name == "confusion" and report.when == "call":
+                    terminalreporter.section("rules on everything that is labelled")
+                    terminalreporter.write_line(str(value))
