@@ -1,5 +1,6 @@
 """The migrations and the models describe the same tables, on both databases."""
 
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import inspect, text
@@ -9,6 +10,7 @@ from mailgov.db import Database
 from mailgov.db.migrate import migrate, require_current
 from mailgov.db.models import Instance
 from mailgov.db.models.instance import PSEUDONYM_KEY
+from mailgov.errors import Unavailable
 
 
 def emptied(database: Database) -> Database:
@@ -44,3 +46,12 @@ def test_migrating_again_changes_nothing_and_keeps_the_key_of_pseudonyms(
     with database.read() as session:
         assert session.get_one(Instance, PSEUDONYM_KEY).value == before
         assert "recipient" in inspect(session.connection()).get_table_names()
+
+
+def test_a_schema_of_a_newer_program_is_called_so(database: Database) -> None:
+    emptied(database)
+    migrate(database)
+    with database.write() as session:
+        session.connection().execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(Unavailable, match=r"schema-newer.*9999"):
+        require_current(database)

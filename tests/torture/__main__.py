@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from ..support import postgres
-from . import crash_images, scenarios
+from . import crash_images, scenarios, upgrades
 from .books import Row
 
 _COLUMNS = (
@@ -44,6 +44,8 @@ def _runs(
     yield "inodes", scenarios.no_inodes
     yield "restart", partial(scenarios.database_restarts, times)
     yield "race", partial(scenarios.two_workers, times, chance=chance)
+    yield "upgrade sqlite", upgrades.killed_upgrades
+    yield "upgrade postgres", _killed_upgrades_on_postgres
     yield "power", partial(crash_images.power_cuts, times, chance=chance)
     for control in crash_images.CONTROLS:
         cuts = max(times // 4, 1)
@@ -54,13 +56,18 @@ def _runs(
     yield "clock", partial(scenarios.clock_jumps, (1, -1, 150, -150))
 
 
+def _killed_upgrades_on_postgres(folder: Path) -> Row:
+    with scenarios.postgres_cluster() as cluster:
+        return upgrades.killed_upgrades(folder, url=cluster.url("mailgov"))
+
+
 def _missing(name: str) -> str:
     """What this machine lacks for a fault; it is then left out by name."""
     if name.startswith(("disk", "inodes", "power")) and os.geteuid() != 0:
         return "root, to mount disks"
     if name.startswith(("commit", "power no-")) and shutil.which("strace") is None:
         return "strace"
-    if name in ("restart", "race") and postgres.binaries() is None:
+    if name in ("restart", "race", "upgrade postgres") and postgres.binaries() is None:
         return "PostgreSQL"
     return ""
 

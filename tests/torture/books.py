@@ -98,7 +98,7 @@ def _waiting(world: World) -> Counter[tuple[str, str, str]]:
             rows = session.connection().execute(query)
             return Counter(
                 # Held because its bytes are not those that were accepted is as good as lost.
-                (f"<{r[0].strip('<>')}>", r[1], r[2] if r[3] == "intact" else r[3])
+                (f"<{r[0].strip('<>')}>", r[1], r[2] if r[3] != "corrupt" else r[3])
                 for r in rows
             )
     finally:
@@ -119,6 +119,17 @@ def under_way(world: World) -> set[tuple[str, str]]:
                 "JOIN message ON message.id = recipient.message_id WHERE lease_until IS NOT NULL"
             ).fetchall()
     return {(f"<{name.strip('<>')}>", address) for name, address in rows}
+
+
+def poison(world: World) -> list[str]:
+    """Messages that are held because three processes died with them under way."""
+    database = open_database(world.config)
+    try:
+        with database.read() as session:
+            query = select(MESSAGE.c.id).where(MESSAGE.c.state == "poison")
+            return list(session.connection().execute(query).scalars())
+    finally:
+        database.close()
 
 
 def unbalanced(world: World) -> list[str]:

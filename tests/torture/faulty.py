@@ -4,6 +4,7 @@
     MAILGOV_FAULT=fsync-body:2  that call fails with EIO, once, the second time: fsync-body,
                                 fsync-folder, fsync-mailbox, fsync-maildir, write-body, close-body,
                                 rename-body; write-body/ENOSPC:2 with another error
+    MAILGOV_FAULT=statement:7   killed right before the seventh statement to the database
     MAILGOV_FAULT=nosync-body   those syncs are left out: nosync-body, nosync-mailbox
     MAILGOV_CLOCK=<file>        the clock is wrong by so many seconds as the file says
 
@@ -50,6 +51,21 @@ def kill_at(fault: str) -> None:
                 os.killpg(os.getpgrp(), signal.SIGKILL)
 
     faults.set_handler(passed)
+
+
+def kill_at_statement(count: int) -> None:
+    """Arm the fault `statement:<count>`."""
+    from sqlalchemy import Engine, event
+
+    left = count
+
+    def before(*_: object) -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            os.killpg(os.getpgrp(), signal.SIGKILL)
+
+    event.listen(Engine, "before_cursor_execute", before)
 
 
 class Failure:
@@ -149,7 +165,9 @@ def run(args: Sequence[str]) -> int:
     if where := os.environ.get("MAILGOV_CLOCK"):
         shift_clock(Path(where))
     if wanted := os.environ.get("MAILGOV_FAULT"):
-        if wanted.startswith("nosync-"):
+        if wanted.startswith("statement:"):
+            kill_at_statement(int(wanted.partition(":")[2]))
+        elif wanted.startswith("nosync-"):
             leave_out(wanted)
         else:
             (fail_at if "-" in wanted else kill_at)(wanted)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from . import scenarios
+from ..support import postgres
+from . import scenarios, upgrades
 from .world import NURSERY
 
 
@@ -30,3 +31,18 @@ def test_a_failed_sync_ends_the_server_and_the_next_start_recovers(tmp_path: Pat
     row = scenarios.failing_call("fsync-body", 1, tmp_path, random.Random(7))
     print(row)
     assert row.holds, row.troubles
+
+
+def test_a_killed_upgrade_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
+    row = upgrades.killed_upgrades(tmp_path, step=40)
+    assert row.holds, row.troubles
+    assert row.times > 2
+
+
+@pytest.mark.postgres
+def test_the_same_on_postgresql(tmp_path: Path, postgres_cluster: postgres.Cluster) -> None:
+    postgres_cluster.run("CREATE DATABASE upgrade")
+    row = upgrades.killed_upgrades(tmp_path, step=60, url=postgres_cluster.url("upgrade"))
+    postgres_cluster.run("DROP DATABASE upgrade WITH (FORCE)")
+    assert row.holds, row.troubles
+    assert row.times > 0
