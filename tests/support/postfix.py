@@ -1,33 +1,76 @@
-"""A real Postfix on a port of loopback, with folders of its own. It needs root, as Postfix does."""
+"""A Postfix of our own: its queue, its mailboxes and its log are in a folder of the test."""
 
 import os
+import pwd
 import shutil
 import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import trustme
 
-_SERVICES = """\
+START_SECONDS = 60.0
+
+_MAIN = """\
+compatibility_level = 3.6
+queue_directory = {folder}/spool
+data_directory = {folder}/data
+daemon_directory = {daemons}
+mail_owner = postfix
+setgid_group = postdrop
+maillog_file = {folder}/maillog
+maillog_file_prefixes = {folder}
+inet_interfaces = 127.0.0.1
+inet_protocols = ipv4
+mynetworks = 127.0.0.0/8
+myhostname = mx.example.vn
+mydestination =
+alias_maps =
+local_recipient_maps =
+virtual_mailbox_domains = example.vn
+virtual_mailbox_maps = static:all/
+virtual_mailbox_base = {folder}/mail
+virtual_uid_maps = static:{uid}
+virtual_gid_maps = static:{gid}
+virtual_minimum_uid = 1
+transport_maps = inline:{{ {transports} }}
+smtpd_tls_cert_file = {folder}/chain.pem
+smtpd_tls_key_file = {folder}/chain.pem
+smtpd_tls_security_level = may
+smtpd_tls_received_header = yes
+smtp_tls_security_level = may
+smtputf8_enable = yes
+smtp_dns_support_level = disabled
+minimal_backoff_time = 1s
+maximal_backoff_time = 2s
+queue_run_delay = 1s
+message_size_limit = 1000000
+smtpd_client_connection_rate_limit = 0
+smtpd_recipient_restrictions =
+    check_recipient_access inline:{{ {{ busy@example.vn = 450 4.2.0 busy }}, {{ gone@example.vn = 550 5.1.1 gone }} }},
+    permit_mynetworks, reject_unauth_destination
+"""
+
+_MASTER = """\
 127.0.0.1:{port} inet n - n - - smtpd
 pickup unix n - n 60 1 pickup
 cleanup unix n - n - 0 cleanup
-qmgr unix n - n 300 1 qmgr
+qmgr unix n - n 1 1 qmgr
 tlsmgr unix - - n 1000? 1 tlsmgr
 rewrite unix - - n - - trivial-rewrite
 bounce unix - - n - 0 bounce
 defer unix - - n - 0 bounce
 trace unix - - n - 0 bounce
 verify unix - - n - 1 verify
-flush unix n - n 1000? 0 flush
 proxymap unix - - n - - proxymap
 smtp unix - - n - - smtp
 relay unix - - n - - smtp
-showq unix n - n - - showq
 error unix - - n - - error
 retry unix - - n - - error
 discard unix - - n - - discard
@@ -37,115 +80,116 @@ scache unix - - n - 1 scache
 postlog unix-dgram n - n - 1 postlogd
 """
 
-# Every address is taken into one Maildir, unless `settings` say otherwise.
-_SETTINGS = {
-    "compatibility_level": "3.6",
-    "inet_interfaces": "127.0.0.1",
-    "inet_protocols": "ipv4",
-    "myhostname": "postfix.example",
-    "mydestination": "",
-    "mynetworks": "127.0.0.0/8",
-    "local_transport": "error:no local delivery",
-    "virtual_mailbox_domains": "static:all",
-    "virtual_mailbox_maps": "static:all/",
-    "virtual_minimum_uid": "1",
-    "smtpd_recipient_restrictions": "permit_mynetworks,reject",
-    "smtpd_client_connection_count_limit": "0",
-    "smtp_tls_security_level": "may",
-    "smtpd_peername_lookup": "no",
-    "smtp_dns_support_level": "disabled",
-    "smtp_host_lookup": "native",
-    "maillog_file_permissions": "0644",
-    "minimal_backoff_time": "2s",
-    "queue_run_delay": "2s",
-}
 
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Postfix:
-    """A running one."""
+    """A running Postfix; it takes all mail for example.vn into one folder."""
 
     folder: Path
     port: int
 
-    @property
-    def address(self) -> str:
-        return f"127.0.0.1:{self.port}"
+    def taken(self) -> list[bytes]:
+        """Messages that it delivered."""
+        new = self.folder / "mail" / "all" / "new"
+        return [path.read_bytes() for path in sorted(new.glob("*"))] if new.is_dir() else []
 
-    @property
-    def messages(self) -> list[bytes]:
-        """What was delivered, with the fields that Postfix put before it."""
-        return [path.read_bytes() for path in sorted(self.folder.glob("mail/all/new/*"))]
-
-    @property
     def log(self) -> str:
-        """What it says."""
-        file = self.folder / "log"
-        return file.read_text("utf-8", "replace") if file.exists() else ""
-
-    @property
-    def queued(self) -> int:
-        """Messages that wait."""
-        done = _run(self.folder, "postqueue", "-c", str(self.folder / "conf"), "-j")
-        return len(done.stdout.splitlines())
+        """What it said."""
+        path = self.folder / "maillog"
+        return path.read_text("utf-8", "replace") if path.exists() else ""
 
 
-def _run(folder: Path, *command: str, code: int | None = 0) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=60, check=False, cwd=folder
+def need_postfix() -> str:
+    """The folder of its programs; skips without them, fails in CI."""
+    program = shutil.which("postfix", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    if program is None or os.geteuid() != 0:
+        why = "no Postfix on this machine" if program is None else "Postfix starts as root only"
+        if os.environ.get("CI"):
+            pytest.fail(why)
+        pytest.skip(f"{why} (package postfix)")
+    asked = subprocess.run(
+        ["postconf", "-dh", "daemon_directory"], capture_output=True, text=True, check=True
     )
-    assert code is None or done.returncode == code, f"{command}: {done.stdout}{done.stderr}"
-    return done
+    return asked.stdout.strip()
 
 
-def require_postfix() -> None:
-    """Skip the test by name where Postfix can't run; in CI it must."""
-    if shutil.which("postfix", path=f"{os.environ.get('PATH', '')}:/usr/sbin") and os.getuid() == 0:
-        return
-    if os.environ.get("CI"):
-        pytest.fail("Postfix is not installed, or this is not root")
-    pytest.skip("no Postfix on this machine, or not root")
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
 
 
 @contextmanager
-def running(**settings: str) -> Iterator[Postfix]:
-    """A Postfix with these settings over those above, until the block ends."""
-    require_postfix()
-    os.environ["PATH"] = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
-    # Below /tmp, not below pytest's folder: Postfix's own user must be able to come here.
-    folder = Path(tempfile.mkdtemp(prefix="mailgov-postfix-"))
-    folder.chmod(0o755)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    conf = folder / "conf"
-    _prepare(folder, conf, port, settings)
-    try:
-        _run(folder, "postfix", "-c", str(conf), "start")
-        yield Postfix(folder, port)
-    finally:
-        _run(folder, "postfix", "-c", str(conf), "stop", code=None)
-        shutil.rmtree(folder, ignore_errors=True)
+def running(
+    certificate: trustme.LeafCert, transports: dict[str, str] | None = None
+) -> Iterator[Postfix]:
+    """A started Postfix; `transports` says where mail for a domain goes, as in transport(5)."""
+    daemons = need_postfix()
+    # Postfix runs as a user of its own, who can't enter the folders of tests.
+    with tempfile.TemporaryDirectory(prefix="postfix-") as made:
+        folder = Path(made)
+        folder.chmod(0o755)
+        with _started(folder, daemons, certificate, transports or {}) as server:
+            yield server
 
 
-def _prepare(folder: Path, conf: Path, port: int, settings: dict[str, str]) -> None:
-    for name in ("conf", "queue", "data", "mail"):
+@contextmanager
+def _started(
+    folder: Path, daemons: str, certificate: trustme.LeafCert, transports: dict[str, str]
+) -> Iterator[Postfix]:
+    owner = pwd.getpwnam("postfix")
+    for name in ("spool", "data", "mail"):
         (folder / name).mkdir()
     for name in ("data", "mail"):
-        shutil.chown(folder / name, "postfix")
-    user = (folder / "mail").stat().st_uid
-    group = (folder / "mail").stat().st_gid
-    wanted = {
-        **_SETTINGS,
-        "queue_directory": str(folder / "queue"),
-        "data_directory": str(folder / "data"),
-        "virtual_mailbox_base": str(folder / "mail"),
-        "virtual_uid_maps": f"static:{user}",
-        "virtual_gid_maps": f"static:{group or 1}",
-        "maillog_file": str(folder / "log"),
-        "maillog_file_prefixes": str(folder),
-        **settings,
-    }
-    lines = "".join(f"{name} = {value}\n" for name, value in wanted.items())
-    (conf / "main.cf").write_text(lines)
-    (conf / "master.cf").write_text(_SERVICES.format(port=port))
+        os.chown(folder / name, owner.pw_uid, owner.pw_gid)
+    pem = b"".join(blob.bytes() for blob in certificate.cert_chain_pems)
+    (folder / "chain.pem").write_bytes(certificate.private_key_pem.bytes() + pem)
+    pairs = ", ".join(f"{{ {domain} = {to} }}" for domain, to in transports.items())
+    port = _free_port()
+    (folder / "main.cf").write_text(
+        _MAIN.format(
+            folder=folder,
+            daemons=daemons,
+            uid=owner.pw_uid,
+            gid=owner.pw_gid,
+            transports=pairs or "{ none.example = error }",
+        )
+    )
+    (folder / "master.cf").write_text(_MASTER.format(port=port))
+    subprocess.run(
+        ["postfix", "-c", str(folder), "check"], capture_output=True, timeout=60, check=False
+    )
+    with (folder / "master.log").open("w") as said:
+        process = subprocess.Popen(
+            [f"{daemons}/master", "-c", str(folder), "-d"],
+            stdout=said,
+            stderr=said,
+            env={**os.environ, "MAIL_CONFIG": str(folder)},
+        )
+    try:
+        _wait(process, port, folder)
+        yield Postfix(folder, port)
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait(process: "subprocess.Popen[bytes]", port: int, folder: Path) -> None:
+    end = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            with socket.create_connection(("127.0.0.1", port), 5) as probe:
+                if probe.recv(3) == b"220":
+                    return
+        except OSError:
+            pass
+        logs = [folder / "master.log", folder / "maillog"]
+        said = "\n".join(path.read_text() for path in logs if path.exists())
+        assert process.poll() is None, f"Postfix ended:\n{said}"
+        assert time.monotonic() < end, f"Postfix does not answer:\n{said}"
+        time.sleep(0.1)
