@@ -96,6 +96,33 @@ class TestTheGate:
         assert seen.tls.startswith("TLSv1.3 TLS_")
         await client.close()
 
+    async def test_gets_what_was_asked_of_the_road(self, relay: Relay) -> None:
+        """REQUIRETLS and MT-PRIORITY go with the message into the queue."""
+        client = await relay.signed_in()
+        for parameters, wanted in (
+            ("", (False, None)),
+            (" REQUIRETLS MT-PRIORITY=6", (True, 6)),
+            (" MT-PRIORITY=-9", (False, -9)),
+        ):
+            assert (await client.say(f"MAIL FROM:<{OFFICIAL}>{parameters}")).startswith("250 2.1.0")
+            await client.say(f"RCPT TO:<{OFFICE}>")
+            await client.data(SMALL)
+            envelope = relay.intake.received[-1][0]
+            assert (envelope.require_tls, envelope.priority) == wanted
+        await client.close()
+
+    @pytest.mark.parametrize(("asked", "wanted"), [(-3, -3), (0, 0), (9, 0)])
+    async def test_gets_no_priority_from_strangers(
+        self, asked: int, wanted: int, relay: Relay
+    ) -> None:
+        client = await relay.connect()
+        await client.say("EHLO c.example")
+        await client.say(f"MAIL FROM:<a@example.org> MT-PRIORITY={asked}")
+        await client.say(f"RCPT TO:<{OFFICE}>")
+        await client.data(SMALL)
+        assert relay.intake.received[0][0].priority == wanted
+        await client.close()
+
     @pytest.mark.parametrize(
         ("sender", "recipient", "direction"),
         [
@@ -326,6 +353,52 @@ class TestSizes:
             assert full.startswith("452 4.3.1 [disk-full] ")
             assert (await client.say("MAIL FROM:<a@example.org> SIZE=1000")).startswith("250 ")
             await client.close()
+
+
+class TestLengths:
+    """As long as it may be, one less, one more."""
+
+    @pytest.mark.parametrize(
+        ("octets", "wanted"), [(12_287, "535 "), (12_288, "535 "), (12_289, "500 5.5.6 ")]
+    )
+    async def test_of_an_auth_command(self, octets: int, wanted: str, relay: Relay) -> None:
+        client = await relay.connect("submissions")
+        await client.say("EHLO c.example")
+        letters = octets - len("AUTH PLAIN ")
+        password = "x" * (letters // 4 * 3 - len(f"\0{OFFICIAL}\0"))
+        command = f"AUTH PLAIN {plain(OFFICIAL, password)}".ljust(octets)
+        assert len(command) == octets
+        assert (await client.say(command)).startswith(wanted)
+        await client.close()
+
+    @pytest.mark.parametrize(
+        ("address", "wanted"),
+        [
+            ("x" * 63 + "@example.org", "250 "),
+            ("x" * 64 + "@example.org", "250 "),
+            ("x" * 65 + "@example.org", "501 5.1.7 "),
+            ("x@" + "y" * 62 + ".example.org", "250 "),
+            ("x@" + "y" * 63 + ".example.org", "250 "),
+            ("x@" + "y" * 64 + ".example.org", "501 5.1.7 "),
+            (f"{'x' * 62}@{'.'.join(['y' * 46] * 4)}.vn", "250 "),  # 253 octets: 255 with brackets
+            (f"{'x' * 63}@{'.'.join(['y' * 46] * 4)}.vn", "250 "),
+            (f"{'x' * 64}@{'.'.join(['y' * 46] * 4)}.vn", "501 5.1.7 "),
+        ],
+    )
+    async def test_of_a_path(self, address: str, wanted: str, relay: Relay) -> None:
+        client = await relay.connect()
+        await client.say("EHLO c.example")
+        assert (await client.say(f"MAIL FROM:<{address}>")).startswith(wanted), len(address)
+        await client.close()
+
+    @pytest.mark.parametrize(
+        ("octets", "wanted"), [(65_535, "250 "), (65_536, "250 "), (65_537, "500 5.6.0 ")]
+    )
+    async def test_of_a_line_of_text(self, octets: int, wanted: str, relay: Relay) -> None:
+        client = await relay.connect()
+        await client.envelope()
+        assert (await client.data(b"\r\n" + b"x" * octets + b"\r\n.\r\n")).startswith(wanted)
+        await client.close()
 
 
 class TestPatience:

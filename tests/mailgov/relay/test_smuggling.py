@@ -73,6 +73,23 @@ async def test_a_trusted_host_is_repaired_and_sends_one_message(
         await client.close()
 
 
+async def test_a_trusted_host_is_refused_where_that_is_set(
+    tmp_path: Path, authority: Authority
+) -> None:
+    async with running_relay(
+        tmp_path,
+        authority,
+        trusted_networks=("127.0.0.0/8",),
+        settings={"repair_line_ends": False},
+    ) as relay:
+        client = await relay.connect("mx")
+        await client.envelope()
+        refused = await client.data(message(ENDINGS["LF.LF"]))
+        assert refused.startswith("550 5.6.11 [bare-line-end] ")
+        assert relay.intake.received == []
+        await client.close()
+
+
 @pytest.mark.parametrize("ending", HARMLESS.values(), ids=HARMLESS)
 async def test_what_only_looks_like_an_end_is_text(ending: bytes, relay: Relay) -> None:
     client = await relay.connect("mx")
