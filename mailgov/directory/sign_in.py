@@ -146,6 +146,34 @@ class SignIns:
 
         await self._database.submit(write)
 
+    async def permits(self, attempt: Attempt) -> bool:
+        """Whether a right password counts now, for servers that check it themselves."""
+        known = await self._known(attempt)
+        if bound := self._guard.begin(known.guess, self._clock()):
+            await self._tell_held(attempt, known, bound)
+            return False
+        self._guard.forgive(known.guess)
+        return True
+
+    async def checked_elsewhere(
+        self, attempt: Attempt, *, success: bool, app_password: int | None = None
+    ) -> None:
+        """Note what came of a sign-in at a server that checks passwords itself."""
+        known = await self._known(attempt)
+        if not success:
+            self._guard.begin(known.guess, self._clock())
+            await self.failed(attempt, known)
+        elif known.login is not None:
+            found = await self._database.query(
+                lambda session: (
+                    queries.app_passwords(session, known.login.mailbox_id)
+                    if known.login and app_password
+                    else []
+                )
+            )
+            app = next((one for one in found if one.credential_id == app_password), None)
+            await self._welcome(attempt, replace(known, app=app))
+
     async def scram(self, attempt: Attempt) -> "Scram":
         """What SCRAM-SHA-256 (RFC 5802, RFC 7677) needs before the client has proved anything.
 

@@ -13,6 +13,7 @@ import grp
 import os
 import pwd
 import re
+import secrets
 import select
 import shutil
 import signal
@@ -29,6 +30,7 @@ from mailgov.errors import ConfigError, Unavailable
 from mailgov.logs import logger
 from mailgov.mailstore import master
 from mailgov.mailstore.layout import SPECIAL_FOLDERS
+from mailgov.mailstore.policy import PolicyServer
 from mailgov.mailstore.reach import is_loopback, not_bound, split
 from mailgov.mailstore.users import Change, apps_file, passwd_file, write_whole
 
@@ -97,12 +99,16 @@ class Places:
 class DovecotChild:
     """One Dovecot, started again when it dies. `apply` tells it who its users are.
 
-    `app_key` is what digests of app passwords begin with; empty: there are none.
+    `app_key` is what digests of app passwords begin with; empty: there are none. `policy` bounds
+    guessing; it starts and ends with Dovecot.
     """
 
-    def __init__(self, config: Config, app_key: str = "") -> None:
+    def __init__(
+        self, config: Config, app_key: str = "", policy: PolicyServer | None = None
+    ) -> None:
         self._config = config
         self._app_key = app_key
+        self._policy = policy
         self._folder = config.data.path / "dovecot"
         self._places: Places | None = None
         self._listen = ("", 0)
@@ -149,6 +155,8 @@ class DovecotChild:
         Dovecot's files can't name; Unavailable `mailstore-engine-missing`, `port-busy`,
         `port-unavailable` or `mailstore-start-failed`.
         """
+        if self._policy is not None:
+            await self._policy.start()
         self._listen = await asyncio.to_thread(self._prepare)
         await self._launch()
         self._supervisor = asyncio.create_task(self._supervise(), name="dovecot")
@@ -167,6 +175,8 @@ class DovecotChild:
             self._supervisor.cancel()
             await asyncio.gather(self._supervisor, return_exceptions=True)
         await self._end()
+        if self._policy is not None:
+            await self._policy.stop()
         await asyncio.to_thread(_remove_run_folder, self._folder / "run")
 
     def _prepare(self) -> tuple[str, int]:
@@ -192,7 +202,8 @@ class DovecotChild:
         write_whole(places.masters, f"{master.USER}:{master.hashed(secret)}\n")
         listen = _free_address(self._config.mailstore.imap)
         write_whole(
-            places.configuration, configuration(self._config, places, listen, self._app_key)
+            places.configuration,
+            configuration(self._config, places, listen, self._app_key, self._policy),
         )
         self._places = places
         return listen
@@ -397,8 +408,26 @@ def _app_passwords(places: Places, app_key: str) -> str:
 """
 
 
+def _asking(policy: PolicyServer | None) -> str:
+    """A right password is asked about once it is right, so that app passwords can be told apart."""
+    if policy is None:
+        return ""
+    return f"""auth_policy_server_url = {policy.url}
+auth_policy_server_api_header = {policy.header}
+auth_policy_hash_nonce = {secrets.token_hex(16)}
+auth_policy_check_before_auth = no
+auth_policy_check_after_auth = yes
+auth_policy_report_after_auth = yes
+auth_policy_request_attributes = login=%{{orig_user}} remote=%{{rip}} app=%{{passdb:app}}
+"""
+
+
 def configuration(
-    config: Config, places: Places, listen: tuple[str, int], app_key: str = ""
+    config: Config,
+    places: Places,
+    listen: tuple[str, int],
+    app_key: str = "",
+    policy: PolicyServer | None = None,
 ) -> str:
     """The whole configuration file, in the language of Dovecot 2.3."""
     host, port = listen
@@ -439,7 +468,7 @@ auth_username_chars =
 auth_username_format = %Lu
 auth_master_user_separator = {master.SEPARATOR}
 auth_failure_delay = 1 secs
-passdb {{
+{_asking(policy)}passdb {{
   driver = passwd-file
   args = {places.masters}
   master = yes

@@ -9,9 +9,10 @@ import re
 import secrets
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import sqlalchemy
+from sqlalchemy.orm import Mapped
 from sqlmodel import Session, col, func, select
 
 from mailgov.addresses import Address
@@ -36,13 +37,13 @@ class User:
     """An active mailbox that something opens.
 
     `password_hash` is an argon2id PHC string, empty where the password does not open IMAP; `apps`
-    are the digests of app passwords that do.
+    are the app passwords that do: digest, and number of the credential.
     """
 
     address: str
     password_hash: str
     quota_mb: int
-    apps: frozenset[str] = frozenset()
+    apps: frozenset[tuple[str, int]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +118,7 @@ def active_users(session: Session, programs: Programs = "password") -> list[User
             col(Credential.kind),
             col(Credential.hash),
             col(Credential.scopes),
+            cast("Mapped[int]", col(Credential.id)),  # no stored row is without
             col(SecondFactor.confirmed_at),
         )
         .join(Credential, col(Credential.mailbox_id) == col(Mailbox.id))
@@ -125,11 +127,11 @@ def active_users(session: Session, programs: Programs = "password") -> list[User
         .order_by(col(Mailbox.address), col(Credential.id))
     )
     users: dict[str, User] = {}
-    for address, quota_mb, kind, stored, scopes, second_factor in rows:
+    for address, quota_mb, kind, stored, scopes, number, second_factor in rows:
         user = users.get(address, User(address, "", quota_mb))
         if kind == "app":
             if "imap" in scopes.split():
-                user = replace(user, apps=user.apps | {stored})
+                user = replace(user, apps=user.apps | {(stored, number)})
         elif programs == "password" or (
             programs == "until-second-factor" and second_factor is None
         ):
@@ -162,10 +164,10 @@ def _line(user: User, data: Path) -> str:
 def apps_file(users: tuple[User, ...]) -> str:
     """The app passwords as a second passwd-file, in which address and digest are the name."""
     return "".join(
-        f"{_escaped(user.address)}/{digest}:::::::nopassword=y\n"
+        f"{_escaped(user.address)}/{digest}:::::::nopassword=y app={number}\n"
         for user in users
         if not _UNFIT.search(user.address)
-        for digest in sorted(user.apps)
+        for digest, number in sorted(user.apps)
     )
 
 

@@ -4,12 +4,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
+from mailgov.directory.sign_in import Attempt, SignIns
 from mailgov.directory.tokens import make_key
 from mailgov.errors import Unavailable
 from mailgov.imap import ImapServer
 from mailgov.logs import logger
 from mailgov.mailstore import reach
 from mailgov.mailstore.dovecot import DovecotChild, usable
+from mailgov.mailstore.policy import PolicyServer
 from mailgov.mailstore.users import Change, Users
 from mailgov.services import Services
 
@@ -74,7 +76,22 @@ async def _embedded(services: Services) -> Engine:
 
 async def _dovecot(services: Services) -> Engine:
     key = await services.database.submit(make_key)
-    return DovecotChild(services.config, key.of("app-password").decode())
+    policy = PolicyServer(_Bounds(services.directory.sign_ins))
+    return DovecotChild(services.config, key.of("app-password").decode(), policy)
+
+
+class _Bounds:
+    """The directory's bounds on guessing, as Dovecot asks for them."""
+
+    def __init__(self, sign_ins: SignIns) -> None:
+        self._sign_ins = sign_ins
+
+    async def permits(self, name: str, ip: str) -> bool:
+        return await self._sign_ins.permits(Attempt(name, "", "imap", ip))
+
+    async def noted(self, name: str, ip: str, *, success: bool, app_password: int | None) -> None:
+        attempt = Attempt(name, "", "imap", ip)
+        await self._sign_ins.checked_elsewhere(attempt, success=success, app_password=app_password)
 
 
 _ENGINES: dict[str, Callable[[Services], Awaitable[Engine]]] = {

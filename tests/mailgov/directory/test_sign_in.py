@@ -452,3 +452,35 @@ async def test_writing_on_behalf_has_an_end(
     account = await opened().account(AN)
     assert account is not None
     assert account.on_behalf_of == ((OFFICE,) if holds else ())
+
+
+async def test_a_server_that_checks_passwords_itself_has_the_same_bounds(
+    opened: Open, filled: Database
+) -> None:
+    directory = opened({"failed_logins_per_minute": 2})
+    attempt = Attempt(AN, "", "imap", FAR)
+    for _ in range(2):
+        assert await directory.sign_ins.permits(attempt)
+        await directory.sign_ins.checked_elsewhere(attempt, success=False)
+    assert not await directory.sign_ins.permits(attempt)
+    assert await directory.sign_ins.permits(Attempt(AN, "", "imap", HOME))
+    assert [one["success"] for one in events(filled, "sign-in")] == [False, False]
+    assert [one["bound"] for one in events(filled, "sign-ins.held")] == ["place-minute"]
+    nobody = Attempt("khong.co@tinhmau.test", "", "imap", FAR)
+    await directory.sign_ins.checked_elsewhere(nobody, success=False)
+    assert await directory.sign_ins.permits(nobody)
+
+
+async def test_use_at_such_a_server_is_noted(opened: Open, filled: Database) -> None:
+    directory = opened()
+    app_password(filled)
+    with filled.read() as session:
+        number = session.exec(select(Credential.id).where(Credential.kind == "app")).one()
+    attempt = Attempt(AN, "", "imap", FAR)
+    await directory.sign_ins.checked_elsewhere(attempt, success=True, app_password=number)
+    await directory.sign_ins.checked_elsewhere(attempt, success=True, app_password=number)
+    with filled.read() as session:
+        used = session.get_one(Credential, number).last_used_from
+        places = session.exec(select(KnownPlace.value)).all()
+    assert (used, places) == (FAR, ["203.0.113.0/24"])
+    assert len(events(filled, "sign-in")) == 1

@@ -20,6 +20,7 @@ from mailgov.directory.tokens import SignInKey, new_app_password
 from mailgov.errors import ConfigError, Unavailable
 from mailgov.mailstore import layout, master, reach
 from mailgov.mailstore.dovecot import DovecotChild, _greeted
+from mailgov.mailstore.policy import PolicyServer
 from mailgov.mailstore.users import Change
 from tests.support.imap_engines import PASSWORD, Engine, config_for, require_dovecot, users
 
@@ -50,7 +51,9 @@ async def test_app_passwords_open_imap_and_no_others_mailbox(tmp_path: Path) -> 
     require_dovecot(config)
     key = SignInKey("00" * 32)
     password = new_app_password()
-    without_password = replace(AN, password_hash="", apps=frozenset({key.app_password(password)}))
+    without_password = replace(
+        AN, password_hash="", apps=frozenset({(key.app_password(password), 7)})
+    )
     child = DovecotChild(config, key.of("app-password").decode())
     await child.apply(Change((without_password, BINH)))
     host, port = reach.split(await child.start())
@@ -85,6 +88,58 @@ async def test_app_passwords_open_imap_and_no_others_mailbox(tmp_path: Path) -> 
             await asyncio.to_thread(log_in, host, port, AN.address, password)
         webmail.shutdown()
         an.shutdown()
+    finally:
+        await child.stop()
+
+
+class Bounds:
+    """Says no to those who are held, and remembers what it is told."""
+
+    def __init__(self) -> None:
+        self.held: set[str] = set()
+        self.told: list[tuple[str, str, bool, int | None]] = []
+
+    async def permits(self, name: str, ip: str) -> bool:
+        return name.lower() not in self.held
+
+    async def noted(self, name: str, ip: str, *, success: bool, app_password: int | None) -> None:
+        self.told.append((name, ip, success, app_password))
+
+
+async def test_guessing_is_bounded_as_elsewhere(tmp_path: Path) -> None:
+    config = config_for(tmp_path)
+    require_dovecot(config)
+    key, bounds, password = SignInKey("00" * 32), Bounds(), new_app_password()
+    an = replace(AN, apps=frozenset({(key.app_password(password), 7)}))
+    child = DovecotChild(config, key.of("app-password").decode(), PolicyServer(bounds))
+    await child.apply(Change((an, BINH)))
+    host, port = reach.split(await child.start())
+
+    async def opens(address: str, secret: str) -> bool:
+        try:
+            (await asyncio.to_thread(log_in, host, port, address, secret)).shutdown()
+        except imaplib.IMAP4.error:
+            return False
+        return True
+
+    try:
+        assert await opens(AN.address, PASSWORD)
+        assert not await opens(BINH.address, "sai")
+        assert not await opens("khong.co@vidu.gov.vn", "sai")
+        assert await opens(AN.address, password)
+        secret = await asyncio.to_thread(master.secret, config.data.path)
+        assert await opens(master.login_name(AN.address), secret)
+        assert bounds.told == [
+            (AN.address, "127.0.0.1", True, None),
+            (BINH.address, "127.0.0.1", False, None),
+            ("khong.co@vidu.gov.vn", "127.0.0.1", False, None),
+            (AN.address, "127.0.0.1", True, 7),
+        ]
+        bounds.held = {AN.address}
+        assert not await opens(AN.address, PASSWORD)  # right, and held off all the same
+        assert await opens(AN.address, password)
+        assert await opens(master.login_name(AN.address), secret)
+        assert await opens(BINH.address, PASSWORD)
     finally:
         await child.stop()
 
@@ -243,6 +298,7 @@ import asyncio, sys
 from pathlib import Path
 from tests.support.imap_engines import config_for
 from mailgov.mailstore.dovecot import DovecotChild
+from mailgov.mailstore.policy import PolicyServer
 from mailgov.mailstore.users import Change
 
 async def main():

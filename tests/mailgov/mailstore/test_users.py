@@ -179,7 +179,10 @@ async def test_app_passwords_for_imap_and_mailboxes_whose_password_opens_no_prog
     with database.read() as session:
         found = {
             programs: {
-                user.address.split("@")[0]: (bool(user.password_hash), sorted(user.apps))
+                user.address.split("@")[0]: (
+                    bool(user.password_hash),
+                    sorted(digest for digest, _ in user.apps),
+                )
                 for user in active_users(session, programs)
             }
             for programs in PROGRAMS
@@ -207,7 +210,7 @@ async def test_a_revoked_app_password_ends_sessions_and_a_new_one_does_not(
         tell(session)
     change = await users.refresh()
     assert change is not None
-    assert (change.users[0].apps, change.ended) == (frozenset({"aa"}), frozenset())
+    assert (change.users[0].apps, change.ended) == (frozenset({("aa", number)}), frozenset())
     with database.write() as session:
         session.get_one(Credential, number).revoked_at = NOW
         tell(session)
@@ -218,14 +221,14 @@ async def test_a_revoked_app_password_ends_sessions_and_a_new_one_does_not(
 
 def test_files_of_dovecot_with_app_passwords() -> None:
     users = (
-        User("an@vidu.gov.vn", "", 1, frozenset({"bb", "aa"})),
-        User("a*b@vidu.gov.vn", "", 1, frozenset({"cc"})),
-        User("o'brien@vidu.gov.vn", "", 1, frozenset({"dd"})),
+        User("an@vidu.gov.vn", "", 1, frozenset({("bb", 2), ("aa", 1)})),
+        User("a*b@vidu.gov.vn", "", 1, frozenset({("cc", 3)})),
+        User("o'brien@vidu.gov.vn", "", 1, frozenset({("dd", 4)})),
     )
     assert apps_file(users).splitlines() == [
-        "an@vidu.gov.vn/aa:::::::nopassword=y",
-        "an@vidu.gov.vn/bb:::::::nopassword=y",
-        r"o\'brien@vidu.gov.vn/dd:::::::nopassword=y",
+        "an@vidu.gov.vn/aa:::::::nopassword=y app=1",
+        "an@vidu.gov.vn/bb:::::::nopassword=y app=2",
+        r"o\'brien@vidu.gov.vn/dd:::::::nopassword=y app=4",
     ]
     line = passwd_file(users, Path("/srv")).splitlines()[0]
     assert line.startswith("an@vidu.gov.vn:{SHA256}AAAA")
