@@ -212,3 +212,61 @@ async def test_a_lower_agency_weighs_a_rule_that_a_higher_one_has_added(
     rules.check()
     verdict = await rules.judge(SENT, TODAY)
     assert next(f.action for f in verdict.findings if f.code == "thu-mot") is Action.HOLD
+
+
+# What is laid over what -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("above", "own", "on", "action"),
+    [
+        ('action = "hold"', 'mode = "record"', TODAY, Action.PASS),
+        ('mode = "record"\naction = "hold"', 'mode = "enforce"', TODAY, Action.HOLD),
+        ('mode = "off"', "", TODAY, None),
+        ('mode = "off"', 'mode = "enforce"\naction = "reject"', TODAY, Action.REJECT),
+        ('action = "hold"\nagencies = ["H99.02"]', "", TODAY, Action.HOLD),
+        ('action = "hold"\nagencies = ["H99.03"]', "", TODAY, Action.WARN),
+        ('action = "hold"\nexcept_agencies = ["H99.02"]', "", TODAY, Action.WARN),
+        ('action = "hold"\nexcept_agencies = ["H99.03"]', "", TODAY, Action.HOLD),
+        ("action = \"hold\"\nunless = \"envelope.agency == 'H99.02.01'\"", "", TODAY, Action.PASS),
+        ("action = \"hold\"\nunless = \"envelope.agency == 'H98'\"", "", TODAY, Action.HOLD),
+        ('action = "hold"', 'action = "reject"\nuntil = 2026-11-30', date(2026, 12, 1), Action.HOLD),
+        ('action = "hold"\nfrom = 2026-12-01', 'action = "reject"', TODAY, Action.REJECT),
+        ('action = "hold"\nlocked = true', 'action = "reject"', TODAY, Action.REJECT),
+        ('action = "hold"\nlocked = true', 'action = "hold"\nagencies = ["H99.03"]', TODAY, Action.HOLD),
+    ],
+    ids=[
+        "a unit below only records", "a unit below enforces what is recorded above",
+        "off for all below", "and on again", "for a branch", "for another branch", "but for a branch",
+        "but for another branch", "with an exception that holds", "with one that does not",
+        "for a time below", "from a day on above", "locked and tightened", "locked and elsewhere",
+    ],
+)  # fmt: skip
+async def test_files_along_the_tree(
+    tree: Database, tmp_path: Path, above: str, own: str, on: date, action: Action | None
+) -> None:
+    for code, row in (("H99", above), ("H99.02", own)):
+        if row:
+            (tmp_path / f"{code}.toml").write_text(
+                f'[[rule]]\nkey = "file-format"\n{row}\n', "utf-8"
+            )
+    rules, _ = _rulesets(tree, tmp_path)
+    verdict = await rules.judge(SENT, on)
+    found = [f.action for f in verdict.findings if f.code == "file-format"]
+    assert found == ([] if action is None else [action])
+
+
+@pytest.mark.parametrize(
+    "own",
+    ['mode = "record"', 'mode = "off"', 'action = "warn"', "locked = false", 'unless = "true"', 'settings = { allow = ["raw"] }'],
+)  # fmt: skip
+async def test_nothing_below_relaxes_a_lock(tree: Database, tmp_path: Path, own: str) -> None:
+    (tmp_path / "H99.toml").write_text(
+        '[[rule]]\nkey = "file-format"\naction = "hold"\nlocked = true\n', "utf-8"
+    )
+    (tmp_path / "H99.02.toml").write_text(f'[[rule]]\nkey = "file-format"\n{own}\n', "utf-8")
+    rules, _ = _rulesets(tree, tmp_path)
+    with pytest.raises(InputError):
+        rules.check()
+    with pytest.raises(Unavailable):
+        await rules.judge(SENT, TODAY)
