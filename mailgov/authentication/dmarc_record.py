@@ -21,11 +21,12 @@ _POLICIES: dict[str, Policy] = {
     "reject": "reject",
 }
 _VERSION = re.compile(r"\s*[vV]\s*=\s*DMARC1\s*;")
-_TAG = re.compile(r"\s*([A-Za-z][A-Za-z0-9_]*)\s*=\s*(.*?)\s*", re.DOTALL)
+_TAG_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _SIZE = re.compile(r"(.*)!([0-9]{1,12})([kmgt]?)", re.IGNORECASE | re.DOTALL)
 _MAILTO = re.compile(r"mailto:([^?]+)", re.IGNORECASE)
 _UNITS = {"": 0, "k": 10, "m": 20, "g": 30, "t": 40}
 _MAX_ADDRESSES = 10
+_MAX_OCTETS = 4096  # of a record; those in use have a tenth of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,8 @@ class DmarcRecord:
 
 def find_record(texts: Sequence[bytes]) -> DmarcRecord | None:
     """The record among a name's texts; two are none (RFC 7489, 6.6.3)."""
-    found = [text for data in texts if _VERSION.match(text := data.decode("utf-8", "replace"))]
+    read = (data[:_MAX_OCTETS].decode("utf-8", "replace") for data in texts)
+    found = [text for text in read if _VERSION.match(text)]
     return read_record(found[0]) if len(found) == 1 else None
 
 
@@ -104,11 +106,12 @@ def _tags(text: str) -> Mapping[str, str] | None:
     """Tags in lower case; None when one stands twice. What is no tag is passed over."""
     tags: dict[str, str] = {}
     for part in text.split(";"):
-        if found := _TAG.fullmatch(part):
-            name = found[1].lower()
+        name, equals, value = part.partition("=")
+        name = name.strip().lower()
+        if equals and _TAG_NAME.fullmatch(name):
             if name in tags:
                 return None
-            tags[name] = found[2]
+            tags[name] = value.strip()
     return tags
 
 

@@ -96,9 +96,9 @@ def read_domain_spec(text: str) -> MacroString:
 def as_name(text: str) -> str:
     """A filled domain-spec as a name to look up; labels fall from the left until it fits (7.3)."""
     name = text.removesuffix(".").lower()
-    while len(name) > _MAX_NAME_SIGNS:
-        name = name.partition(".")[2]
-    return name
+    if len(name) <= _MAX_NAME_SIGNS:
+        return name
+    return name[-_MAX_NAME_SIGNS - 1 :].partition(".")[2]
 
 
 def _filled(macro: Macro, value: str) -> str:

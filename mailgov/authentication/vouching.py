@@ -9,6 +9,7 @@ from mailgov.signing.arc import ArcResult
 _COMMENT = re.compile(rb"\([^()]*\)")
 _QUOTED = re.compile(rb'"(?:[^"\\]|\\.)*"')
 _MAX_NESTED = 20
+_MAX_OCTETS = 4096
 
 
 def is_vouched_for(chain: ArcResult, author: str, trusted: Collection[str]) -> bool:
@@ -25,7 +26,7 @@ def is_vouched_for(chain: ArcResult, author: str, trusted: Collection[str]) -> b
 
 
 def _says_pass(results: bytes, author: str) -> bool:
-    plain = _QUOTED.sub(b"x", results)
+    plain = _QUOTED.sub(b"x", results[:_MAX_OCTETS])
     for _ in range(_MAX_NESTED):
         plain, count = _COMMENT.subn(b" ", plain)
         if not count:
