@@ -4,6 +4,7 @@ Measuring is cheap and done once a second at most; moments are seconds of a mono
 """
 
 import os
+import resource
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 from mailgov.config import Limits
 
 _BODY_SHARE = 1.5  # of the largest message, kept free for each that is under way
+_OTHER_FILES = 1024  # database, bodies, look-ups, deliveries, the web
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _BACKLOG_SECONDS = 30.0  # between two counts: they read an index from end to end
 _NO_SESSIONS, _NO_MAIL = 0.8, 0.9  # shares of the memory budget
@@ -40,6 +42,16 @@ def disk_of(path: Path) -> Disk:
 def resident_bytes() -> int:
     """Memory that this process holds."""
     return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * _PAGE_BYTES
+
+
+def allow_descriptors(connections: int) -> int:
+    """Let the process open as many as that takes, beside its other files; how many it may now."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + _OTHER_FILES
+    if soft < wanted and soft != resource.RLIM_INFINITY:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return soft
 
 
 class FreeSpace:

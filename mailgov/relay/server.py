@@ -17,7 +17,15 @@ from mailgov.relay.limits import Doorkeeper
 from mailgov.relay.parts import MX, SUBMISSION, SUBMISSIONS, Listener, Parts
 from mailgov.relay.ports import Directory, Intake, Records, Spool, Tokens
 from mailgov.relay.rates import SendingRates
-from mailgov.relay.resources import Backlog, Disk, FreeSpace, Memory, disk_of, resident_bytes
+from mailgov.relay.resources import (
+    Backlog,
+    Disk,
+    FreeSpace,
+    Memory,
+    allow_descriptors,
+    disk_of,
+    resident_bytes,
+)
 from mailgov.relay.screening import Screening
 from mailgov.resolver import Resolver
 
@@ -87,6 +95,9 @@ class RelayServer:
         then nothing listens.
         """
         config = self._config
+        wanted = config.limits.connections
+        if (descriptors := allow_descriptors(wanted)) < wanted:
+            log.warning("descriptors.short", connections=wanted, descriptors=descriptors)
         self._tls = await asyncio.to_thread(
             load_certificate, config.certificate, config.private_key
         )

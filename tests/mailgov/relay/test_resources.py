@@ -1,11 +1,19 @@
 """Disk and memory: what is let through at the edge, and how often it is measured."""
 
+import resource
 from pathlib import Path
 
 import pytest
 
 from mailgov.config import Limits
-from mailgov.relay.resources import Disk, FreeSpace, Memory, disk_of, resident_bytes
+from mailgov.relay.resources import (
+    Disk,
+    FreeSpace,
+    Memory,
+    allow_descriptors,
+    disk_of,
+    resident_bytes,
+)
 
 MIB = 1 << 20
 
@@ -70,3 +78,18 @@ def test_what_this_machine_says(tmp_path: Path) -> None:
     disk = disk_of(tmp_path)
     assert 0 < disk.free_bytes <= disk.bytes
     assert 10 * MIB < resident_bytes() < 1 << 40
+
+
+@pytest.mark.parametrize(
+    ("soft", "hard", "wanted"),
+    [(1024, 524_288, 3024), (1024, 2000, 2000), (8000, 8000, 8000), (1024, -1, 3024), (-1, -1, -1)],
+)
+def test_descriptors_for_all_connections(
+    soft: int, hard: int, wanted: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Systems give a process 1,024 unless it asks for more."""
+    changed: list[tuple[int, int]] = []
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (soft, hard))
+    monkeypatch.setattr(resource, "setrlimit", lambda which, limits: changed.append(limits))
+    assert allow_descriptors(2000) == wanted
+    assert changed == ([] if wanted == soft else [(wanted, hard)])
