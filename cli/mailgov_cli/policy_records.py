@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 
 def compared(one: "Judged", wanted: "Wanted", *, met: bool) -> dict[str, Any]:
+    """A case of a manifest: what was wanted and what was found."""
     from mailgov_cli.manifest import outcome_of
 
     return {
@@ -82,6 +83,7 @@ def finding_rows(one: "Judged", run: Runtime) -> Iterator[dict[str, Any]]:
 
 
 def wanted_record(wanted: "Wanted") -> dict[str, Any]:
+    """What a case wants, for programs."""
     return {
         "action": wanted.action,
         "also_ok": list(wanted.also_ok),
@@ -102,6 +104,7 @@ def _kind(one: "Judged") -> str:
 
 
 def row_record(row: Row, run: Runtime) -> dict[str, Any]:
+    """A row of a ruleset, for programs."""
     rule = RULES_BY_KEY.get(row.key)
     return {
         "code": row.key,
