@@ -95,9 +95,9 @@ class RelayServer:
         then nothing listens.
         """
         config = self._config
-        wanted = config.limits.connections
-        if (descriptors := allow_descriptors(wanted)) < wanted:
-            log.warning("descriptors.short", connections=wanted, descriptors=descriptors)
+        most = config.limits.connections
+        if (descriptors := allow_descriptors(most)) < most:
+            log.warning("descriptors.short", connections=most, descriptors=descriptors)
         self._tls = await asyncio.to_thread(
             load_certificate, config.certificate, config.private_key
         )
