@@ -1,16 +1,22 @@
 """Transactions: durable together, rolled back alone, apart across processes."""
 
 import asyncio
+import sqlite3
 from collections.abc import Coroutine
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
 from sqlmodel import Session, select
 
+from mailgov import durable
 from mailgov.db import Database
 from mailgov.db.migrate import migrate, require_current
 from mailgov.db.models import Instance
-from mailgov.errors import InputError, Unavailable
+from mailgov.errors import InputError, OutcomeUnknown, Unavailable
+
+from ..support import postgres
 
 
 async def test_writes_of_many_sessions_share_commits_and_each_gets_its_answer(
@@ -71,3 +77,64 @@ def test_a_folder_that_is_a_file_is_trouble_of_our_own(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="database-unavailable"), database.read() as session:
         session.exec(select(Instance)).all()
     database.close()
+
+
+def ended_with(name: str) -> OperationalError:
+    """What the driver raises, wrapped as SQLAlchemy does."""
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorname = name
+    return OperationalError("COMMIT", {}, error)
+
+
+async def test_after_a_sync_that_failed_nothing_more_is_written(database: Database) -> None:
+    def work(session: Session) -> None:
+        session.add(Instance(key="n", value="x"))
+
+    def fail(_session: Session) -> None:
+        raise ended_with("SQLITE_IOERR_FSYNC")
+
+    with pytest.raises(Unavailable, match="database-unavailable"):
+        await database.submit(fail)
+    assert durable.failure() == "database: SQLITE_IOERR_FSYNC"
+    with pytest.raises(Unavailable, match="SQLITE_IOERR_FSYNC"):
+        await database.submit(work)
+    assert await database.query(lambda session: session.exec(select(Instance)).all()) == []
+    durable.trust_again()
+    await database.submit(work)
+
+
+async def test_a_full_disk_is_called_so_and_passes(database: Database) -> None:
+    def full(_session: Session) -> None:
+        raise ended_with("SQLITE_FULL")
+
+    with pytest.raises(Unavailable, match="disk-full"):
+        await database.submit(full)
+    assert durable.failure() == ""
+    await database.submit(lambda session: session.add(Instance(key="n", value="x")))
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("at_commit", [True, False])
+async def test_only_a_connection_that_breaks_at_the_commit_leaves_the_outcome_open(
+    postgres_database: Database, postgres_cluster: postgres.Cluster, at_commit: bool
+) -> None:
+    def cut(session: Session) -> None:
+        session.add(Instance(key="n", value="x"))
+        session.flush()
+        pid = session.connection().exec_driver_sql("SELECT pg_backend_pid()").scalar()
+        sql = f"SELECT pg_terminate_backend({pid})"
+        if at_commit:
+            event.listen(
+                session.connection().engine,
+                "commit",
+                lambda _: postgres_cluster.run(sql),
+                once=True,
+            )
+        else:
+            postgres_cluster.run(sql)
+            session.exec(select(Instance)).all()
+
+    with pytest.raises(Unavailable, match="database-unavailable") as caught:
+        await postgres_database.submit(cut)
+    assert isinstance(caught.value, OutcomeUnknown) is at_commit
+    await postgres_database.submit(lambda session: session.add(Instance(key="m", value="x")))

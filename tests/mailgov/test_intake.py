@@ -1,10 +1,11 @@
 """The gate: what it lets in, what it writes, what it leaves behind."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlmodel import Session, select
@@ -15,7 +16,7 @@ from mailgov.authentication import Authenticated
 from mailgov.config import Config, Limits
 from mailgov.db import Database
 from mailgov.db.models import EventRow, Mailbox, MessageRow, RecipientRow, Refusal, VerdictRow
-from mailgov.errors import Conflict, NotFound, Unavailable
+from mailgov.errors import Conflict, NotFound, OutcomeUnknown, Unavailable
 from mailgov.intake import Intake
 from mailgov.message import Body, Envelope, Recipient
 from mailgov.queue import Queue, Spool
@@ -529,3 +530,40 @@ async def test_of_refused_secrets_and_of_accepted_mail_there_is_no_such_row(gate
     assert refused.verdict.action is Action.REJECT
     await gate.receive(envelope(), body())
     assert _refusals(gate) == []
+
+
+@dataclass
+class BrokenAtCommit:
+    """A database whose connection breaks at the commit, before or after it was done."""
+
+    database: Database
+    done: bool
+    answers: bool = True
+
+    async def submit(self, work: Callable[[Session], object]) -> object:
+        if self.done:
+            await self.database.submit(work)
+        raise OutcomeUnknown("database-unavailable", reason="connection lost")
+
+    async def query(self, work: Callable[[Session], object]) -> object:
+        if not self.answers:
+            raise Unavailable("database-unavailable", reason="connection refused")
+        return await self.database.query(work)
+
+
+@pytest.mark.parametrize(
+    ("done", "answers", "accepted"),
+    [(True, True, True), (False, True, False), (True, False, False)],
+)
+async def test_a_commit_without_an_answer_is_looked_up_before_anyone_says_yes(
+    gate: Intake, monkeypatch: pytest.MonkeyPatch, done: bool, answers: bool, accepted: bool
+) -> None:
+    monkeypatch.setattr("mailgov.intake.LOOK_UP_SECONDS", (0.0, 0.0))
+    broken: Any = BrokenAtCommit(gate.database, done, answers)
+    rules = replace(gate, database=broken)
+    if accepted:
+        assert (await rules.receive(envelope(), body())).accepted
+    else:
+        with pytest.raises(Unavailable, match="database-unavailable"):
+            await rules.receive(envelope(), body())
+    assert len(rows(gate.database)[0]) == int(done)
