@@ -179,7 +179,7 @@ class SmtpSession:
         }
         left = [item for item in parcel.items if item.recipient_id not in answers]
         if left:
-            with _translated(self.server):
+            with self._translated():
                 answers |= await self._transact(parcel, left, wanted, fence)
         return answers
 
@@ -219,7 +219,7 @@ class SmtpSession:
         accepted: list[QueueItem] = []
         for item, line in zip(items, recipients, strict=True):
             reply = await ask(line)
-            if 200 <= reply.code < 300:
+            if _is_yes(reply):
                 accepted.append(item)
             else:
                 told[item.recipient_id] = _meaning(reply)
@@ -248,7 +248,7 @@ class SmtpSession:
             raise
         if reply.code == 421 and self.messages > 1:  # it has had enough of this connection
             raise StaleSession
-        if 200 <= reply.code < 300:
+        if _is_yes(reply):
             return
         try:
             if sent_with_it:
@@ -297,14 +297,14 @@ class SmtpSession:
             line += f" ORCPT={item.original}" if item.original else ""
         return line
 
-    async def _command(self, line: str, seconds: float = wire.COMMAND_SECONDS) -> Reply:
+    async def _command(self, line: str, seconds: float | None = None) -> Reply:
         """Say something; the reply."""
         self._wire.write(_line(line))
         return await self._answer(line, seconds)
 
-    async def _answer(self, _line: str, seconds: float = wire.COMMAND_SECONDS) -> Reply:
+    async def _answer(self, _line: str, seconds: float | None = None) -> Reply:
         """The reply to something that was said."""
-        reply = await self._wire.reply(seconds)
+        reply = await self._wire.reply(wire.COMMAND_SECONDS if seconds is None else seconds)
         self._is_leaving = self._is_leaving or reply.code == 421  # RFC 5321, 3.8
         return reply
 
@@ -361,11 +361,21 @@ class SmtpSession:
         return dict.fromkeys((item.recipient_id for item in accepted), *told.values())
 
     def _verdict(self, reply: Reply) -> Answer:
-        if not 200 <= reply.code < 300:
+        if not _is_yes(reply):
             return _meaning(reply)
         if self.server.protocol == "lmtp":
             return Taken(str(reply), "mailbox")
         return Taken(str(reply), "dsn-relay" if self.offers("DSN") else "relay")
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """The border where trouble on the wire becomes a reason to try later."""
+        try:
+            yield
+        except WireError as exc:
+            self.abort()  # nobody knows how far it has come: not even QUIT would be understood
+            host = self.server.host
+            raise DeliveryDeferred("connection-lost", host=host, reason=exc.args[0]) from exc
 
     @property
     def is_usable(self) -> bool:
@@ -391,7 +401,7 @@ _CHUNK_OCTETS = 64 << 10
 
 
 class _Ask(TypingProtocol):
-    def __call__(self, line: str, seconds: float = ..., /) -> Awaitable[Reply]:
+    def __call__(self, line: str, seconds: float | None = None, /) -> Awaitable[Reply]:
         """The reply to a line."""
 
 
@@ -418,20 +428,16 @@ def _path(address: Address | None) -> str:
     return f"<{address or ''}>"
 
 
+def _is_yes(reply: Reply) -> bool:
+    """250 and its kin (RFC 5321, 4.2.3). A greeting or a goodbye says nothing of the message."""
+    return 250 <= reply.code < 260
+
+
 def _meaning(reply: Reply) -> DeliveryError:
     """What a reply other than yes means for the message."""
     if 500 <= reply.code < 600:
         return DeliveryRefused("peer-refused", reply=str(reply))
     return DeliveryDeferred("peer-deferred", reply=str(reply))
-
-
-@contextmanager
-def _translated(server: Server) -> Iterator[None]:
-    """The border where trouble on the wire becomes a reason to try later."""
-    try:
-        yield
-    except WireError as exc:
-        raise DeliveryDeferred("connection-lost", host=server.host, reason=exc.args[0]) from exc
 
 
 def _unreachable(server: Server, exc: WireError) -> DeliveryDeferred:
