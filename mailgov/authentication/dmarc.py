@@ -1,7 +1,7 @@
 """DMARC: whether what was authenticated speaks for the author, and what the author's domain wants.
 
 RFC 7489 with the public suffix list; of RFC 9091 and RFC 9989 the policy of a registry that says
-`psd=y`, and `np` for names that do not exist. Decision 0009 tells why there is no tree walk.
+`psd=y`, and `np` for names that do not exist. Decision 8 tells why there is no tree walk.
 """
 
 import asyncio

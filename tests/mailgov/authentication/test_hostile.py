@@ -89,7 +89,7 @@ async def test_no_name_breaks_the_resolver() -> None:
     names: list[str] = []
 
     @given(NAMES)
-    @settings(max_examples=150)
+    @settings(max_examples=150, deadline=None)
     def collect(name: str) -> None:
         names.append(name)
 
@@ -101,7 +101,7 @@ async def test_no_name_breaks_the_resolver() -> None:
 
 
 @given(helo=st.text(max_size=60), local=st.text(max_size=30))
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 async def test_fields_hold_whatever_the_client_says(helo: str, local: str) -> None:
     resolver = FakeResolver(txt_of={"a.test": [b"v=spf1 exists:%{h}.%{l}.a.test -all"]})
     checks = InboundAuthentication("mail.vidu.gov.vn", resolver, lambda: THEN)

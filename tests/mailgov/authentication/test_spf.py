@@ -129,7 +129,7 @@ async def test_two_records_are_an_error_and_none_is_none() -> None:
 
 
 @given(st.text(alphabet="%{}slodiphcrtvSLr0123456789.-+,/_= ab:", max_size=40))
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 def test_any_text_is_macros_or_none(text: str) -> None:
     values = dict.fromkeys("slodiphcrtv", "a.b")
     try:
@@ -140,7 +140,7 @@ def test_any_text_is_macros_or_none(text: str) -> None:
 
 
 @given(st.binary(max_size=80))
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 def test_any_record_is_read_or_refused(data: bytes) -> None:
     try:
         read_record(b"v=spf1 " + data)
