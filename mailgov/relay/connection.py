@@ -88,6 +88,7 @@ class Connection(SMTP):
         self._ahead = bytearray()  # read, not yet understood
         self._out: list[bytes] = []  # said, not yet sent
         self._sink: BodySink | None = None  # of the message under way
+        self._counted = False  # among those that need disk
         self._born = self.loop.time()
         self._deadline = Deadline(self.loop, self._late)
         self._waiting_since = self._born
@@ -172,7 +173,12 @@ class Connection(SMTP):
         if self._sink is not None:
             self._sink.close()
             self._sink = None
-            self.parts.open_bodies -= 1
+            self._uncount()
+
+    def _uncount(self) -> None:
+        if self._counted:
+            self._counted = False
+            self.parts.large_bodies -= 1
 
     # Deadlines
 

@@ -166,7 +166,7 @@ class Handler:
 
     async def _require_room(self, size_bytes: int) -> None:
         parts, now = self.parts, self.parts.now()
-        if not parts.free_space.allows(size_bytes, parts.open_bodies, now):
+        if not parts.free_space.allows(size_bytes, parts.large_bodies, now):
             raise CommandError("disk-full")
         if parts.memory.is_full(now):
             raise CommandError("memory-full")

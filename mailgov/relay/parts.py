@@ -60,7 +60,7 @@ class Parts:
     # Passwords of hosts we don't know are checked by so many at once: a flood of guesses leaves the
     # others' sign-ins their place.
     strangers_checked: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
-    open_bodies: int = 0  # messages that are just coming in
+    large_bodies: int = 0  # messages that are just coming in, and lie on the disk
 
     def judge(self, work: Coroutine[Any, Any, Outcome]) -> "asyncio.Task[Outcome]":
         """Start judging a message in a task of its own: a client that hangs up cancels nothing."""
@@ -79,5 +79,10 @@ class Parts:
 
     @property
     def stressed(self) -> bool:
-        """Whether places or memory are short, and with them patience."""
-        return self.doorkeeper.stressed or self.memory.is_short(self.now())
+        """Whether places, memory or disk are short, and with them patience."""
+        now = self.now()
+        return (
+            self.doorkeeper.stressed
+            or self.memory.is_short(now)
+            or self.free_space.is_crowded(self.large_bodies, now)
+        )

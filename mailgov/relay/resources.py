@@ -63,17 +63,23 @@ class FreeSpace:
         self._disk = Disk(0, 0)
         self._measured_at = float("-inf")
 
-    def allows(self, size_bytes: int, open_bodies: int, now: float) -> bool:
-        """Whether a message of this size leaves the reserve, beside those under way."""
+    def _look(self, now: float) -> Disk:
         if now - self._measured_at >= 1.0:
             self._disk = self._measure()
             self._measured_at = now
-        disk, limits = self._disk, self._limits
-        reserve = max(
-            limits.free_bytes,
-            disk.bytes * limits.free_share,
-            _BODY_SHARE * limits.message_bytes * open_bodies,
-        )
+        return self._disk
+
+    def _kept_for(self, bodies: int) -> float:
+        return _BODY_SHARE * self._limits.message_bytes * bodies
+
+    def is_crowded(self, bodies: int, now: float) -> bool:
+        """Whether messages that are just coming in claim half of what is free: they must hurry."""
+        return self._kept_for(bodies) > self._look(now).free_bytes / 2
+
+    def allows(self, size_bytes: int, bodies: int, now: float) -> bool:
+        """Whether a message of this size leaves the reserve, beside those under way."""
+        disk, limits = self._look(now), self._limits
+        reserve = max(limits.free_bytes, disk.bytes * limits.free_share, self._kept_for(bodies))
         return (
             disk.free_bytes - size_bytes >= reserve
             and disk.free_inodes >= disk.inodes * limits.free_inodes_share

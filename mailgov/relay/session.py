@@ -203,7 +203,7 @@ class RelaySession(Connection):
         self._sink = BodySink(
             self.parts.spool, self.parts.executor, BodyCheck(self._handler.body_limits())
         )
-        self.parts.open_bodies += 1
+        self._counted = False
         self._pace = Pace(self.parts.limits.data_bytes_per_second, self.loop.time())
 
     async def _read_block(self) -> bytes:
@@ -223,6 +223,9 @@ class RelaySession(Connection):
         assert self._sink is not None
         faults.point("A4")
         await self._sink.take(block)
+        if self._sink.is_large and not self._counted:
+            self._counted = True
+            self.parts.large_bodies += 1
         if self._sink.check.hopeless:
             raise CommandError("message-too-big")
 
@@ -248,7 +251,7 @@ class RelaySession(Connection):
             self._say(reply)
         finally:
             sink.close()
-            self.parts.open_bodies -= 1
+            self._uncount()
             self._handler.reset()
 
 

@@ -80,6 +80,11 @@ class BodySink:
             self._abandon(writer)
 
     @property
+    def is_large(self) -> bool:
+        """Whether it has come to need the disk."""
+        return not self._is_small
+
+    @property
     def _is_small(self) -> bool:
         return self._written_bytes + self._waiting_bytes <= DIRECT_BYTES
 

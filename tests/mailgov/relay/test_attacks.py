@@ -24,8 +24,9 @@ from ...support.relay import (
     Relay,
     running_relay,
 )
+from .test_entrance import until
 from .test_limits import HOME, limits
-from .test_session import SMALL
+from .test_session import SMALL, lines
 
 
 class TestManySmallThings:
@@ -111,6 +112,28 @@ class TestManySmallThings:
 
 
 class TestUnderStress:
+    async def test_only_bodies_on_the_disk_keep_room_from_others(
+        self, tmp_path: Path, authority: Authority
+    ) -> None:
+        """A thousand trickles would else make a disk look full that is not."""
+        async with running_relay(tmp_path, authority) as relay:
+            parts = relay.server._parts
+            client = await relay.connect()
+            for ends in (b".\r\n", None):
+                await client.envelope()
+                await client.say("DATA")
+                client.send(lines(200_000))
+                await client.writer.drain()
+                assert parts.large_bodies == 0
+                client.send(lines(200_000))
+                await until(lambda: parts.large_bodies == 1)
+                if ends:
+                    client.send(ends)
+                    assert (await client.reply()).startswith("250 ")
+                else:
+                    client.reset()
+                await until(lambda: parts.large_bodies == 0)
+
     async def test_starttls_is_still_possible(self, tmp_path: Path, authority: Authority) -> None:
         """EHLO twice is no more than it needs."""
         async with running_relay(tmp_path, authority, connections=2, stressed_share=0.1) as relay:

@@ -93,3 +93,8 @@ def test_descriptors_for_all_connections(
     monkeypatch.setattr(resource, "setrlimit", lambda which, limits: changed.append(limits))
     assert allow_descriptors(2000) == wanted
     assert changed == ([] if wanted == soft else [(wanted, hard)])
+
+
+@pytest.mark.parametrize(("bodies", "crowded"), [(0, False), (1, False), (2, True)])
+def test_messages_that_claim_half_the_disk_must_hurry(bodies: int, crowded: bool) -> None:
+    assert space(Disk(4 * MIB, 0), message_bytes=MIB).is_crowded(bodies, 0.0) is crowded
