@@ -110,7 +110,7 @@ class Restic:
         if done.returncode != 0:
             lines = [line for line in done.stderr.splitlines() if line.strip()]
             raise Unavailable("backup-failed", reason=(lines or [str(done.returncode)])[-1][:300])
-        return list(_json_lines(done.stdout))
+        return list(_json_lines(done.stdout)) if "--json" in arguments else []
 
 
 def _json_lines(text: str) -> Iterator[Any]:

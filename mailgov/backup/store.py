@@ -121,10 +121,9 @@ def restore_mailbox(config: Config, address: Address, target: Path, name: str = 
     wanted = layout.maildir(Path(), address)
     target.mkdir(mode=0o700, parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target) as scratch:
-        try:
-            root = _brought_back(engine, found, Path(scratch), (str(wanted),))
-        except Unavailable as error:
-            raise NotFound("backup-mailbox-unknown", address=address.key) from error
+        root = _brought_back(engine, found, Path(scratch), (str(wanted),))
+        if not (root / wanted).is_dir():
+            raise NotFound("backup-mailbox-unknown", address=address.key)
         for entry in (root / wanted).iterdir():
             entry.rename(target / entry.name)
     return sum(
@@ -135,18 +134,11 @@ def restore_mailbox(config: Config, address: Address, target: Path, name: str = 
 def _brought_back(
     engine: Restic, found: dict[str, Any], scratch: Path, only: tuple[str, ...] = ()
 ) -> Path:
-    """The picture of a snapshot, or some of it, below `scratch`.
-
-    Raises Unavailable `backup-failed` when none of it is there.
-    """
-    inside = Path(str(found["paths"][0]))
+    """The picture of a snapshot, or what it has of these paths, below `scratch`."""
     scratch.mkdir(mode=0o700, exist_ok=True)
     for path in only or ("",):
-        engine.restore(str(found["id"]), scratch, include=str(inside / path) if path else "")
-    root = scratch / inside.relative_to("/")
-    if not root.is_dir() or (only and not any((root / path).exists() for path in only)):
-        raise Unavailable("backup-failed", reason="not in this backup")
-    return root
+        engine.restore(str(found["id"]), scratch, include=f"/{path}" if path else "")
+    return scratch
 
 
 def _require_whole(root: Path) -> None:
