@@ -107,12 +107,36 @@ def _vni() -> Decoder:
     return _sequences(letters)
 
 
+_TONES = frozenset("\u0300\u0301\u0303\u0309\u0323")
+_VIQR_ENDING = re.compile(r"[A-Za-z'`?~.^(+*]{1,12}[aeiouyAEIOUY(^+*]['`?~.](?![A-Za-z'`?~.^(+*])")
+
+
 def _viqr() -> Decoder:
     letters = {codes: letter for codes, _, letter in table_rows("viqr.tsv")}
     letters |= {codes.replace("+", "*"): letter for codes, letter in letters.items()}
     letters |= {"Dd": "Đ", "DD": "Đ"}
     letters |= {"\\" + sign: sign for sign in "'`?~.^(+*\\dD"}  # RFC 1456, 3.1.4: literal next sign
-    return _sequences(letters)
+    decode = _sequences(letters)
+
+    def word(match: re.Match[str]) -> str:
+        """A sign behind a word is a tone where one may stand, else the end of a sentence."""
+        without = decode(match[0][:-1])
+        marks = unicodedata.normalize("NFD", without)
+        has_tone = any(mark in _TONES for mark in marks)
+        # The tone of ôi, ưa, êu stands on the first of them.
+        is_placed = (
+            len(without) < 2 or without[-2].lower() not in "âăêôơư" or not without[-1].isascii()
+        )
+        return decode(match[0]) if is_placed and not has_tone else without + match[0][-1]
+
+    def whole(text: str) -> str:
+        pieces, at = [], 0
+        for match in _VIQR_ENDING.finditer(text):
+            pieces += [decode(text[at : match.start()]), word(match)]
+            at = match.end()
+        return "".join([*pieces, decode(text[at:])])
+
+    return whole
 
 
 _CONTINUATION = (

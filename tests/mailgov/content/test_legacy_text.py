@@ -354,3 +354,17 @@ def test_stretches_of_legislation_are_recognised_from_eight_words_on() -> None:
             facts = assess([Run(encoded(" ".join(words[start : start + 12]), encoding))])
             found += [fact.encoding for fact in facts] == [encoding]
         assert found >= 90
+
+
+@pytest.mark.parametrize(
+    ("written", "text"),
+    [
+        ("Lie^n ke^'t na`y.", "Liên kết này."),
+        ("Ha` No^.i.", "Hà Nội."),
+        ("tha(m chu+a?", "thăm chưa?"),
+        ("ma. la` co+ quan. tu+o+ng tu+.", "mạ là cơ quan. tương tự"),
+        ("ca? to^? ddo^. thuy?", "cả tổ độ thuỷ"),
+    ],
+)
+def test_a_full_stop_behind_a_word_in_viqr(written: str, text: str) -> None:
+    assert to_unicode(written, "viqr") == text
