@@ -2,13 +2,14 @@
 
 import random
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from ..support import postgres
-from . import scenarios, upgrades
-from .world import NURSERY
+from . import books, scenarios, upgrades
+from .world import BINH, NURSERY, DiedAtStart
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -31,6 +32,24 @@ def test_a_failed_sync_ends_the_server_and_the_next_start_recovers(tmp_path: Pat
     row = scenarios.failing_call("fsync-body", 1, tmp_path, random.Random(7))
     print(row)
     assert row.holds, row.troubles
+
+
+def test_a_message_that_kills_three_servers_is_set_aside(tmp_path: Path) -> None:
+    with scenarios.stage(tmp_path) as on:
+        server = on.world.start("A13:1")  # taken, and its sender never hears of it
+        on.load.run(server, senders=1)
+        server.kill()
+        for _ in range(3):
+            with suppress(DiedAtStart):  # or it is ready for a moment before it dies
+                on.world.start("D2:1").wait(30)
+        server = on.world.start()
+        assert books.eventually(lambda: books.poison(on.world) != [], 30)
+        assert books.delivered_to(on.world.data, BINH) == {}
+        assert server.stop() == 0
+        row = books.Row("poison", 3)
+        on.drain(row)
+        assert not row.troubles
+        assert books.delivered_to(on.world.data, BINH).total() == 1
 
 
 def test_a_killed_upgrade_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
