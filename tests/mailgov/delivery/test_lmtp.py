@@ -1,6 +1,6 @@
 """To a mail store: a reply for each recipient, an id by which a repeat can be dropped."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +12,10 @@ from mailgov.delivery.transports import Answers, Parcel, Taken
 from mailgov.delivery.transports.lmtp import LmtpTransport
 from mailgov.errors import DeliveryDeferred, DeliveryError, DeliveryRefused
 
+from ...support import dovecot_lmtp
+from ...support.dovecot_lmtp import FULL, KNOWN, Store
 from ...support.smtp_peer import Peer, serving
-from .parcels import QUEUE_ID, lost, ours, parcel
+from .parcels import PREFIX, QUEUE_ID, lost, ours, parcel
 
 TO = ("an@tinhmau.gov.vn", "binh@tinhmau.gov.vn", "chi@tinhmau.gov.vn")
 
@@ -85,3 +87,32 @@ async def test_a_socket_file_that_is_not_there_is_trouble_for_a_while(tmp_path: 
         await transport.deliver(parcel(TO[0]), lost)
     assert isinstance(caught.value, DeliveryDeferred)
     assert caught.value.code == "peer-unreachable"
+
+
+@pytest.fixture(scope="module")
+def dovecot() -> Iterator[Store]:
+    with dovecot_lmtp.running() as running:
+        yield running
+
+
+async def test_dovecot_keeps_what_it_is_given_and_says_who_is_full_or_unknown(
+    dovecot: Store,
+) -> None:
+    data = b"Subject: x\r\n\r\n.\r\n..\r\n" + "tiếng Việt\r\n".encode() * 50
+    sent = parcel(KNOWN, FULL, "khong-co@tinhmau.gov.vn", data=data)
+    transport = LmtpTransport(dovecot.socket, "mail.tinhmau.gov.vn")
+    answers = await transport.deliver(sent, ours)
+    again = await transport.deliver(parcel(KNOWN, data=data), ours)
+    await transport.close()
+    assert isinstance(answers[1], Taken)
+    assert answers[1].by == "mailbox"
+    full, unknown = answers[2], answers[3]
+    assert isinstance(full, DeliveryError)
+    assert full.reply[4:9] in ("5.2.2", "4.2.2")
+    assert isinstance(unknown, DeliveryRefused)
+    assert unknown.reply.startswith("550 5.1.1")
+    assert isinstance(again[1], Taken)
+    for kept in dovecot.inbox(KNOWN):
+        assert kept.replace(b"\r\n", b"\n").endswith((PREFIX + data).replace(b"\r\n", b"\n"))
+        assert f"Mailgov-Delivery-Id: {QUEUE_ID}".encode() in kept
+    assert len(dovecot.inbox(KNOWN)) == 2
