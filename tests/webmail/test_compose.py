@@ -12,6 +12,8 @@ from sqlmodel import select
 from mailgov.db.models import Draft, DraftFile, Mailbox, MessageRow
 from mailgov.directory.provisioning import grant_send_as
 from mailgov.errors import Conflict, NotFound, Unavailable
+from mailgov.relay.ports import Sent
+from mailgov.relay.records import Records
 from mailgov_policies import facts
 from mailgov_webmail.compose.drafts import Drafts, new_draft_id
 from mailgov_webmail.compose.letter import Letter
@@ -393,6 +395,28 @@ def test_what_keeps_a_letter_is_said_beside_its_field(
     assert told in an.text("#summary")
     assert an.value("body") == "y"
     assert sent(site) == []
+
+
+@pytest.mark.parametrize(
+    ("counts", "told"),
+    [
+        (Sent(499, 1999, 999), ""),
+        (Sent(500, 500, 1), "Trong một giờ chỉ được gửi tới 500 người nhận."),
+        (Sent(0, 2000, 1), "Trong một ngày chỉ được gửi tới 2000 người nhận."),
+        (Sent(0, 0, 1000), "Trong một ngày chỉ được gửi 1000 thư."),
+    ],
+)
+def test_what_was_sent_of_late_counts_here_too(
+    an: Browser, site: Site, counts: Sent, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def so_many(_records: Records, login: str) -> Sent:
+        assert login == AN
+        return counts
+
+    monkeypatch.setattr(Records, "sent", so_many)
+    an.write(subject="x", body="y").submit(SEND, {"to": OFFICE})
+    assert (told in an.text("#summary")) if told else (an.status == 200)
+    assert len(sent(site)) == (0 if told else 1)
 
 
 def test_a_warning_needs_a_written_reason_which_is_recorded(an: Browser, site: Site) -> None:

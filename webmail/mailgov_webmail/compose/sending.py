@@ -12,6 +12,7 @@ from mailgov.intake import Judgement, Outcome
 from mailgov.logs import logger
 from mailgov.message import Body, Client, Envelope
 from mailgov.message import Recipient as EnvelopeRecipient
+from mailgov.relay.records import Records
 from mailgov.services import Services
 from mailgov_policies import Action
 from mailgov_webmail.compose.build import Attached, Message, build
@@ -61,12 +62,36 @@ class Sender:
         if len(people) > most:
             found.append(Problem("to", "compose.too-many", str(most)))
             return found
+        found += await self._beyond_rates(len(people))
         for name, address in people.values():
             if await self._is_nobody(address):
                 found.append(Problem(name, "compose.nobody", str(address)))
         if letter.sender and letter.sender not in self.account.may_send_as:
             found.append(Problem("from", "compose.not-yours", letter.sender))
         return found
+
+    async def _beyond_rates(self, recipients: int) -> list[Problem]:
+        """What the account has sent of late counts together, here and through mail programs."""
+        services = self.services
+        limits = services.config.limits
+        records = Records(services.database, services.clock, services.config.screening)
+        sent = await records.sent(self.account.address)
+        for count, most, key in (
+            (
+                sent.recipients_hour + recipients,
+                limits.recipients_per_hour,
+                "compose.too-many-this-hour",
+            ),
+            (
+                sent.recipients_day + recipients,
+                limits.recipients_per_day,
+                "compose.too-many-this-day",
+            ),
+            (sent.messages_day + 1, limits.messages_per_day, "compose.too-many-messages"),
+        ):
+            if count > most:
+                return [Problem("to", key, str(most))]
+        return []
 
     async def _is_nobody(self, address: Address) -> bool:
         """Whether the address is in a domain of ours and leads to no mailbox."""
