@@ -183,6 +183,9 @@ class Limits(_Section):
     recipients_inbound: int = Field(
         1000, ge=100, description="recipients of one message from outside"
     )
+    group_recipients: int = Field(
+        5000, ge=1, description="mailboxes that a group may lead to, groups in it included"
+    )
     recipients_per_hour: int = Field(
         500, ge=1, description="recipients a user may address in an hour"
     )

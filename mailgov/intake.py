@@ -9,7 +9,7 @@ storage: only then may anyone say 250.
 
 import asyncio
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from email.utils import format_datetime
@@ -27,7 +27,8 @@ from mailgov.clock import Clock, local_date
 from mailgov.config import Config
 from mailgov.content.header_block import HeaderBlock, split_header
 from mailgov.db import Database
-from mailgov.db.models import MessageRow, RecipientRow, Refusal
+from mailgov.db.models import Mailbox, MessageRow, RecipientRow, Refusal
+from mailgov.directory.groups import Member
 from mailgov.errors import Conflict, NotFound, OutcomeUnknown, Unavailable
 from mailgov.holding.refused_secrets import is_secret, stripped
 from mailgov.holding.telling import tell_held, tell_secret
@@ -57,6 +58,9 @@ class DirectoryFacts(Protocol):
         self, envelope: Envelope, authentication: facts.Authentication
     ) -> facts.Envelope:
         """Who the sender and the recipients are. Raises Unavailable."""
+
+    async def members(self, group_ids: Sequence[int]) -> Sequence[Member]:
+        """Every mailbox that groups of ours lead to. Raises Unavailable."""
 
 
 class Reader(Protocol):
@@ -328,8 +332,9 @@ class Intake:
     ) -> None:
         """Bytes first, then rows and event in one transaction; durable when this returns."""
         reports = await self._reports(outcome, envelope, body)
+        members = await self._members(outcome)
         spool_name = await asyncio.to_thread(self.spool.keep, body, outcome.queue_id)
-        new = _new_message(outcome, envelope, body, prefix, spool_name, now)
+        new = _new_message(outcome, envelope, body, prefix, spool_name, now, members)
         event = _accepted(outcome, envelope, new, now, channel, reason)
 
         def work(session: Session) -> None:
@@ -353,6 +358,12 @@ class Intake:
                 raise
         faults.point("A12")
         self.queue.wake()
+
+    async def _members(self, outcome: Outcome) -> Mapping[int, Sequence[Member]]:
+        """Those whom each group among the recipients leads to, by its mailbox id."""
+        groups = {r.mailbox_id for r in outcome.facts.envelope.recipients if r.kind == "group"}
+        known = [one for one in groups if one is not None]
+        return {one: await self.directory.members([one]) for one in known}
 
     async def _was_stored(self, queue_id: str) -> bool:
         """Whether a message is there whose commit got no answer; ask until somebody answers.
@@ -442,19 +453,30 @@ def _stored(session: Session, queue_id: str) -> tuple[MessageRow, Envelope]:
     waiting = select(RecipientRow).where(
         RecipientRow.message_id == queue_id, col(RecipientRow.done_at).is_(None)
     )
+    rows = session.exec(waiting.order_by(col(RecipientRow.id))).all()
     direction: dict[str, Direction] = {d: d for d in ("submission", "inbound", "internal")}
     envelope = Envelope(
         direction=direction[row.direction],
         mail_from=Address.parse(row.mail_from) if row.mail_from else None,
-        recipients=tuple(
-            Recipient(Address.parse(one.address), original=one.original)
-            for one in session.exec(waiting.order_by(col(RecipientRow.id)))
+        recipients=(
+            *(
+                Recipient(Address.parse(one.address), original=one.original)
+                for one in rows
+                if one.group_id is None
+            ),
+            *_groups(session, rows),
         ),
         login=Address.parse(row.login) if row.login else None,
         client=Client(ip=row.client_ip),
         smtputf8=row.smtputf8,
     )
     return row, envelope
+
+
+def _groups(session: Session, rows: Sequence[RecipientRow]) -> Iterable[Recipient]:
+    """The groups that were written to: as such they were judged."""
+    for group_id in dict.fromkeys(row.group_id for row in rows if row.group_id is not None):
+        yield Recipient(Address.parse(session.get_one(Mailbox, group_id).address))
 
 
 def _read_header(body: Body, limit_bytes: int) -> HeaderBlock:
@@ -568,6 +590,7 @@ def _new_message(
     prefix: bytes,
     spool_name: str,
     now: datetime,
+    members: Mapping[int, Sequence[Member]],
 ) -> NewMessage:
     content = outcome.facts.content
     held = not outcome.verdict.delivers
@@ -582,16 +605,24 @@ def _new_message(
         agency_code=_agency(outcome),
         message_id=content.header.message_id,
         header_from=content.header.from_[0].address if content.header.from_ else "",
-        recipients=tuple(_new_recipients(outcome, envelope, held=held)),
+        recipients=tuple(_new_recipients(outcome, envelope, members, held=held)),
         accepted_at=now,
         judged=outcome.facts,
     )
 
 
-def _new_recipients(outcome: Outcome, envelope: Envelope, *, held: bool) -> Iterable[NewRecipient]:
+def _new_recipients(
+    outcome: Outcome,
+    envelope: Envelope,
+    members: Mapping[int, Sequence[Member]],
+    *,
+    held: bool,
+) -> Iterable[NewRecipient]:
+    """Everybody who gets the message, once: groups give way to those whom they lead to."""
     known = outcome.facts.envelope.recipients
+    found: dict[str, NewRecipient] = {}
     for recipient, fact in zip(envelope.recipients, known, strict=True):
-        yield NewRecipient(
+        one = NewRecipient(
             address=str(recipient.address),
             original=recipient.original,
             notify=recipient.notify,
@@ -599,6 +630,19 @@ def _new_recipients(outcome: Outcome, envelope: Envelope, *, held: bool) -> Iter
             mailbox_id=fact.mailbox_id,
             state="held" if held else "queued",
         )
+        if fact.kind != "group" or fact.mailbox_id is None:
+            found[recipient.address.key] = one
+            continue
+        for member in members[fact.mailbox_id]:
+            through = replace(
+                one,
+                address=member.address,
+                mailbox_id=member.mailbox_id,
+                group_id=fact.mailbox_id,
+                original=one.original or f"rfc822;{recipient.address}",
+            )
+            found.setdefault(member.address, through)
+    return found.values()
 
 
 def _advised(

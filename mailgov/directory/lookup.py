@@ -9,12 +9,13 @@ from mailgov.addresses import Address, is_within
 from mailgov.clock import Clock, local_date
 from mailgov.config import Limits, SignIn
 from mailgov.db import Database
-from mailgov.directory import queries
+from mailgov.directory import groups, queries
+from mailgov.directory.groups import Member
 from mailgov.directory.queries import Account, LocalMailbox
 from mailgov.directory.sealed import SecretBox
 from mailgov.directory.second_step import SecondSteps
 from mailgov.directory.sign_in import Attempt, Channel, Scram, SignIns
-from mailgov.errors import InputError
+from mailgov.errors import InputError, Unavailable
 from mailgov.message import Envelope
 from mailgov_policies import facts
 from mailgov_policies.freemail import is_freemail
@@ -131,6 +132,20 @@ class Directory:
             helo=envelope.client.helo,
             max_content_bytes=self._limits.content_bytes,
         )
+
+    async def members(self, group_ids: Sequence[int]) -> Sequence[Member]:
+        """Every mailbox that groups lead to, each once.
+
+        Raises Unavailable `group-not-expanded` when they are too large or too deep: mail waits until
+        somebody has mended them.
+        """
+        most = self._limits.group_recipients
+        try:
+            return await self._database.query(
+                lambda session: groups.members(session, group_ids, most)
+            )
+        except InputError as error:
+            raise Unavailable("group-not-expanded", why=str(error)) from error
 
     def close(self) -> None:
         """End the threads that check passwords."""

@@ -92,6 +92,7 @@ def _recipient_values(new: NewMessage, verdict_id: int) -> list[dict[str, Any]]:
             "lane": lane_of(recipient.destination, new.agency_code),
             "rank": rank,
             "mailbox_id": recipient.mailbox_id,
+            "group_id": recipient.group_id,
             "state": recipient.state,
             "attempts": 0,
             "next_attempt_at": new.accepted_at,

@@ -27,6 +27,7 @@ class NewRecipient:
     original: str = ""  # ORCPT, as given
     notify: frozenset[str] = frozenset()  # RFC 3461; empty: default
     state: Literal["queued", "held"] = "queued"
+    group_id: int | None = None  # mailbox id of the group that was written to
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from mailgov.db.models.document import TakenDocument
 from mailgov.db.models.domain import DkimKey, Domain
 from mailgov.db.models.event import EventRow
 from mailgov.db.models.greylist import Greylisted
+from mailgov.db.models.group import GroupMember
 from mailgov.db.models.instance import Instance
 from mailgov.db.models.job import Job, JobRow
 from mailgov.db.models.mailbox import Alias, Credential, Delegation, Mailbox
@@ -35,6 +36,7 @@ __all__ = [
     "DraftFile",
     "EventRow",
     "Greylisted",
+    "GroupMember",
     "Instance",
     "Job",
     "JobRow",

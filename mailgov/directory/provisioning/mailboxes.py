@@ -23,12 +23,18 @@ from mailgov.directory.provisioning.agencies import ancestors, get_agency
 from mailgov.errors import Conflict, InputError, NotFound
 
 # Rule quota: 5 GiB for people, 20 GiB for offices.
-QUOTA_MB = {"person": 5 * 1024, "office": 20 * 1024, "post": 5 * 1024, "shared": 20 * 1024}
+QUOTA_MB = {
+    "person": 5 * 1024,
+    "office": 20 * 1024,
+    "post": 5 * 1024,
+    "shared": 20 * 1024,
+    "group": 1,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewMailbox:
-    """What is asked for. `kind` is person, office, post or shared."""
+    """What is asked for. `kind` is person, office, post, shared, or group, which holds no mail."""
 
     address: str
     agency: str  # code

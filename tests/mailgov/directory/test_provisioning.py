@@ -187,7 +187,7 @@ REFUSED: dict[str, tuple[type[MailgovError], str, Callable[[Session], Any]]] = {
     "unknown kind": (
         InputError,
         "mailbox-kind-not-valid",
-        lambda s: p.add_mailbox(s, act(), person("bichtt@tinhmau.test", kind="group")),
+        lambda s: p.add_mailbox(s, act(), person("bichtt@tinhmau.test", kind="robot")),
     ),
     "nobody on the staff list": (
         InputError,
@@ -210,7 +210,9 @@ REFUSED: dict[str, tuple[type[MailgovError], str, Callable[[Session], Any]]] = {
         Conflict,
         "one-address-per-unit",
         lambda s: p.add_mailbox(
-            s, act(), p.NewMailbox(address="cv@sonoivu.tinhmau.test", agency="H99.02", kind="office")
+            s,
+            act(),
+            p.NewMailbox(address="cv@sonoivu.tinhmau.test", agency="H99.02", kind="office"),
         ),
     ),
     "staff number of somebody else": (
