@@ -42,6 +42,7 @@ _ELSEWHERE = {
     "message/partial": "fragment of a message",
     "message/external-body": "content lies elsewhere",
 }
+_MAX_FOLDERS = 200  # of one archive whose names are read
 _OWN_LAYERS = 3  # S/MIME within S/MIME that is still the message itself
 _USUAL_PREAMBLES = frozenset(
     {
@@ -275,8 +276,10 @@ class Examiner:
                 self._read_signed(opened.mime, file.part, depth)
             elif opened.is_archive:
                 self.budget.check_depth(depth + 1)
+            folders: set[str] = set()
             for member in opened.members:
                 self.budget.check_depth(depth + 1)
+                self._read_folders(file.part, member.path, folders)
                 inner = File(
                     well_formed(f"{file.part}/{member.path}"),
                     (member.path.rpartition("/")[2] or member.path,),
@@ -291,6 +294,13 @@ class Examiner:
         except Damaged as exc:
             return "unscannable", str(exc)
         return opened.state, opened.why
+
+    def _read_folders(self, part: str, path: str, known: set[str]) -> None:
+        """Names of the folders in an archive, each once: marks stand there too."""
+        for folder in path.split("/")[:-1]:
+            if folder not in known and len(known) < _MAX_FOLDERS:
+                known.add(folder)
+                self.said.append(read_caption(well_formed(folder), f"file name {part}", part))
 
     def _read_message_file(self, data: bytes, part: str, depth: int) -> None:
         root = read_parts(data, self.limits).root

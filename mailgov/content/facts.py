@@ -11,7 +11,7 @@ from mailgov.content.fields import Fields, split_fields
 from mailgov.content.header import header_defects, read_header
 from mailgov.content.parts import Tree, read_parts
 from mailgov.content.prescan import header_end, prescan
-from mailgov.content.texts import Said, read_display_name, read_subject
+from mailgov.content.texts import Said, read_caption, read_display_name, read_subject
 from mailgov.content.trust import Trust
 from mailgov.content.uses import improper_uses
 from mailgov.content.vietnamese import unmarked_words
@@ -66,7 +66,7 @@ def _read(data: bytes, limits: Limits, trust_roots: tuple[bytes, ...]) -> Conten
     examiner.match_signature_files()
     raw_subject = fields.text("subject")
     subject = read_subject(raw_subject)
-    said = [subject, *_names(header), *all_said(examiner)]
+    said = [subject, *_names(header), *_captions(fields), *all_said(examiner)]
     return Content(
         size_bytes=len(data),
         header=header,
@@ -90,6 +90,13 @@ def _names(header: Header) -> Iterator[Said]:
             yield read_display_name(person.name, field)
     if header.sender:
         yield read_display_name(header.sender.name, "Sender")
+
+
+def _captions(fields: Fields) -> Iterator[Said]:
+    """What mail programs call comments, keywords and description: marks may stand there."""
+    for name in ("Comments", "Keywords", "Content-Description"):
+        if text := fields.text(name.lower()):
+            yield read_caption(text, f"header {name}", "")
 
 
 def _found(subject: Said, examiner: Examiner) -> Document | None:

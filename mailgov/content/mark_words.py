@@ -45,7 +45,9 @@ def _words() -> dict[str, Word]:
     """Every spelling of a mark without spaces, in capitals."""
     known: dict[str, Word] = {}
     for row in _table()["mark"]:
-        for value in (row["value"], *row.get("also", ())):
+        nouns = _table()["nouns"]["words"] if row["kind"] == "secrecy" else ()
+        named = (f"{noun} {row['value']}" for noun in nouns)
+        for value in (row["value"], *row.get("also", ()), *named):
             syllables = with_old_tone_placement(value).split()
             for spelling in itertools.product(*map(_spellings, syllables)):
                 bare = "".join(spelling)

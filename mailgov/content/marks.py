@@ -36,6 +36,8 @@ _HEADING_LINES = 20  # behind a national heading: documents bound together have 
 _NEAR_LINES = 12  # around a number or heading, where a stamp in small letters stands
 _SHEET_ROWS = 15
 _LISTING_LINES = 8
+_ALL_LEVELS = 3
+_TABLE = re.compile(r"\btable \d+|\bsheet \"[^\"]*\"")
 _MAX_LINE = 120
 _MAX_MARKS = 50  # of one file
 _MAX_TOGETHER = 4  # marks on one line
@@ -43,6 +45,7 @@ _MAX_TOGETHER = 4  # marks on one line
 _COLUMNS = re.compile(r"\t+| {3,}|\s*\|\s*")
 _TOGETHER = re.compile(r"\t+| {3,}|\s*[|/+;,–—]\s*|\s+-\s*|-\s+")
 _BRACKETED = re.compile(r"[\[({<【«]\s*([^\[\](){}<>【】«»]{1,40}?)\s*[\])}>】»]")
+_SQUARE = re.compile(r"\[\s*([^\[\]]{3,30}?)\s*\]")
 _BRACKETED_AT_END = re.compile(r"[\[({]\s*([^\[\](){}]{3,30}?)\s*[\])}]$")
 _STRONG = re.compile(r"\s+[-_]+\s*|\s*[-_]+\s+|\s*[:–—|/]+\s*")  # what parts a title
 _DASH = re.compile(r"\s+[-–—]+\s+|\s*[–—]+\s*")
@@ -60,6 +63,8 @@ _NUMBER_LINE = re.compile(r"^S[ốÔO]\s*:?\s*[\w./()-]{0,40}\s+(\D{2,20})$", re
 _NUMBER = re.compile(r"^S[ốÔO]\s*:\s*[\w. …]*/[A-ZĐƯ]")
 _HEADING = "CONGHOAXAHOICHUNGHIAVIETNAM"
 _LEVELS = {"TỐI": "TỐI MẬT", "TOI": "TỐI MẬT", "TUYỆT": "TUYỆT MẬT", "TUYET": "TUYỆT MẬT"}
+_HIGHER = frozenset({"TỐI MẬT", "TUYỆT MẬT"})
+_MAX_PIECE = 5  # letters of a line of a narrow stamp
 _MIXED_SPLIT = re.compile(r"[^\W\d_]+")
 
 
@@ -84,15 +89,23 @@ def in_lines(lines: Sequence[Line], place: str, part: str) -> tuple[Mark, ...]:
 
 def _alone(lines: Sequence[Line], place: str, part: str) -> Iterator[_Found]:
     top = _TOP_LINES
+    spoken_for = 0  # lines before this one belong to a mark already
     vietnamese: bool | None = None
     for index, line in enumerate(lines):
         if len(line.text) > _MAX_LINE:
             continue
         text = in_latin(line.text)
-        if "NAM" in text and _HEADING in folded(text):
+        if _NUMBER.match(text) or ("NAM" in text and _HEADING in folded(text)):
             top = max(top, index + _HEADING_LINES)
-        for word in _words_on_line(text) or _in_small_letters(text, index, lines):
-            certain = index < top and _row(line.place) <= _SHEET_ROWS
+        if index < spoken_for:
+            continue
+        words = _words_on_line(text)
+        if not words:
+            words, spoken_for = _in_pieces(text, index, lines)
+        for word in words or _in_small_letters(text, index, lines):
+            # One word may stand in a list, further down; two in capitals are the mark wherever they do.
+            is_high = word.value in _HIGHER and is_capital(text) and not _is_in_table(line.place)
+            certain = (index < top or is_high) and _row(line.place) <= _SHEET_ROWS
             if word.needs_context:
                 if vietnamese is None:
                     vietnamese = _reads_vietnamese_without_marks(lines)
@@ -102,6 +115,24 @@ def _alone(lines: Sequence[Line], place: str, part: str) -> Iterator[_Found]:
                 value = before
             where = _joined(place, line.place)
             yield _Found(index, Mark(word.kind, value, where, certain, line.text, part))
+
+
+def _is_in_table(place: str) -> bool:
+    return place.startswith(("sheet", "table"))
+
+
+def _in_pieces(text: str, index: int, lines: Sequence[Line]) -> tuple[tuple[Word, ...], int]:
+    """A stamp so narrow that its letters stand on lines of their own, and the line behind it."""
+    if len(text) > _MAX_PIECE or not is_capital(text):
+        return (), 0
+    pieces = [text]
+    for line in lines[index + 1 : index + _MOST_SYLLABLES]:
+        if len(line.text) > _MAX_PIECE:
+            break
+        pieces.append(in_latin(line.text))
+        if word := mark_in_capitals("".join(pieces)):
+            return (word,), index + len(pieces)
+    return (), 0
 
 
 def _words_on_line(text: str) -> tuple[Word, ...]:
@@ -119,6 +150,8 @@ def _words_on_line(text: str) -> tuple[Word, ...]:
         return _only(mark_of(match[1]))
     if is_capital(text) and (word := _at_end_of_capitals(text)):
         return (word,)
+    if "[" in text and (word := _in_square_brackets(text)):
+        return (word,)
     if "\t" not in text and "   " not in text and "|" not in text:
         return ()
     columns = _COLUMNS.split(text)
@@ -133,6 +166,12 @@ def _at_end_of_capitals(text: str) -> Word | None:
         return mark_of(match[1])
     pieces = _DASH.split(text)
     return mark_of(pieces[-1]) if len(pieces) > 1 else None
+
+
+def _in_square_brackets(text: str) -> Word | None:
+    """A mark set before a title, as in a subject: [MẬT] Họp giao ban."""
+    marks = (mark_in_capitals(found[1]) for found in _SQUARE.finditer(text))
+    return next((word for word in marks if word), None)
 
 
 def _together(text: str) -> tuple[Word, ...]:
@@ -211,17 +250,25 @@ def has_document_words(text: str) -> bool:
 
 
 def _without_listings(found: list[_Found]) -> Iterator[_Found]:
-    """Levels that stand beside each other are a list of levels, no marks."""
+    """Levels beside each other, or in one table, are a list of levels, no marks; so are all three."""
+    levels = {item.mark.value for item in found if item.mark.kind == "secrecy"}
     for item in found:
         neighbours = {
             other.mark.value
             for other in found
-            if other.mark.kind == item.mark.kind and abs(other.index - item.index) <= _LISTING_LINES
+            if other.mark.kind == item.mark.kind and _are_together(item, other)
         }
-        if len(neighbours) > 1:
+        if len(neighbours) > 1 or (item.mark.kind == "secrecy" and len(levels) == _ALL_LEVELS):
             yield replace(item, mark=replace(item.mark, certain=False))
         else:
             yield item
+
+
+def _are_together(one: _Found, other: _Found) -> bool:
+    if abs(one.index - other.index) <= _LISTING_LINES:
+        return True
+    table, same = _TABLE.search(one.mark.place), _TABLE.search(other.mark.place)
+    return bool(table and same and table[0] == same[0])
 
 
 def _inside(lines: Sequence[Line], place: str, part: str) -> Iterator[Mark]:

@@ -55,6 +55,20 @@ def test_a_cell_far_down_a_sheet_is_only_possible() -> None:
     assert _seen(in_lines(lines, "part 2", "2")) == [["secrecy", "MẬT", False]]
 
 
+def test_two_words_are_the_mark_wherever_they_stand_alone_but_in_a_table() -> None:
+    before = [Line("Đoạn văn của báo cáo.", "")] * 100
+    for place, certain in (("", True), ("paragraph 101", True), ("table 3 row 2 cell 1", False)):
+        found = in_lines([*before, Line("TỐI MẬT", place)], "part 2", "2")
+        assert _seen(found) == [["secrecy", "TỐI MẬT", certain]]
+
+
+def test_levels_in_one_table_are_a_list_however_far_apart() -> None:
+    rows = [Line("Thẩm quyền xác định", f"table 1 row {row} cell 2") for row in range(12)]
+    levels = Line("TUYỆT MẬT", "table 1 row 1 cell 1"), Line("TỐI MẬT", "table 1 row 13 cell 1")
+    found = in_lines([levels[0], *rows, levels[1]], "part 2", "2")
+    assert not any(mark.certain for mark in found)
+
+
 def test_place_and_line_are_told() -> None:
     (mark,) = in_lines([Line("TỐI MẬT", "paragraph 6")], "part 2", "2")
     assert (mark.place, mark.line, mark.part) == ("part 2 paragraph 6", "TỐI MẬT", "2")

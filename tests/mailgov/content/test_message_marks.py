@@ -59,6 +59,11 @@ def test_letters_shown_as_capitals_within_other_words_are_no_mark() -> None:
         (making.message(subject="[MẬT] Báo cáo"), "subject"),
         (making.message(files=[("MẬT.docx", making.docx())]), "file name 2"),
         (
+            making.message(files=[("a.zip", making.zipped({"b/MẬT/c.docx": making.docx()}))]),
+            "file name 2",
+        ),
+        (making.message(headers="Keywords: =?utf-8?q?M=E1=BA=ACT?=\r\n"), "header Keywords"),
+        (
             making.message(
                 files=[
                     (
@@ -74,7 +79,7 @@ def test_letters_shown_as_capitals_within_other_words_are_no_mark() -> None:
             "part 2 properties",
         ),
     ],
-    ids=["body", "HTML", "subject", "file name", "properties"],
+    ids=["body", "HTML", "subject", "file name", "folder in an archive", "keywords", "properties"],
 )
 def test_elsewhere(message: bytes, place: str) -> None:
     (mark,) = read_message(message).marks
