@@ -20,6 +20,7 @@ import tempfile
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from mail_queue import message, store
@@ -104,7 +105,7 @@ async def new_mail(database: Database, queue: Queue, world: World, destinations:
     while True:
         new = message(f"d{number:04}.vn", datetime.now(UTC))
         world.sent_at[new.queue_id] = time.monotonic()
-        await database.submit(lambda session, new=new: store(session, new))
+        await database.submit(partial(store, new=new))
         queue.wake()
         number = number + 7 if number + 7 < destinations else 2
         await asyncio.sleep(0.25)
@@ -126,12 +127,15 @@ async def run(database: Database, folder: Path, options: argparse.Namespace) -> 
     running = asyncio.create_task(worker.run(stop))
     incoming = asyncio.create_task(new_mail(database, queue, world, options.destinations))
     rates: dict[bool, list[float]] = {False: [], True: []}
+    per_cpu: dict[bool, list[float]] = {False: [], True: []}
     began, cpu = time.monotonic(), time.process_time()
     for phase in range(options.phases):
         world.is_sick = phase % 2 == 1
-        before, start = world.healthy, time.monotonic()
+        before, start, spent = world.healthy, time.monotonic(), time.process_time()
         await asyncio.sleep(options.phase)
-        rates[world.is_sick].append((world.healthy - before) / (time.monotonic() - start))
+        count = world.healthy - before
+        rates[world.is_sick].append(count / (time.monotonic() - start))
+        per_cpu[world.is_sick].append(count / (time.process_time() - spent))
     world.is_sick = True
     waits_before_drain = len(world.waits)
     healthy = options.recipients * (options.destinations - 2) // options.destinations
@@ -148,6 +152,9 @@ async def run(database: Database, folder: Path, options: argparse.Namespace) -> 
     say(f"  processor                     {1000 * cpu / max(world.healthy, 1):.2f} ms each")
     say(f"rate, all healthy               {well:.0f}/s   {[round(r) for r in rates[False]]}")
     say(f"rate, one dead and one slow     {sick:.0f}/s   {[round(r) for r in rates[True]]}")
+    say(f"  share that is left            {100 * sick / (well or 1):.0f} %")
+    well, sick = (statistics.median(per_cpu[kind] or [0.0]) for kind in (False, True))
+    say(f"in a second of processor        {well:.0f} and {sick:.0f}")
     say(f"  share that is left            {100 * sick / (well or 1):.0f} %")
     say(
         f"new mail handed on              {len(waits)} ({len(waits) - waits_before_drain} in the end)"
