@@ -213,11 +213,15 @@ def _written_before(path: Path, moment: datetime) -> bool:
 
 
 def _write_durably(path: Path, data: bytes) -> None:
-    with path.open("xb") as file:
+    """There whole or not at all, its folder included."""
+    new = path.with_name(f".{path.name}.new")
+    with new.open("wb") as file:
         file.write(data)
         file.flush()
         durable.sync(file.fileno())
+    new.rename(path)
     durable.sync_path(path.parent)
+    durable.sync_path(path.parent.parent)
 
 
 def _trouble(exc: OSError) -> Unavailable:

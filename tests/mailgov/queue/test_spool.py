@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from sqlmodel import SQLModel
 
-from mailgov import faults
+from mailgov import durable, faults
 from mailgov.db import Database
 from mailgov.errors import Conflict, Unavailable
 from mailgov.message import Body
@@ -198,3 +198,21 @@ async def test_the_sweep_takes_old_files_that_no_open_message_names(
     assert await made.queue.sweep_orphans() == 2
     assert list(spool.names()) == [kept]
     assert not (spool.folder / orphan).exists()
+
+
+def test_a_start_that_died_while_it_named_the_volume_is_made_good(
+    tmp_path: Path, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = Spool(tmp_path / "cut")
+
+    def cut(_handle: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as during:
+        during.setattr(os, "fsync", cut)
+        with pytest.raises(Unavailable, match="spool-unavailable"):
+            spool.prepare(database)
+    assert not (spool.folder / "identity").exists()
+    durable.trust_again()
+    spool.prepare(database)
+    assert len((spool.folder / "identity").read_text().strip()) == 32
