@@ -23,6 +23,7 @@ from mailgov_policies import Action, default_ruleset, facts
 
 from ...support.directory import fill_directory
 from ...support.dns import FakeResolver
+from ...support.relay import Authority, running_relay
 from ..queue.samples import body_of
 from ..test_intake import BINH, NOW, People, Reader, Signing
 
@@ -206,3 +207,14 @@ async def test_a_report_is_read_from_mail_of_proven_authors(
     if kept:
         # Who sent it is what DMARC proved, not what the report says of itself.
         assert (reports[0].organisation, reports[0].message_id) == ("congty.test", outcome.queue_id)
+
+
+async def test_on_the_wire_the_sender_hears_that_names_can_t_be_looked_up(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    async with running_relay(tmp_path, authority) as relay:
+        relay.intake.trouble = Unavailable("resolver-unavailable", name="a.test", type="TXT")
+        client = await relay.connect()
+        await client.envelope(AUTHOR)
+        reply = await client.data(LETTER + b".\r\n")
+        assert reply.startswith("451 4.4.3 [trouble-dns]")
+        await client.close()
