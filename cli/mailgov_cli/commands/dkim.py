@@ -8,6 +8,7 @@ import typer
 from mailgov_cli.exits import Exit
 from mailgov_cli.grammar import Noun
 from mailgov_cli.options import DryRun, Reason, parse_moment
+from mailgov_cli.output import Format
 from mailgov_cli.runtime import Runtime, runtime
 
 if TYPE_CHECKING:
@@ -130,7 +131,8 @@ def list_(
                     "file": key.file_name,
                 }
             )
-    run.emit("dkim.list/1", rows, (*FIELDS, "created_at", "file") if run.as_json else FIELDS)
+    wide = run.shown_format is not Format.TABLE
+    run.emit("dkim.list/1", rows, (*FIELDS, "created_at", "file") if wide else FIELDS)
 
 
 def _next_step(key: "DkimKey") -> "tuple[str, Any]":
