@@ -77,7 +77,11 @@ def _mailbox_defects(name: str, mailboxes: Mailboxes) -> list[str]:
 def _people(fields: Fields, name: str) -> tuple[Person, ...]:
     """Everybody with an address, over all fields of that name: nobody hides in a second field."""
     return tuple(
-        Person(shown := visible(person.name), person.address, _claims(shown, person.address))
+        Person(
+            visible(person.name),
+            person.address,
+            _claims(visible(" ".join((person.name, *person.claims))), person.address),
+        )
         for item in fields.all(name)
         for person in read_mailboxes(item.value).people
         if person.address

@@ -16,7 +16,7 @@ from mailgov_policies.facts import Person
 MAX_MAILBOXES = 1000  # of a field
 
 _TOKEN = re.compile(
-    r'"(?P<quoted>(?:[^"\\]|\\.)*+)(?:"|\\?\Z)'  # unclosed ones end with the field
+    r'"(?P<quoted>(?:[^"\\]|\\.)*+)(?:(?P<closed>")|\\?\Z)'  # unclosed ones end with the field
     r'|<(?P<angle>(?:"(?:[^"\\]|\\.)*+"|[^"<>])*+)>'
     r"|(?P<comment>\()"
     r"|(?P<sign>[,;:])"
@@ -47,24 +47,30 @@ class _Entry:
     unquoted: list[str] = field(default_factory=list)  # the phrase without its quoted strings
     comments: list[str] = field(default_factory=list)
     angles: list[str] = field(default_factory=list)
+    broken: bool = False  # quoted string, comment or bracket left open, or an address names a group
 
     def people(self) -> Iterator[Person]:
         phrase = "".join(self.phrase).strip()
         if self.angles:
+            # What stands in comments beside a name is shown by some programs.
+            beside = tuple(_name(comment) for comment in self.comments if comment.strip())
             for angle in self.angles:
-                yield Person(_name(phrase), _address(angle))
+                yield Person(_name(phrase), _address(angle), beside)
         elif "@" in phrase:
             name = _name(" ".join(self.comments))
             yield Person(name, _address(phrase))
-        elif phrase:
-            yield Person(_name(phrase), "")
+        elif words := " ".join(filter(None, (phrase, *self.comments))):
+            yield Person(_name(words), "")
 
     @property
     def ambiguous(self) -> bool:
         """Two addresses, or another in the clear beside one in brackets, as text not quoted.
 
-        Dovecot and many programs take the one in the clear; others the one in brackets.
+        Dovecot and many programs take the one in the clear; others the one in brackets. What is left
+        open ends where each program thinks it does.
         """
+        if self.broken:
+            return True
         unquoted = "".join(self.unquoted)
         if len(self.angles) != 1 or "@" not in unquoted:
             return len(self.angles) > 1
@@ -94,20 +100,24 @@ def _entries(text: str) -> Iterator[_Entry]:
         assert match is not None  # the last alternative takes anything
         position = match.end()
         if match["comment"]:
-            comment, position = _comment(text, position)
+            comment, position, closed = _comment(text, position)
             entry.comments.append(comment)
+            entry.broken |= not closed
         elif match["sign"] in (",", ";"):
             yield entry
             entry = _Entry()
         elif match["sign"] == ":" and not entry.angles and "@" not in "".join(entry.phrase):
-            entry = _Entry()  # the name of a group
+            # The name of a group; programs that open encoded words first may find an address in it.
+            entry = _Entry(broken=entry.broken or "@" in _name("".join(entry.phrase)))
         elif match["angle"] is not None:
             entry.angles.append(match["angle"])
         elif match["quoted"] is not None:
             entry.phrase.append(_requoted(entry, text, match))
+            entry.broken |= match["closed"] is None
         else:
             entry.phrase.append(match.group())
             entry.unquoted.append(match.group())
+            entry.broken |= match["stray"] == "<"
     yield entry
 
 
@@ -118,8 +128,11 @@ def _requoted(entry: _Entry, text: str, match: re.Match[str]) -> str:
     return re.sub(r"\\(.)", r"\1", match["quoted"], flags=re.DOTALL)
 
 
-def _comment(text: str, position: int) -> tuple[str, int]:
-    """The comment whose bracket was opened just before, and where it ends; comments nest."""
+def _comment(text: str, position: int) -> tuple[str, int, bool]:
+    """The comment whose bracket was opened just before, where it ends, and whether it does.
+
+    Comments nest.
+    """
     depth, start = 1, position
     while position < len(text):
         sign = text[position]
@@ -130,9 +143,9 @@ def _comment(text: str, position: int) -> tuple[str, int]:
         elif sign == ")":
             depth -= 1
             if depth == 0:
-                return text[start:position], position + 1
+                return text[start:position], position + 1, True
         position += 1
-    return text[start:], position
+    return text[start:], position, False
 
 
 def _name(text: str) -> str:

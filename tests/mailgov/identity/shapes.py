@@ -164,6 +164,17 @@ def _plain_patterns(victim: str) -> Iterator[tuple[str, str, str]]:
         AN,
         f"From: {word(victim.replace('@', chr(0x200B) + '@'))} <{AN}>",
     )
+    yield "comment beside the own", AN, f"From: An ({victim}) <{AN}>"
+    yield "angle in a comment", AN, f"From: (Chủ <{victim}>) <{AN}>"
+    yield "comment left open", AN, f"From: <{AN}>, An (<{victim}>"
+    yield "comment left open in Sender", AN, f"From: {own}\r\nSender: <{AN}> (<{victim}>"
+    yield "comment of nobody", AN, f"From: <{AN}>, An (<{victim}>)"
+    yield "comment alone", AN, f"From: <{AN}>, (<{victim}>)"
+    yield "quote left open", AN, f'From: <{AN}>, "An <{victim}>'
+    yield "bracket left open", AN, f"From: <{AN}>, An < {word(victim)}"
+    yield "group named by an address", AN, f"From: {word(f'<{victim}>')}: <{AN}>;"
+    yield "empty group named by an address", AN, f"From: <{AN}>, {word(f'<{victim}>')}:;"
+    yield "two group names", AN, f"From: <{AN}>, {word(f'<{victim}>')}: nhóm:;"
     yield "full width at", AN, f"From: {word(victim.replace('@', chr(0xFF20)))} <{AN}>"
 
 
@@ -173,6 +184,10 @@ _SHOWN = (
     "shown in words",
     "shown in Sender's name",
     "shown with an angle in the name",
+    "comment beside the own",
+    "angle in a comment",
+    "comment beside the own",
+    "angle in a comment",
     "zero width in the name",
     "full width at",
 )
