@@ -35,6 +35,7 @@ def _runs(
 ) -> Iterator[tuple[str, Callable[[Path], Row]]]:
     for point in (*scenarios.ACCEPT_POINTS, *scenarios.DELIVER_POINTS):
         yield f"kill {point}", partial(scenarios.kills_at, [point] * times, chance=chance)
+    yield "control", partial(scenarios.early_answers, max(times // 4, 4), chance=chance)
     yield "random", partial(scenarios.random_kills, random_times, chance=chance)
     for call in scenarios.FAILURES:
         yield f"fail {call}", partial(scenarios.failing_call, call, times, chance=chance)

@@ -4,6 +4,7 @@
     MAILGOV_FAULT=fsync-body:2  that call fails with EIO, once, the second time: fsync-body,
                                 fsync-folder, fsync-mailbox, fsync-maildir, write-body, close-body,
                                 rename-body; write-body/ENOSPC:2 with another error
+    MAILGOV_FAULT=early+A11:7   as A11:7, and 250 is said before the commit: mail must be lost
     MAILGOV_FAULT=statement:7   killed right before the seventh statement to the database
     MAILGOV_FAULT=nosync-body   those syncs are left out: nosync-body, nosync-mailbox
     MAILGOV_CLOCK=<file>        the clock is wrong by so many seconds as the file says
@@ -12,6 +13,7 @@ With `--nursery` it loads everything once and then forks a server for each line 
 hundreds of starts cost one.
 """
 
+import asyncio
 import errno
 import json
 import os
@@ -51,6 +53,24 @@ def kill_at(fault: str) -> None:
                 os.killpg(os.getpgrp(), signal.SIGKILL)
 
     faults.set_handler(passed)
+
+
+def answer_early() -> None:
+    """Let the gate say yes before its commit, as a server without promise would."""
+    from mailgov.db import Database
+
+    submit = Database.submit
+    going: set[asyncio.Task[Any]] = set()
+
+    async def submitted(database: Any, work: Any) -> Any:
+        if not work.__qualname__.startswith("Intake._store"):
+            return await submit(database, work)
+        task = asyncio.create_task(submit(database, work))
+        going.add(task)
+        task.add_done_callback(going.discard)
+        return None
+
+    Database.submit = submitted  # type: ignore[method-assign,assignment]
 
 
 def kill_at_statement(count: int) -> None:
@@ -165,6 +185,9 @@ def run(args: Sequence[str]) -> int:
     if where := os.environ.get("MAILGOV_CLOCK"):
         shift_clock(Path(where))
     if wanted := os.environ.get("MAILGOV_FAULT"):
+        if wanted.startswith("early+"):
+            answer_early()
+            wanted = wanted.removeprefix("early+")
         if wanted.startswith("statement:"):
             kill_at_statement(int(wanted.partition(":")[2]))
         elif wanted.startswith("nosync-"):

@@ -99,6 +99,19 @@ def kills_at(points: Sequence[str], folder: Path, chance: random.Random, *, most
     return row
 
 
+def early_answers(times: int, folder: Path, chance: random.Random) -> Row:
+    """A control: a server that says 250 before its commit must lose mail when it is killed."""
+    row = Row("kill -9, 250 before the commit: must lose", times)
+    with stage(folder) as on:
+        for _ in range(times):
+            _killed_at(on, "early+A11", chance.randint(1, 30))
+        on.drain(row)
+    row.note = f"{row.lost} lost, as it must be"
+    row.troubles = [] if row.lost else ["nothing was lost: the test does not see"]
+    row.lost = 0
+    return row
+
+
 def _killed_at(on: Stage, point: str, passes: int) -> bool:
     """One life that ends at the point; whether it did."""
     roles = ["relay", "deliver"]
