@@ -31,6 +31,8 @@ def addressees(lines: Sequence[Line]) -> tuple[str, ...]:
 def _listed(lines: Sequence[Line], label: re.Pattern[str]) -> Iterator[str]:
     """What stands behind the label and in the list below it."""
     for index, line in enumerate(lines):
+        if not label.match(line.text):  # columns are only looked for where it is
+            continue
         if found := label.match(_COLUMN.split(line.text.strip(), maxsplit=1)[0]):
             yield from _names([found[1]])
             yield from _names(_items(lines[index + 1 :]))

@@ -16,6 +16,9 @@ _INVISIBLE = re.compile(
 )
 _WIDE = re.compile("[\uff01-\uff5e\U0001d400-\U0001d7ff]+")  # the same letters in other shapes
 _SPACE = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u2800\u3000]")
+_UNUSUAL = re.compile(
+    f"[{_INVISIBLE.pattern[1:-1]}{_WIDE.pattern[1:-2]}{_SPACE.pattern[1:-1]}]"  # one look at each letter
+)
 _MAX_LETTERS = 4000  # of a line; longer ones are running text and their end says no more
 
 
@@ -30,6 +33,8 @@ def normal(text: str) -> str:
     """The text in the one form in which words are looked for. Case is kept."""
     if text.isascii():
         return text
+    if not _UNUSUAL.search(text):
+        return with_old_tone_placement(text)
     text = _WIDE.sub(lambda match: unicodedata.normalize("NFKC", match[0]), as_displayed(text))
     return _SPACE.sub(" ", with_old_tone_placement(_INVISIBLE.sub("", text)))
 

@@ -12,6 +12,7 @@ from mailgov.content.vietnamese import with_old_tone_placement, without_marks
 _NEAR = 60  # letters from the start within which words count for more
 _MAX_TITLE_WORDS = 5
 _ABBREVIATED_WITHIN = 3  # words
+_LETTER_WITH_MARK = re.compile("[\u00c0-\u024f\u0300-\u036f\u1e00-\u1eff]")
 _WORD = re.compile(r"[^\W\d_]+")
 _GAPS = re.compile(r"[\s.\-_–]+")
 _WIDE_GAPS = re.compile(r"\s{2,}")
@@ -94,10 +95,9 @@ def best_phrase(lowered: str) -> Match | None:
 
     Without any diacritic in the text, none is asked for.
     """
-    text = without_marks(lowered)
-    bare = text == lowered
+    bare = _LETTER_WITH_MARK.search(lowered) is None
     best: Match | None = None
-    for phrase in _phrases():
+    for phrase in _possible(lowered, bare):
         words = phrase.bare if bare else phrase.words
         if words not in lowered:
             continue
@@ -108,6 +108,23 @@ def best_phrase(lowered: str) -> Match | None:
         if best is None or score > best.score:
             best = Match(phrase, score)
     return Match(best.phrase, best.score - 0.05) if best and bare else best
+
+
+def _possible(lowered: str, bare: bool) -> list[Phrase]:
+    """The phrases whose first word is there, in the order of all."""
+    known = _by_first_word(bare)
+    rows = [row for word in known.keys() & set(_WORD.findall(lowered)) for row in known[word]]
+    return [phrase for _, phrase in sorted(rows)]
+
+
+@cache
+def _by_first_word(bare: bool) -> dict[str, list[tuple[int, Phrase]]]:
+    """Phrases with their places, by the first word."""
+    known: dict[str, list[tuple[int, Phrase]]] = {}
+    for place, phrase in enumerate(_phrases()):
+        first = _WORD.findall(phrase.bare if bare else phrase.words)[0]
+        known.setdefault(first, []).append((place, phrase))
+    return known
 
 
 def abbreviated(title: str) -> tuple[str, str]:

@@ -1,11 +1,13 @@
 """What the text of one thing says: private encodings, marks, and the document it is."""
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from mailgov.content import documents, legacy_text, marks
 from mailgov.content.charsets import well_formed
+from mailgov.content.evidence import is_suspect
 from mailgov.content.fonts import font_family
 from mailgov.content.lines import Line, lines_of
 from mailgov.content.runs import Run
@@ -80,6 +82,8 @@ def _read_name(
     """Facts on the encoding of a name or subject, and the same in Unicode."""
     if name.isascii() and "^" not in name:
         return (), name
+    if not is_suspect(name):
+        return (), unicodedata.normalize("NFC", name)
     reading = legacy_text.read([Run(name)])
     texts = tuple(replace(text, place=place, part=part, file=file) for text in reading.texts)
     return texts, "".join(run.text for run in reading.runs)
