@@ -31,6 +31,7 @@ NOUNS = {
     "domain": "directory",
     "mailbox": "directory",
     "alias": "directory",
+    "group": "directory",
     "role": "directory",
     "job": "directory",
     "dkim": "keys",

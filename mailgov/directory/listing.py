@@ -16,11 +16,13 @@ from mailgov.db.models import (
     DkimKey,
     Domain,
     EventRow,
+    GroupMember,
     Mailbox,
     Person,
     RoleGrant,
 )
 from mailgov.directory.change import Act
+from mailgov.directory.groups import KIND, members
 from mailgov.directory.provisioning import get_agency, get_domain, get_mailbox
 from mailgov.directory.provisioning.app_passwords import in_force
 from mailgov.errors import InputError
@@ -33,6 +35,8 @@ AGENCY_FIELDS = ("code", "name", "level", "parent", "headcount", "mailboxes", "d
 MAILBOX_FIELDS = ("address", "name", "kind", "agency", "state", "quota_mb", "activated_at")
 DOMAIN_FIELDS = ("name", "agency", "agency_name", "state", "mailboxes", "keys")
 ALIAS_FIELDS = ("address", "mailbox", "valid_until")
+GROUP_FIELDS = ("address", "name", "agency", "state", "members")
+MEMBER_FIELDS = ("member", "kind", "name")
 APP_PASSWORD_FIELDS = ("id", "label", "scopes", "created_at", "last_used_at", "last_used_from")
 SIGN_IN_FIELDS = ("at", "channel", "result", "from")
 ROLE_FIELDS = ("mailbox", "name", "role", "agency", "until")
@@ -303,6 +307,47 @@ def aliases(session: Session, *, mailbox: str = "") -> list[Record]:
     return [
         {"address": alias.address, "mailbox": target, "valid_until": alias.valid_until}
         for alias, target in session.exec(query)
+    ]
+
+
+def groups(session: Session, most: int) -> list[Record]:
+    """Groups in alphabetical order, with the number of mailboxes that each leads to."""
+    query = (
+        select(Mailbox, Agency.code)
+        .join(Agency, col(Agency.id) == col(Mailbox.agency_id))
+        .where(Mailbox.kind == KIND)
+        .order_by(Mailbox.address)
+    )
+    return [
+        {
+            "address": group.address,
+            "name": group.display_name,
+            "agency": code,
+            "state": group.state,
+            "members": len(members(session, [group.id or 0], most)),
+        }
+        for group, code in session.exec(query)
+    ]
+
+
+def group_members(session: Session, group: str) -> list[Record]:
+    """Members as they were added. Raises NotFound `mailbox-unknown`."""
+    group_id = get_mailbox(session, group).id
+    mailboxes = (
+        select(Mailbox.address, Mailbox.kind, Mailbox.display_name)
+        .join(GroupMember, col(GroupMember.member_id) == col(Mailbox.id))
+        .where(GroupMember.group_id == group_id)
+        .order_by(Mailbox.address)
+    )
+    branches = (
+        select(Agency.code, Agency.name_vi)
+        .join(GroupMember, col(GroupMember.agency_id) == col(Agency.id))
+        .where(GroupMember.group_id == group_id)
+        .order_by(Agency.code)
+    )
+    return [
+        *({"member": a, "kind": k, "name": n} for a, k, n in session.exec(mailboxes)),
+        *({"member": c, "kind": "branch", "name": n} for c, n in session.exec(branches)),
     ]
 
 

@@ -16,6 +16,7 @@ from mailgov.authentication import Authenticated
 from mailgov.config import Config, Limits
 from mailgov.db import Database
 from mailgov.db.models import EventRow, Mailbox, MessageRow, RecipientRow, Refusal, VerdictRow
+from mailgov.directory.groups import Member
 from mailgov.errors import Conflict, NotFound, OutcomeUnknown, Unavailable
 from mailgov.intake import Intake
 from mailgov.message import Body, Envelope, Recipient
@@ -34,6 +35,8 @@ LETTER = (
     b"From: An <annv@sonoivu.tinhmau.gov.vn>\r\nTo: binhtt@sotaichinh.tinhmau.gov.vn\r\n"
     b"Bcc: khac@sonoivu.tinhmau.gov.vn\r\nSubject: Thu\r\n\r\nXin chao.\r\n"
 )
+
+GROUP = "toan-so@sonoivu.tinhmau.gov.vn"
 
 PLAIN = facts.Content(100, header=facts.Header(subject="Thu", from_=(facts.Person("An", AN),)))
 
@@ -74,6 +77,27 @@ class People:
             local_domains=("sonoivu.tinhmau.gov.vn", "sotaichinh.tinhmau.gov.vn"),
             authentication=authentication,
         )  # fmt: skip
+
+
+@dataclass
+class PeopleWithGroup(People):
+    """And a group, with An and Bình in it."""
+
+    asked: list[int] = field(default_factory=list)
+
+    async def envelope_facts(
+        self, envelope: Envelope, authentication: facts.Authentication
+    ) -> facts.Envelope:
+        known = await super().envelope_facts(envelope, authentication)
+        recipients = tuple(
+            replace(one, local=True, kind="group", mailbox_id=70) if one.address == GROUP else one
+            for one in known.recipients
+        )
+        return replace(known, recipients=recipients)
+
+    async def members(self, group_ids: Sequence[int]) -> Sequence[Member]:
+        self.asked += group_ids
+        return [Member(AN, 1), Member(BINH, 2)]
 
 
 class Stranger:
@@ -254,6 +278,19 @@ async def test_a_refused_secret_leaves_an_event_and_no_copy(gate: Intake, tmp_pa
     assert len(event.data["content_mac"]) == 64
     assert hashlib.sha256(LETTER).hexdigest() not in str(event.data)
     assert (event.data["recipients"], event.data["header_message_id"]) == ([], "")
+
+
+async def test_a_group_gives_way_to_its_members_each_once(gate: Intake) -> None:
+    gate = replace(gate, directory=PeopleWithGroup())
+    with gate.database.write() as session:
+        fill_directory(session)  # mailboxes 1 and 2
+    both = (Recipient(Address.parse(BINH)), Recipient(Address.parse(GROUP)))
+    outcome = await gate.receive(replace(envelope(), recipients=both), body())
+    assert [one.address for one in outcome.facts.envelope.recipients] == [BINH, GROUP]
+    _, recipients, _ = rows(gate.database)
+    told = [(r.address, r.mailbox_id, r.group_id, r.original) for r in recipients]
+    assert told == [(BINH, None, None, ""), (AN, 1, 70, f"rfc822;{GROUP}")]
+    assert {r.destination for r in recipients} == {"mailbox"}
 
 
 async def test_advice_for_another_server_leaves_an_event_alone(

@@ -12,6 +12,12 @@ from mailgov.directory.provisioning.app_passwords import (
     revoke_app_password,
 )
 from mailgov.directory.provisioning.domains import add_domain, get_domain
+from mailgov.directory.provisioning.groups import (
+    add_group,
+    add_member,
+    remove_group,
+    remove_member,
+)
 from mailgov.directory.provisioning.mailboxes import (
     NewMailbox,
     add_mailbox,
@@ -38,7 +44,9 @@ __all__ = [
     "add_alias",
     "add_app_password",
     "add_domain",
+    "add_group",
     "add_mailbox",
+    "add_member",
     "edit_agency",
     "get_agency",
     "get_domain",
@@ -46,6 +54,8 @@ __all__ = [
     "grant_role",
     "grant_send_as",
     "remove_alias",
+    "remove_group",
+    "remove_member",
     "reset_second_factor",
     "resume",
     "revoke_app_password",
