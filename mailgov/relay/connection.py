@@ -47,6 +47,7 @@ _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 _GREETINGS = frozenset({"EHLO", "HELO"})
 _JUNK = _GREETINGS | {"HELP", "NOOP", "RSET", "VRFY", "EXPN"}
 _LINES_IN_A_ROW = 32  # obeyed before other sessions get their turn
+_REPLIES_AT_ONCE = 512  # to a client that says much without waiting
 _OTHER_PROTOCOLS = frozenset({"GET", "POST", "HEAD", "PUT", "CONNECT", "OPTIONS"})
 
 log = logger("relay")
@@ -236,11 +237,13 @@ class Connection(SMTP):
             if self._over:
                 break
             if number % _LINES_IN_A_ROW == 0:
-                await asyncio.sleep(0)
+                await self._give_way()
             try:
                 line = await self._next_line()
                 if line is None:
                     return
+                # What takes long now is ours: a directory or a queue of passwords, say.
+                self._set_deadline(self.loop.time() + self.parts.limits.decision_seconds)
                 await self._obey(line)
             except CommandError as exc:
                 self._say(refusal(exc.key, **exc.fields))
@@ -251,6 +254,13 @@ class Connection(SMTP):
         if self._retired and not self._last_word:
             self._say(refusal("stopping"))
 
+    async def _give_way(self) -> None:
+        """Other sessions get their turn; and who does not read our replies gets no more of them."""
+        await asyncio.sleep(0)
+        if len(self._out) >= _REPLIES_AT_ONCE:
+            self._set_deadline(self.loop.time() + self.parts.limits.idle_seconds)
+            await self._flush()
+
     async def _next_line(self) -> bytes | None:
         """The next line with its end; None when the client has said everything."""
         searched = 0
@@ -260,8 +270,8 @@ class Connection(SMTP):
             if searched > _ENDLESS_OCTETS:
                 self._over = True
                 raise CommandError("command-too-long")
-            await self._flush()
             self._set_deadline(self._patience())
+            await self._flush()
             self._waiting = True
             block = await self._read()
             self._waiting = False

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 from pathlib import Path
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -144,6 +145,22 @@ class TestUnderStress:
             await client.start_tls()
             assert (await client.say("EHLO c.example")).startswith("250-")
             await client.close()
+
+    async def test_nobody_is_cut_off_for_our_own_slowness(
+        self, relay: Relay, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A password that waits its turn is no silence of the client's."""
+        limits = relay.server._parts.limits.model_copy(update={"idle_seconds": 0.2})
+        monkeypatch.setattr(relay.server._parts, "limits", limits)
+        real = relay.directory.sign_in
+
+        async def slow(name: str, password: str, *, channel: str, ip: str) -> Any:
+            await asyncio.sleep(0.4)  # longer than clients may be silent
+            return await real(name, password, channel=channel, ip=ip)
+
+        monkeypatch.setattr(relay.directory, "sign_in", slow)
+        client = await relay.signed_in()
+        await client.close()
 
     def test_a_trickle_must_be_a_stream(self) -> None:
         def cut_at(factor: float) -> list[int]:

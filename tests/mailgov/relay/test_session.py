@@ -461,7 +461,7 @@ class TestPatience:
         async with running_relay(tmp_path, authority, **limits) as relay:
             client = await relay.connect()
             client.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a socket
-            client.send(b"HELP\r\n" * 400_000)
+            client.send(b"EHLO c\r\n" * 200_000)  # with long replies
             await ended(relay)
             client.reset()
 
