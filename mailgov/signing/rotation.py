@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import or_
+from sqlalchemy import func, or_
 from sqlmodel import Session, col, select
 
 from mailgov.clock import Clock
@@ -176,7 +176,8 @@ def _due(session: Session, now: datetime) -> Sequence[Due]:
                 & (col(DkimKey.seen_at).is_(None) | (col(DkimKey.seen_at) < now - LOOKED_AT_EVERY)),
             )
         )
-        .order_by(col(DkimKey.seen_at), col(DkimKey.id))
+        # By chance among the rest: many that are never published must not keep others from their turn.
+        .order_by(col(DkimKey.state) != "pending", func.random())
         .limit(KEYS_AT_ONCE)
     )
     found = [Due(name, key) for key, name in session.exec(query)]
@@ -198,12 +199,14 @@ async def _tend_one(
         try:
             published = await is_published(record, resolver)
         except Unavailable as error:
-            log.warning("key.unknown", record=record.name, cause=str(error))
+            log.info("key.unknown", record=record.name, cause=str(error))
             return
     if not published:
         ripe = key.state == "pending" and key.activate_at is not None and key.activate_at <= clock()
-        if key.state == "active" or ripe:
+        if ripe or (key.state == "active" and key.seen_at is not None):
             log.error("key.not-published", record=record.name, state=key.state)
+        else:  # of a domain that is being set up: `mailgov dns check` tells what it lacks
+            log.info("key.not-published-yet", record=record.name, state=key.state)
         return
     ready = key.activate_at is not None and key.activate_at <= clock()
 

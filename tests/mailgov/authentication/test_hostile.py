@@ -54,7 +54,7 @@ def test_length_costs_no_more_than_itself(name: str) -> None:
     except (NotValid, RecordError):
         pass
     # Each of these would take ten seconds or more where the cost is the square of the length.
-    assert time.process_time() - began < 1.0
+    assert time.process_time() - began < 3.0
 
 
 def test_a_name_that_is_too_long_loses_whole_labels_from_the_left() -> None:
