@@ -40,6 +40,9 @@ STOP_SECONDS = 10.0
 MAX_ACTIVE_RECIPIENTS = 20_000
 """Recipients in memory at once, however many wait."""
 
+MAX_SUSPECTS = 8
+"""Messages under way at once that may have killed a process; of those that may have killed two, one."""
+
 LOCAL_PROBE_SECONDS = 10.0
 """Our own mailboxes are looked after: they are back sooner than others' servers."""
 
@@ -110,6 +113,7 @@ class Worker:
         self._active = 0  # recipients under way
         self._claims = 0
         self._suspects = 0  # messages under way that may have killed a process
+        self._grave = 0  # and those that may have killed two
 
     async def run(self, stop: asyncio.Event) -> None:
         """Deliver what is due until `stop` is set; then let attempts under way finish."""
@@ -160,7 +164,8 @@ class Worker:
         items = await self._queue.claim(
             free,
             self._room,
-            suspects=int(self._suspects == 0),
+            suspects=MAX_SUSPECTS - self._suspects,
+            grave=1 - self._grave,
             fresh=(free + self._claims % 2) // 2,  # of single messages every other
         )
         groups = _by_message(items)
@@ -184,16 +189,18 @@ class Worker:
 
     def _begin(self, items: Sequence[QueueItem]) -> None:
         destination = items[0].destination
-        is_suspect = any(item.crashes for item in items)
+        crashes = max(item.crashes for item in items)
         self._known(destination).begin(destination)
         self._active += len(items)
-        self._suspects += is_suspect
+        self._suspects += crashes == 1
+        self._grave += crashes > 1
 
         def ended(task: "asyncio.Task[None]") -> None:
             self._tasks.discard(task)
             self._known(destination).end(destination)
             self._active -= len(items)
-            self._suspects -= is_suspect
+            self._suspects -= crashes == 1
+            self._grave -= crashes > 1
             if not task.cancelled() and (error := task.exception()) is not None:
                 log.error("attempt.failed", exc_info=error)
             self._queue.wake()

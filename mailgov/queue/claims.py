@@ -6,7 +6,8 @@ within a rank, lanes (an agency's mail to a destination) take turns. A look at e
 index probe, however many recipients it has.
 
 A lease that is still set when its recipient is claimed again ended with its process. From then on
-the message is a suspect and goes alone; after three such ends it is poison, and held.
+the message is a suspect: few go at once, after a second such end one alone; after three the message
+is poison, and held. So what goes beside it by chance is never taken for it.
 """
 
 from collections import Counter
@@ -88,7 +89,8 @@ class Claim:
     room: Callable[[str], int]  # messages that it can still take for a destination
     after: Mapping[int, str] = field(default_factory=dict)  # by rank: the lane served last
     ours: Container[int] = ()  # recipients under way here: not due, whatever the clock says
-    suspects: int = 1  # messages that may have killed a process, at most
+    suspects: int = 1  # of the messages, at most so many that may have killed one process
+    grave: int = 1  # and so many that may have killed more
     fresh: int = 0  # of the messages, so many of the newest that were never tried, first
 
 
@@ -131,6 +133,7 @@ class _Turn:
         self._claim = claim
         self._left = claim.messages
         self._suspects: set[str] = set()
+        self._grave: set[str] = set()
         self._taken: Counter[str] = Counter()
         self._chosen: dict[str, list[str]] = {}  # messages by lane
         self.served: dict[int, str] = {}
@@ -192,12 +195,22 @@ class _Turn:
                 or row.message_id in self._chosen.get(lane, ())
             ):
                 continue
-            if _is_suspect(row):
-                if len(self._suspects | {row.message_id}) > self._claim.suspects:
-                    continue
-                self._suspects.add(row.message_id)
+            if not self._may_go(row):
+                continue
             chosen[row.message_id] = None
         return list(chosen)
+
+    def _may_go(self, row: Row[Any]) -> bool:
+        crashes = _crashes(row)
+        if not crashes:
+            return True
+        known, most = self._suspects, self._claim.suspects
+        if crashes > 1:
+            known, most = self._grave, self._claim.grave
+        if row.message_id not in known and len(known) >= most:
+            return False
+        known.add(row.message_id)
+        return True
 
     def lease(self) -> tuple[list[Any], list[str]]:
         """Raise the attempt numbers of what was chosen. In order, and messages that are poison."""
@@ -261,8 +274,11 @@ def _due(connection: Connection, rank: int, lane: str, claim: Claim, count: int)
         .order_by(column.next_attempt_at)
         .limit(count)
     )
+    crashes = column.crashes + case((column.lease_until.is_not(None), 1), else_=0)
     if not claim.suspects:
-        query = query.where(column.crashes == 0, column.lease_until.is_(None))
+        query = query.where(crashes != 1)
+    if not claim.grave:
+        query = query.where(crashes < 2)
     return connection.execute(query).all()
 
 
@@ -279,10 +295,6 @@ def _newest(connection: Connection, rank: int, claim: Claim) -> Sequence[Any]:
         .limit(_LOOK_FRESH)
     )
     return connection.execute(query).all()
-
-
-def _is_suspect(row: Row[Any]) -> bool:
-    return row.crashes > 0 or row.lease_until is not None
 
 
 def _crashes(row: Row[Any]) -> int:

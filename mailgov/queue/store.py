@@ -103,13 +103,14 @@ class Queue:
         room: Callable[[str], int] | None = None,
         *,
         suspects: int = 1,
+        grave: int = 1,
         fresh: int = 0,
     ) -> list[QueueItem]:
         """Lease due recipients of at most so many messages; the urgent first, lanes take turns.
 
         `room` says how many more messages a destination may have under way; default
-        `settings.per_destination`. Of these, at most `suspects` that may have killed a process,
-        and `fresh` of the newest before their turn, while a backlog is worked off.
+        `settings.per_destination`. Of these, at most `suspects` that may have killed a process and
+        `grave` that may have killed two, and `fresh` of the newest before their turn, while a backlog is worked off.
         """
         now, end = self._clock(), self._timer() + self._settings.lease_seconds
         self._forget_ended_leases()
@@ -121,6 +122,7 @@ class Queue:
             after=self._served,
             ours=self._leases,
             suspects=suspects,
+            grave=grave,
             fresh=fresh,
         )
 

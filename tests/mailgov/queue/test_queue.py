@@ -229,16 +229,20 @@ async def test_a_result_of_any_kind_clears_a_message_of_suspicion(made: Bench) -
     assert item.crashes == 0
 
 
-async def test_messages_that_may_kill_a_process_go_alone(made: Bench) -> None:
-    accept(made.database, *(message(f"u{i}@a.vn") for i in range(3)))
-    await made.queue.claim(3)
+async def test_of_messages_that_may_kill_a_process_few_go_at_once(made: Bench) -> None:
+    accept(made.database, *(message(f"u{i}@a.vn") for i in range(4)))
+    await made.queue.claim(4)
     made = await died(made)
     accept(made.database, message("x@a.vn", at=made.now))
-    items = await made.queue.claim(10, suspects=1)
-    assert [item.crashes for item in items] == [1, 0]
-    assert addresses(items)[1] == "x@a.vn"
-    assert await made.queue.claim(10, suspects=0) == []
-    assert [item.crashes for item in await made.queue.claim(10, suspects=1)] == [1]
+    items = await made.queue.claim(10, suspects=2)
+    assert [item.crashes for item in items] == [1, 1, 0]
+    assert addresses(items)[2] == "x@a.vn"
+    made = await died(made)
+    items = await made.queue.claim(10, suspects=0, grave=1)
+    assert [item.crashes for item in items] == [2]
+    assert await made.queue.claim(10, suspects=0, grave=0) == []
+    items = await made.queue.claim(10, suspects=9, grave=0)
+    assert [item.crashes for item in items] == [1, 1, 1]
 
 
 async def test_leases_do_not_end_when_the_clock_jumps(made: Bench) -> None:
