@@ -6,9 +6,10 @@ import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from ..support import postgres
@@ -50,6 +51,15 @@ class Stage:
         timer.start()
         self.load.run(server, stop=stop)
         timer.cancel()
+
+    def load_until(self, server: Server, check: Callable[[], bool]) -> None:
+        """Send until something has come about, or the server dies; not for ever."""
+        stop = threading.Event()
+        sending = threading.Thread(target=self.load.run, args=(server,), kwargs={"stop": stop})
+        sending.start()
+        eventually(lambda: server.is_dead or check(), REACH_SECONDS)
+        stop.set()
+        sending.join()
 
     def note_flights(self) -> None:
         """After a kill: what was under way may be sent twice, and nothing else."""
@@ -164,17 +174,25 @@ def failing_call(call: str, times: int, folder: Path, chance: random.Random) -> 
             except DiedAtStart:
                 row.troubles.append("did not start")
                 break
-            _strike(on, server, row, ends=ends)
-        told = on.world.log.read_text()
-        if told.count("FAULT-STRUCK") != times:
-            row.troubles.append(f"struck {told.count('FAULT-STRUCK')} times only")
-        if "SYNC-REPEATED" in told:
+            _strike(on, server, row, partial(_struck, on, _strikes(on)), ends=ends)
+        if _strikes(on) != times:
+            row.troubles.append(f"struck {_strikes(on)} times only")
+        if "SYNC-REPEATED" in on.world.log.read_text():
             row.troubles.append("a sync was repeated after a failure")
         on.drain(row)
     return row
 
 
-def _strike(on: Stage, server: Server, row: Row, *, ends: bool) -> None:
+def _strikes(on: Stage) -> int:
+    """How often a fault has struck so far."""
+    return on.world.log.read_text().count("FAULT-STRUCK")
+
+
+def _struck(on: Stage, before: int) -> bool:
+    return _strikes(on) > before
+
+
+def _strike(on: Stage, server: Server, row: Row, struck: Callable[[], bool], *, ends: bool) -> None:
     """Load it until the fault has come; it must end by itself, or go on and stop in order."""
     if ends:
         on.load_for(server, REACH_SECONDS)
@@ -182,7 +200,7 @@ def _strike(on: Stage, server: Server, row: Row, *, ends: bool) -> None:
         if code != DISTRUST_EXIT_CODE:
             row.troubles.append(f"ended with exit code {code}")
         return
-    on.load_for(server, 2.0)
+    on.load_until(server, struck)
     if server.is_dead:
         row.troubles.append(f"ended with exit code {server.wait(1)}")
     elif (code := server.stop()) != 0:
@@ -196,14 +214,18 @@ def failing_commit(fault: str, times: int, folder: Path, chance: random.Random) 
     ends = error == "EIO"
     with stage(folder) as on:
         log = on.world.data / "mailgov.db-wal"
+
+        def struck() -> bool:
+            return "(INJECTED)" in (folder / "trace").read_text()
+
         for _ in range(times):
             strace = (
                 "strace", "-D", "-f", "-qq", "-o", str(folder / "trace"), "-P", str(log),
                 f"--trace={call}", f"--inject={call}:error={error}:when={chance.randint(10, 60)}",
             )  # fmt: skip
             server = on.world.start(before=strace)
-            _strike(on, server, row, ends=ends)
-            if "(INJECTED)" not in (folder / "trace").read_text():
+            _strike(on, server, row, struck, ends=ends)
+            if not struck():
                 row.troubles.append("the fault did not strike")
         on.drain(row)
     return row
