@@ -14,11 +14,19 @@ from mailgov.content.document_block import read_block
 from mailgov.content.lines import Line, normal
 from mailgov.content.notations import category_of, notation_in_name
 from mailgov.content.purpose_words import abbreviated, best_phrase
+from mailgov.content.vietnamese import without_marks
 from mailgov_policies.facts import Document, Mark
 
 _BODY_LINES = 40  # of a message, in which words say what it is for
 _MAX_WORDS = 12
 _MIN_SCORE = 0.5  # of words in running text
+_PETITION_LINES = 15
+_PETITION = re.compile(r"ĐƠN(?:\s|$)")
+_NUMBERED = re.compile(r"S[ốỐoO]\s*:\s*\d")
+_ABOUT_ANOTHER = re.compile(
+    r"\W*(?:re\s*:|tra loi|phuc dap|phan hoi|khieu nai|to cao|kien nghi|phan anh|hoi\b|gop y|y kien|xin y kien"
+    r"|don\b|lien quan|can cu|theo\b|thuc hien|v/v|ve\b)"
+)
 _SEPARATORS = re.compile(r"[_\-.+()\[\]]+|\s+")
 
 # How far each sign alone is believed; a header block adds its parts.
@@ -55,9 +63,13 @@ def in_document(lines: Sequence[Line], marks: Iterable[Mark], place: str) -> Doc
 
 def in_subject(subject: str, marks: Iterable[Mark] = ()) -> Document | None:
     """What a subject says the message is."""
-    title = without_tag(normal(subject[:1000]))
+    whole = normal(subject[:1000])
+    title = without_tag(whole)
     document = _named(title, "subject", _SUBJECT, marks)
-    return replace(document, abstract=title[:MAX_ABSTRACT]) if document else None
+    if document is None:
+        return None
+    its_own = document.is_agency_document and not _speaks_of_another(whole)
+    return replace(document, abstract=title[:MAX_ABSTRACT], is_agency_document=its_own)
 
 
 def in_file_name(name: str, place: str, marks: Iterable[Mark] = ()) -> Document | None:
@@ -109,8 +121,23 @@ def _named(title: str, place: str, belief: float, marks: Iterable[Mark]) -> Docu
         place=place,
         words=tuple(words),
         confidence=round(belief * min(sure, 1.0) + 0.1 * bool(notation.symbol), 2),
-        is_agency_document=notation.of_state,
+        is_agency_document=notation.of_state and not _speaks_of_another(title),
     )
+
+
+def _speaks_of_another(title: str) -> bool:
+    """Whether a title answers a document, or complains of one, rather than names its own."""
+    return _ABOUT_ANOTHER.match(without_marks(title).lower()) is not None
+
+
+def is_petition(lines: Sequence[Line]) -> bool:
+    """Whether the text is a citizen's or a company's petition: ĐƠN … as its title, and no number above."""
+    for line in lines[:_PETITION_LINES]:
+        if _NUMBERED.match(line.text):
+            return False
+        if _PETITION.match(line.text) and line.text.upper() == line.text:
+            return True
+    return False
 
 
 def _urgency(marks: Iterable[Mark]) -> str:

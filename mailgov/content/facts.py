@@ -76,6 +76,7 @@ def _read(data: bytes, limits: Limits, trust_roots: tuple[bytes, ...]) -> Conten
         marks=tuple(mark for one in said for mark in one.marks),
         attachments=tuple(examiner.attachments),
         active=tuple(dict.fromkeys(examiner.active)),
+        petition=any(documents.is_petition(one.lines) for one in said),
         improper=improper_uses(_written(body) for body in examiner.bodies),
         unmarked_words=max(map(_unmarked_words, examiner.bodies), default=0),
         signatures=tuple(examiner.signatures),

@@ -16,7 +16,7 @@ from mailgov_policies.document_types import document_types
 # What the agency's part of a notation begins with where it is one of the state's.
 _STATE = re.compile(
     r"^(?:UBND|HĐND|CP|TTg|QH\d*|UBTVQH\d*|CTN|VP|B[A-ZĐ]|S[A-ZĐ]|TU|HU|BTV|VKS|TA|TAND|CCT|CA|CAT"
-    r"|KBNN|BHXH|TT|PGD|CT|TCT|ĐU|HĐ|CC|TTCP|NHNN|KTNN)"
+    r"|KBNN|BHXH|TT|PGD|CT(?!\w)|TCT|ĐU|HĐ|CC|TTCP|NHNN|KTNN)"
 )
 
 

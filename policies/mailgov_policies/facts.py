@@ -205,6 +205,7 @@ class Content:
     marks: tuple[Mark, ...] = ()
     attachments: tuple[Attachment, ...] = ()
     active: tuple[str, ...] = ()  # active content in the HTML of the message itself
+    petition: bool = False  # its text or a file is a petition, as citizens and companies write them
     improper: tuple[str, ...] = ()  # kinds of use other than work that its words suggest: uses.py
     unmarked_words: int = 0  # Vietnamese words of a text that is written without diacritics
     signatures: tuple[Signature, ...] = ()  # S/MIME, on the message or on one within it

@@ -1,7 +1,8 @@
 """An agency's document that comes from a free mailbox counts as not sent.
 
-Letters of citizens and companies are no documents of an agency, so they pass; only a mailbox kept
-for agencies takes nothing from free mailboxes (case `interagency`).
+Letters of citizens and companies are no documents of an agency, so they pass; with a document that
+they complain of (case `petition`) they are marked. Only a mailbox kept for agencies takes nothing from
+free mailboxes (case `interagency`).
 Basis: docs/basis.md#a02.
 """
 
@@ -22,7 +23,8 @@ def check(facts: Facts, settings: Settings) -> Iterator[Hit]:
         return
     document = next(recognised(facts.content), None)
     if document is not None:
-        evidence = {"sender": sender, "place": document.place, "file": document.file, "case": ""}
+        case = "petition" if facts.content.petition else ""
+        evidence = {"sender": sender, "place": document.place, "file": document.file, "case": case}
         yield Hit(RULE.key, document.place, evidence)
     for recipient in facts.envelope.recipients:
         if recipient.interagency_only:
@@ -42,10 +44,10 @@ def _free_sender(facts: Facts, more: tuple[str, ...]) -> str:
 RULE = Rule(
     key="freemail-inbound-document",
     id="A02",
-    version=1,
+    version=2,
     check=check,
     evidence=("sender", "place", "file", "case"),
     settings={"domains": ()},
-    cases=("interagency",),
+    cases=("interagency", "petition"),
     directions=("inbound",),
 )
