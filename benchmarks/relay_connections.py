@@ -334,7 +334,7 @@ async def main_async(ports: dict[str, int], pid: int, *, quick: bool) -> None:
     tls = ssl.create_default_context()
     tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
     seconds = 4 if quick else 10
-    await memory(ports, pid, tls, 200 if quick else IDLE)
+    await memory(ports, pid, tls, IDLE)
     spawn = multiprocessing.get_context("spawn")
     for kind in KINDS:
         await measured(f"before: {kind}", ports, pid, tls, seconds)

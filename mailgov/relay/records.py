@@ -6,6 +6,7 @@ Methods raise Unavailable `database-unavailable` when the database can't serve.
 from datetime import datetime, timedelta
 
 from sqlalchemy import case, delete, func, or_, select
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col
 
 from mailgov.clock import Clock
@@ -50,7 +51,10 @@ class Records:
                 _forget(session, self._screening, now)
             return _pass(session, self._screening, network, triplet, now)
 
-        return await self._database.submit(work)
+        try:
+            return await self._database.submit(work)
+        except IntegrityError:  # the same sender at the same moment, in another session
+            return False
 
 
 def _sent(session: Session, login: str, now: datetime) -> Sent:

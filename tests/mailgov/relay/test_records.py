@@ -1,5 +1,6 @@
 """What is counted in the tables, on both engines: it must survive a restart."""
 
+import asyncio
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -102,6 +103,12 @@ class TestTheGreylist:
             assert await records.has_come_back(NETWORK, sender)
         assert await records.has_come_back(NETWORK, b"c" * 32)
         assert not await records.has_come_back(OTHER, b"d" * 32)
+
+    async def test_takes_many_at_one_moment(self, records: Records, clock: Clock) -> None:
+        asked = (records.has_come_back(NETWORK, TRIPLET) for _ in range(30))
+        assert not any(await asyncio.gather(*asked))
+        clock.after(5 * MINUTE)
+        assert await records.has_come_back(NETWORK, TRIPLET)
 
     async def test_survives_a_restart(self, records: Records, clock: Clock) -> None:
         assert not await records.has_come_back(NETWORK, TRIPLET)
