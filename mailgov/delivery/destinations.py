@@ -16,10 +16,8 @@ from mailgov.errors import DeliveryDeferred
 MAX_IDLE = 20_000
 """Destinations remembered without anything under way; the oldest are forgotten."""
 
-_TROUBLE = frozenset(
-    {"attempt-late", "connection-lost", "peer-unreachable", "peer-unsafe", "resolver-unavailable"}
-)
-"""Errors that speak of the destination, not of one message or recipient."""
+_TROUBLE = frozenset({"attempt-late", "connection-lost", "peer-unreachable", "peer-unsafe"})
+"""Errors that speak of the destination, not of one message or recipient; nor of our own resolver."""
 
 
 def is_trouble(answer: object) -> TypeGuard[DeliveryDeferred]:

@@ -175,7 +175,11 @@ class Worker:
 
     async def _can_write(self) -> bool:
         """Whether the disk has room for results."""
-        free = (await asyncio.to_thread(shutil.disk_usage, self._config.data.path)).free
+        try:
+            free = (await asyncio.to_thread(shutil.disk_usage, self._config.data.path)).free
+        except OSError as exc:
+            log.warning("disk.unreadable", why=exc.strerror)
+            return False
         if free < DISK_RESERVE_BYTES:
             log.error("disk.full", free_bytes=free)
         return free >= DISK_RESERVE_BYTES
@@ -312,7 +316,9 @@ class Worker:
             return []
         header = await asyncio.to_thread(_header, message, body)
         whole = None
-        if message.ret == "FULL" and message.size_bytes <= bounce.MAX_WHOLE_OCTETS:
+        # RFC 8689, 5: what may travel in TLS only does not return as a whole.
+        is_wanted = message.ret == "FULL" and not message.require_tls
+        if is_wanted and message.size_bytes <= bounce.MAX_WHOLE_OCTETS:
             whole = message.prefix + await asyncio.to_thread(body.read)
         notices = []
         for kind, told in news.items():

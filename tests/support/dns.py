@@ -110,6 +110,19 @@ class StubServer:
     address: str = ""
     validates: bool = False  # claims that answers were validated
 
+    def _answer(self, name: str, kind: str) -> list[dns.rrset.RRset]:
+        """Records of that kind, aliases followed as a resolver does, loops included."""
+        answer: list[dns.rrset.RRset] = []
+        for _ in range(10):
+            if records := self.zone.get((name, kind)):
+                return [*answer, dns.rrset.from_text(f"{name}.", 300, "IN", kind, *records)]
+            alias = self.zone.get((name, "CNAME"))
+            if alias is None:
+                break
+            answer.append(dns.rrset.from_text(f"{name}.", 300, "IN", "CNAME", *alias))
+            name = alias[0].rstrip(".").lower()
+        return answer
+
     def reply(self, wire: bytes) -> bytes | None:
         """The reply to one question."""
         query = dns.message.from_wire(wire)
@@ -123,8 +136,8 @@ class StubServer:
         response.flags |= dns.flags.RA | (dns.flags.AD if self.validates else 0)
         if name in self.failing:
             response.set_rcode(dns.rcode.SERVFAIL)
-        elif records := self.zone.get((name, kind)):
-            response.answer.append(dns.rrset.from_text(question.name, 300, "IN", kind, *records))
+        elif answer := self._answer(name, kind):
+            response.answer += answer
         elif not any(known == name for known, _ in self.zone):
             response.set_rcode(dns.rcode.NXDOMAIN)
         return response.to_wire()

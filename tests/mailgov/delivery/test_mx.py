@@ -1,14 +1,16 @@
 """The way to a domain, case by case of RFC 5321, section 5.1."""
 
+from collections.abc import AsyncIterator
 from ipaddress import ip_address
 
 import pytest
 
+from mailgov.config import Dns
 from mailgov.delivery.mx import Hop, Router, is_own_address
 from mailgov.errors import DeliveryRefused, Unavailable
-from mailgov.resolver import IpAddress, Mx
+from mailgov.resolver import DnsResolver, IpAddress, Mx
 
-from ...support.dns import FakeResolver
+from ...support.dns import FakeResolver, StubServer, serving
 
 OWN = ip_address("192.0.2.25")
 
@@ -115,3 +117,38 @@ async def test_a_demonstration_may_deliver_to_loopback() -> None:
 def test_the_kernel_knows_which_addresses_are_ours() -> None:
     assert is_own_address(ip_address("127.0.0.1"))
     assert not is_own_address(ip_address("198.51.100.1"))
+
+
+ALIASES = {
+    ("alias.vn", "CNAME"): ["a.vn."],
+    ("a.vn", "MX"): ["10 mx.a.vn.", "20 real.a.vn."],
+    ("mx.a.vn", "CNAME"): ["real.a.vn."],
+    ("real.a.vn", "A"): ["198.51.100.1"],
+    ("looped.vn", "MX"): ["10 one.looped.vn."],
+    ("one.looped.vn", "CNAME"): ["two.looped.vn."],
+    ("two.looped.vn", "CNAME"): ["one.looped.vn."],
+    ("dangling.vn", "MX"): ["10 gone.dangling.vn."],
+    ("gone.dangling.vn", "CNAME"): ["nowhere.vn."],
+}
+
+
+@pytest.fixture
+async def dns() -> AsyncIterator[DnsResolver]:
+    async with serving(StubServer(ALIASES)) as server:
+        yield DnsResolver(Dns(nameservers=[server.address]))
+
+
+@pytest.mark.parametrize("domain", ["a.vn", "alias.vn"])
+async def test_aliases_of_domains_and_servers_are_followed(dns: DnsResolver, domain: str) -> None:
+    found = Router(dns, "mail.tinhmau.gov.vn", False, lambda _: False, lambda _: None)
+    hops = await found.route(domain)
+    assert [hop.host for hop in hops] == ["mx.a.vn", "real.a.vn"]
+    assert {hop.addresses for hop in hops} == {("198.51.100.1",)}
+
+
+async def test_aliases_that_lead_nowhere_end_soon(dns: DnsResolver) -> None:
+    found = Router(dns, "mail.tinhmau.gov.vn", False, lambda _: False, lambda _: None)
+    with pytest.raises(DeliveryRefused, match="domain-without-servers"):
+        await found.route("dangling.vn")
+    with pytest.raises((DeliveryRefused, Unavailable)):
+        await found.route("looped.vn")
