@@ -132,7 +132,12 @@ class Demo:
                     await self._send(services, listeners, logins)
                 self._welcome(listeners, logins)
 
-            await serve(services, ROLES, when_ready=when_ready)
+            await serve(
+                services,
+                ROLES,
+                when_ready=when_ready,
+                reread=lambda: self._config(config.web.listen),
+            )
         self.tell(self._say("stopped", folder=self.folder))
 
     @property
@@ -143,13 +148,15 @@ class Demo:
     def _logins_file(self) -> Path:
         return self.folder / "logins.json"
 
-    def _config(self) -> Config:
+    def _config(self, web_listen: str = "") -> Config:
+        """The configuration; `web_listen` is where a running demonstration serves its pages."""
         if not self.free_ports:
             return load_config(self._config_file)
-        # Refusals name the web address, so that port must be known before anything starts.
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            web = {"web": {"listen": f"127.0.0.1:{free.getsockname()[1]}"}}
-        return load_config(self._config_file, **FREE_PORTS, **web)
+        if not web_listen:
+            # Refusals name the web address, so that port must be known before anything starts.
+            with socket.create_server(("127.0.0.1", 0)) as free:
+                web_listen = f"127.0.0.1:{free.getsockname()[1]}"
+        return load_config(self._config_file, **FREE_PORTS, web={"listen": web_listen})
 
     def _say(self, key: str, /, **fields: object) -> str:
         return words(self.language, f"demo.{key}", **fields)
