@@ -10,11 +10,13 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from email import policy
 from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
+import trustme
 
 from ..support import postfix
 from ..support.mail import letter
@@ -50,7 +52,7 @@ class Engine:
 
 @pytest.fixture(scope="module")
 def engine(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    postfix.require_postfix()
+    postfix.need_postfix()
     folder = copy_of(prepared, tmp_path_factory.mktemp("milter") / "demo")
     logins = json.loads((folder / "logins.json").read_text())
     officials = [one["address"] for one in logins if one["role"] == "official"]
@@ -74,7 +76,11 @@ def engine(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.fixture(scope="module")
 def server(engine: Engine) -> Iterator[Postfix]:
+    years = (datetime(2020, 1, 1, tzinfo=UTC), datetime(2099, 1, 1, tzinfo=UTC))
+    leaf = trustme.CA().issue_cert("mx.example.vn", not_before=years[0], not_after=years[1])
     with postfix.running(
+        leaf,
+        virtual_mailbox_domains="static:all",
         smtpd_milters=f"inet:{engine.address}",
         milter_default_action="tempfail",
         smtpd_authorized_xclient_hosts="127.0.0.1",
@@ -112,13 +118,13 @@ def send(
 
 
 def arrived(server: Postfix, words: str) -> list[bytes]:
-    return [message for message in server.messages if words.encode() in message]
+    return [message for message in server.taken() if words.encode() in message]
 
 
 def queues(server: Postfix) -> list[str]:
     """The queue of each message that waits."""
     done = subprocess.run(
-        ["postqueue", "-c", str(server.folder / "conf"), "-j"],
+        ["postqueue", "-c", str(server.folder), "-j"],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     return [json.loads(line)["queue_name"] for line in done.stdout.splitlines()]
@@ -163,7 +169,7 @@ def test_what_is_held_waits_in_the_queue_of_postfix(server: Postfix, engine: Eng
     assert code == 250, reply
     assert eventually(lambda: queues(server)) == ["hold"]
     assert arrived(server, "<giu-lai@bao.example>") == []
-    conf = str(server.folder / "conf")
+    conf = str(server.folder)
     subprocess.run(["postsuper", "-c", conf, "-H", "ALL"], check=True, capture_output=True)
     subprocess.run(["postqueue", "-c", conf, "-f"], check=True, capture_output=True)
     (got,) = eventually(lambda: arrived(server, "<giu-lai@bao.example>"))

@@ -73,6 +73,7 @@ smtp unix - - n - - smtp
 relay unix - - n - - smtp
 error unix - - n - - error
 retry unix - - n - - error
+showq unix n - n - - showq
 discard unix - - n - - discard
 virtual unix - n n - - virtual
 anvil unix - - n - 1 anvil
@@ -122,21 +123,28 @@ def _free_port() -> int:
 
 @contextmanager
 def running(
-    certificate: trustme.LeafCert, transports: dict[str, str] | None = None
+    certificate: trustme.LeafCert, transports: dict[str, str] | None = None, **settings: str
 ) -> Iterator[Postfix]:
-    """A started Postfix; `transports` says where mail for a domain goes, as in transport(5)."""
+    """A started Postfix; `transports` says where mail for a domain goes, as in transport(5).
+
+    `settings` are those of postconf(5), over the ones above.
+    """
     daemons = need_postfix()
     # Postfix runs as a user of its own, who can't enter the folders of tests.
     with tempfile.TemporaryDirectory(prefix="postfix-") as made:
         folder = Path(made)
         folder.chmod(0o755)
-        with _started(folder, daemons, certificate, transports or {}) as server:
+        with _started(folder, daemons, certificate, transports or {}, settings) as server:
             yield server
 
 
 @contextmanager
 def _started(
-    folder: Path, daemons: str, certificate: trustme.LeafCert, transports: dict[str, str]
+    folder: Path,
+    daemons: str,
+    certificate: trustme.LeafCert,
+    transports: dict[str, str],
+    settings: dict[str, str],
 ) -> Iterator[Postfix]:
     owner = pwd.getpwnam("postfix")
     for name in ("spool", "data", "mail"):
@@ -155,6 +163,7 @@ def _started(
             gid=owner.pw_gid,
             transports=pairs or "{ none.example = error }",
         )
+        + "".join(f"{name} = {value}\n" for name, value in settings.items())
     )
     (folder / "master.cf").write_text(_MASTER.format(port=port))
     subprocess.run(
