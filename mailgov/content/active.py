@@ -11,7 +11,15 @@ from itertools import islice
 _MAX_OBJECTS = 200  # embedded objects of one file that are looked at
 
 _HTML = (
-    (re.compile(rb"<\s*script\b|\bjavascript\s*:|\bvbscript\s*:", re.IGNORECASE), "script"),
+    # Data for mail programs, such as a booking, is no script that runs (JSON-LD 1.1, 7).
+    (
+        re.compile(
+            rb"<\s*script\b(?!\s+type\s*=\s*[\"']?application/ld\+json[\"']?\s*>)"
+            rb"|\bjavascript\s*:|\bvbscript\s*:",
+            re.IGNORECASE,
+        ),
+        "script",
+    ),
     (re.compile(rb"<\s*form\b", re.IGNORECASE), "form"),
     (
         re.compile(rb"<[a-z][^<>]{0,2000}?[\s\"'/]on[a-z]{3,20}\s*=", re.IGNORECASE),
