@@ -16,10 +16,11 @@ from mailgov.content.mailboxes import Mailboxes, read_mailboxes
 from mailgov_policies.facts import Header, Person
 
 MAX_SUBJECT = 2000  # letters kept
-_MAX_CLAIMS = 5  # of one name
+_MAX_CLAIMS, _MAX_SIGNS = 20, 40  # of one name
 _SPEAKS_OF_ADDRESS = re.compile("[@\uff20\ufe6b]")
 _SPACED_SIGN = re.compile(r"\s*([@.])\s*")
 _ADDRESS = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+")
+_CUT_WORD_BEFORE, _CUT_WORD_AFTER = re.compile(r"\A[^\s<>\"(),;]+"), re.compile(r"[^\s<>\"(),;]+\Z")
 _SINGLE = (
     *("sender", "reply-to", "to", "cc", "subject", "date"),
     *("message-id", "in-reply-to", "references", "mime-version"),
@@ -90,11 +91,23 @@ def _people(fields: Fields, name: str) -> tuple[Person, ...]:
 
 def _claims(name: str, own: str) -> tuple[str, ...]:
     """Other addresses in a display name, which many programs show alone, whatever their letters."""
-    if not _SPEAKS_OF_ADDRESS.search(name):
-        return ()
-    plain = _SPACED_SIGN.sub(r"\1", in_latin(unicodedata.normalize("NFKC", name[:500]))).lower()
-    found = dict.fromkeys(address.rstrip(".") for address in _ADDRESS.findall(plain))
+    signs = [match.start() for match in _SPEAKS_OF_ADDRESS.finditer(name)][:_MAX_SIGNS]
+    found: dict[str, None] = {}
+    # Around each sign only: names may be as long as a field.
+    for at in signs:
+        around = in_latin(unicodedata.normalize("NFKC", _around(name, at)))
+        plain = _SPACED_SIGN.sub(r"\1", around.replace("\u3002", ".")).lower()
+        found |= dict.fromkeys(address.rstrip(".") for address in _ADDRESS.findall(plain))
     return tuple(address for address in found if address != own)[:_MAX_CLAIMS]
+
+
+def _around(name: str, at: int) -> str:
+    """The stretch of a name around a sign, without words that its ends cut in two."""
+    start, stop = max(0, at - 200), at + 400
+    part = name[start:stop]
+    if start:
+        part = _CUT_WORD_BEFORE.sub("", part)
+    return part if stop >= len(name) else _CUT_WORD_AFTER.sub("", part)
 
 
 def _date(text: str) -> str:

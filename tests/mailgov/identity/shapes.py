@@ -164,6 +164,15 @@ def _plain_patterns(victim: str) -> Iterator[tuple[str, str, str]]:
         AN,
         f"From: {word(victim.replace('@', chr(0x200B) + '@'))} <{AN}>",
     )
+    yield "ideographic dots", AN, f'From: "{victim.replace(".", chr(0x3002))}" <{AN}>'
+    yield "far back in the name", AN, f'From: "{"An " * 300}{victim}" <{AN}>'
+    yield (
+        "in UTF-7",
+        AN,
+        f"From: =?utf-7?Q?{victim.replace('+', '+-').replace('@', '+AEA-')}?= <{AN}>",
+    )
+    yield "over two words", AN, f"From: {word(victim[:6])} {word(victim[6:])} <{AN}>"
+    yield "words in quotes", AN, f'From: "{word(victim)}" <{AN}>'
     yield "comment beside the own", AN, f"From: An ({victim}) <{AN}>"
     yield "angle in a comment", AN, f"From: (Chủ <{victim}>) <{AN}>"
     yield "comment left open", AN, f"From: <{AN}>, An (<{victim}>"
@@ -184,6 +193,11 @@ _SHOWN = (
     "shown in words",
     "shown in Sender's name",
     "shown with an angle in the name",
+    "ideographic dots",
+    "far back in the name",
+    "in UTF-7",
+    "over two words",
+    "words in quotes",
     "comment beside the own",
     "angle in a comment",
     "comment beside the own",
