@@ -7,9 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from mailgov.config import Limits
+from mailgov.db import Database
+from mailgov.directory import Directory
+from mailgov.directory.provisioning import add_app_password
 from mailgov.relay import scram
 from mailgov.relay.commands import CommandError
 
+from ...support.directory import AN, NOW, act, fill_directory
+from ...support.directory import PASSWORD as AN_PASSWORD
 from ...support.relay import APP_PASSWORD, OFFICIAL, Authority, Client, running_relay
 
 # RFC 7677, 3: user `user`, password `pencil`.
@@ -182,3 +188,27 @@ class TestASignIn:
                 _, reply = await prove(client, password)
                 assert reply == "235 2.7.0 signed in"
                 await client.close()
+
+
+async def test_with_the_directory_itself(
+    tmp_path: Path, authority: Authority, database: Database
+) -> None:
+    """An app password made there opens; the same account's own password does not."""
+    with database.write() as session:
+        fill_directory(session)
+        made = add_app_password(session, act(), AN, label="máy tính", scopes=["smtp"])
+        other = add_app_password(session, act(), AN, label="điện thoại", scopes=["imap"])
+    directory = Directory(database, lambda: NOW, Limits())
+    async with running_relay(tmp_path, authority, settings={"scram": True}) as relay:
+        relay.server._parts.directory = directory
+        for password, wanted in (
+            (AN_PASSWORD, "535 5.7.8 "),
+            (other.password, "535 5.7.8 "),
+            (made.password, "235 2.7.0 "),
+        ):
+            client = await relay.connect("submissions")
+            await client.say("EHLO c.example")
+            _, reply = await prove(client, password, AN)
+            assert reply.startswith(wanted)
+            await client.close()
+    directory.close()
