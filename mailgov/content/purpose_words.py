@@ -113,7 +113,10 @@ def best_phrase(lowered: str) -> Match | None:
 def _possible(lowered: str, bare: bool) -> list[Phrase]:
     """The phrases whose first word is there, in the order of all."""
     known = _by_first_word(bare)
-    rows = [row for word in known.keys() & set(_WORD.findall(lowered)) for row in known[word]]
+    words: set[str] = set()
+    for token in set(lowered.split()):
+        words.update((token,) if token.isalpha() else _WORD.findall(token))
+    rows = [row for word in known.keys() & words for row in known[word]]
     return [phrase for _, phrase in sorted(rows)]
 
 
