@@ -58,6 +58,7 @@ class Envelope:
     ret: str = ""  # RFC 3461: FULL, HDRS or empty
     require_tls: bool = False  # RFC 8689: only onward in verified TLS, or back
     priority: int | None = None  # RFC 6710, of a sender we believe; None: not said
+    forwarded_by: Address | None = None  # a mailbox of ours whose own rule passes it on
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,6 +124,7 @@ class Directory:
             on_behalf_of=login.on_behalf_of if login else (),
             sender_local=sender.rpartition("@")[2] in ours,
             agency=sending.agency_code if sending else "",
+            forwarded_by=envelope.forwarded_by.key if envelope.forwarded_by else "",
             local_domains=tuple(sorted(ours)),
             official_suffixes=self._suffixes,
             freemail_domains=tuple(sorted(free)),

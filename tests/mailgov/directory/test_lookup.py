@@ -22,7 +22,7 @@ from mailgov.directory.provisioning import (
     suspend,
 )
 from mailgov.message import Client, Direction, Envelope, Recipient
-from mailgov_policies import facts
+from mailgov_policies import default_ruleset, facts, judge
 
 from ...support.directory import AN, NOW, OFFICE, PASSWORD, SUFFIXES, act, fill_directory
 
@@ -201,6 +201,20 @@ async def test_facts_of_a_submission(directory: Directory, filled: Database) -> 
     assert known.freemail_domains == ("mail.yahoo.com.vn",)
     assert known.official_suffixes == tuple(SUFFIXES)
     assert (known.client_ip, known.helo) == ("10.1.2.3", "pc7")
+
+
+async def test_facts_of_what_a_mailbox_passes_on_by_itself(directory: Directory) -> None:
+    outside = Recipient(Address.parse("an@gmail.com"))
+    envelope = Envelope(
+        direction="internal",
+        mail_from=Address.parse("ai@khac.test"),
+        recipients=(outside,),
+        forwarded_by=Address.parse(AN),
+    )
+    known = await directory.envelope_facts(envelope, facts.Authentication())
+    assert known.forwarded_by == AN
+    verdict = judge(facts.Facts(known, facts.Content(1)), default_ruleset(), date(2026, 11, 22))
+    assert (verdict.action.label, verdict.code) == ("reject", "auto-forward-external")
 
 
 async def test_facts_of_a_notice_from_outside(directory: Directory) -> None:
