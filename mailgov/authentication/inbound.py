@@ -94,7 +94,7 @@ class InboundAuthentication:
             _require_answers(results, worst)
         methods: list[MethodResult] = [
             spf.as_method(),
-            *(one.as_method() for one in signatures),
+            *(one.as_method() for one in signatures or (SignatureResult("none"),)),
             *(one.as_method() for one in outcomes),
             *([chain.as_method()] if chain.state != "none" else []),
         ]

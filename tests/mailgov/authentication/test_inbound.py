@@ -93,6 +93,7 @@ async def test_a_forged_author_is_refuted_and_reported() -> None:
 
 async def test_one_proof_is_enough() -> None:
     by_spf = await check()
+    assert b";\r\n\tdkim=none;\r\n" in by_spf.field  # RFC 8601, 2.7.1: checked, and unsigned
     assert (by_spf.results.dkim, by_spf.results.dmarc) == ("none", "pass")
     by_dkim = await check(signed(), envelope("x@evil.test", "203.0.113.9"))
     assert (by_dkim.results.dkim, by_dkim.results.dmarc) == ("pass", "pass")
