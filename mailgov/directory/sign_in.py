@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
-from sqlalchemy import delete, func
+from sqlalchemy import case, delete, func
 from sqlmodel import Session, col, select
 
 from mailgov import ledger
@@ -18,6 +18,7 @@ from mailgov.clock import Clock
 from mailgov.config import Limits, SignIn
 from mailgov.db import Database
 from mailgov.db.models import Credential, KnownPlace, Mailbox, SignInFailure
+from mailgov.db.upsert import add_or_change
 from mailgov.directory import queries, tokens
 from mailgov.directory.credentials import PasswordChecks
 from mailgov.directory.guard import DAY, Bound, Guard, Try, network_of
@@ -352,14 +353,22 @@ def _failures(session: Session, ours: SignInKey, key: str, now: datetime) -> Map
 
 def _count_failure(session: Session, known: Known, now: datetime) -> None:
     name_hash = tokens.make_key(session).digest("name", known.key)
-    row = session.get(SignInFailure, (name_hash, known.guess.network))
-    if row is None:
-        row = SignInFailure(name_hash=name_hash, network=known.guess.network, since=now)
-    elif row.since <= now - DAY:
-        row.failures, row.since = 0, now
-    row.failures += 1
-    session.add(row)
-    session.flush()
+    over = col(SignInFailure.since) <= now - DAY
+    add_or_change(
+        session,
+        SignInFailure,
+        {
+            "name_hash": name_hash,
+            "network": known.guess.network,
+            "failures": 1,
+            "since": now,
+        },
+        unique=("name_hash", "network"),
+        changes={
+            "failures": case((over, 1), else_=col(SignInFailure.failures) + 1),
+            "since": case((over, now), else_=col(SignInFailure.since)),
+        },
+    )
 
 
 def _prune(session: Session, now: datetime) -> None:
@@ -390,10 +399,15 @@ def _note_place(session: Session, mailbox_id: int, kind: str, value: str, now: d
     ).all()
     tokens.make_key(session)  # without it places are not looked up
     found = next((row for row in rows if (row.kind, row.value) == (kind, value)), None)
+    if found is not None and now - found.seen_at < _PLACE_NOTED_EVERY:
+        return
     if found is None:
         for old in rows[: max(0, len(rows) - _MOST_PLACES + 1)]:
             session.delete(old)
-        session.add(KnownPlace(mailbox_id=mailbox_id, kind=kind, value=value, seen_at=now))
-    elif now - found.seen_at >= _PLACE_NOTED_EVERY:
-        found.seen_at = now
-    session.flush()
+    add_or_change(
+        session,
+        KnownPlace,
+        {"mailbox_id": mailbox_id, "kind": kind, "value": value, "seen_at": now},
+        unique=("mailbox_id", "kind", "value"),
+        changes={"seen_at": now},
+    )

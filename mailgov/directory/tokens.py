@@ -14,6 +14,7 @@ from typing import Literal
 from sqlmodel import Session
 
 from mailgov.db.models import Instance
+from mailgov.db.upsert import add_or_change
 
 INSTANCE_KEY = "sign-in-key"
 ITERATIONS = 4096  # RFC 7677, 4: least for SCRAM-SHA-256; ample for 140 random bits
@@ -83,7 +84,8 @@ def make_key(session: Session) -> SignInKey:
     """The key of this installation, made when missing, in the caller's transaction."""
     found = find_key(session)
     if found is None:
-        found = SignInKey(secrets.token_hex(32))
-        session.add(Instance(key=INSTANCE_KEY, value=found.master))
-        session.flush()
+        new = {"key": INSTANCE_KEY, "value": secrets.token_hex(32)}
+        add_or_change(session, Instance, new, unique=("key",), changes={})
+        found = find_key(session)
+        assert found is not None
     return found
