@@ -144,10 +144,10 @@ def without_marks(text: str) -> str:
         return text
     if len(text) <= _CACHED_LETTERS:
         return _bare(text)
-    return " ".join(
-        _bare(word) if len(word) <= _CACHED_LETTERS else _bare.__wrapped__(word)
-        for word in text.split(" ")
-    )
+    words = text.split(" ")
+    if max(map(len, words)) > _CACHED_LETTERS:
+        return _bare.__wrapped__(text)  # no words, as people write them: nothing to remember
+    return " ".join(map(_bare, words))
 
 
 @functools.lru_cache(maxsize=1 << 13)
