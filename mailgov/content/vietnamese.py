@@ -133,7 +133,7 @@ def with_old_tone_placement(text: str) -> str:
 
 
 def _move_tone(match: re.Match[str]) -> str:
-    first, second = match[0]
+    first, second = match[0][0], match[0][1]
     decomposed = unicodedata.normalize("NFD", second)
     return unicodedata.normalize("NFC", first + decomposed[1]) + decomposed[0]
 
