@@ -6,11 +6,12 @@ from it, the certificate is loaded, new addresses are bound, readers are started
 
 import asyncio
 import fcntl
+import hashlib
 import json
 import os
 import signal
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -25,6 +26,9 @@ from mailgov.services import Services, build
 
 NEEDS_RESTART = ("data", "database")
 """Sections that a running process can't change: they say what it owns."""
+
+_READ_BY = {"mailstore": frozenset({"mailstore", "site", "relay", "limits", "sign_in", "log"})}
+"""Roles that need not begin anew unless one of these sections changed, or the certificate."""
 
 log = logger("serve")
 
@@ -73,6 +77,22 @@ async def prepare(old: Services, reread: Callable[[], Config], roles: Iterable[s
 def changed_sections(old: Config, new: Config) -> list[str]:
     """Sections that differ."""
     return [name for name in Config.model_fields if getattr(old, name) != getattr(new, name)]
+
+
+def certificate_print(config: Config) -> bytes:
+    """What changes with certificate and key; empty when there are none. Blocks."""
+    try:
+        files = (config.certificate.read_bytes(), config.private_key.read_bytes())
+    except OSError:
+        return b""
+    return hashlib.sha256(b"\0".join(files)).digest()
+
+
+def untouched(changed: Collection[str], *, same_certificate: bool) -> list[str]:
+    """Roles that a change does not concern: they go on, with all their sessions."""
+    if not same_certificate:
+        return []
+    return [role for role, sections in _READ_BY.items() if sections.isdisjoint(changed)]
 
 
 async def note(services: Services, error: MailgovError | None, changed: list[str]) -> None:

@@ -16,7 +16,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from importlib.metadata import entry_points
 from typing import Any, NoReturn, Protocol, cast
 
@@ -24,7 +24,15 @@ from mailgov import durable
 from mailgov.config import Config
 from mailgov.errors import InputError, MailgovError
 from mailgov.logs import logger
-from mailgov.reload import Status, changed_sections, listeners, note, prepare
+from mailgov.reload import (
+    Status,
+    certificate_print,
+    changed_sections,
+    listeners,
+    note,
+    prepare,
+    untouched,
+)
 from mailgov.services import Services
 
 ROLES = ("relay", "deliver", "mailstore", "web", "metrics", "scheduler")
@@ -80,7 +88,7 @@ async def serve(
 
     unwatch = durable.watch(stop_soon)
     try:
-        await house.open()
+        await house.begin()
         _tell_systemd("READY=1")
         log.info("ready", **house.listeners)
         with Status(services.config.data.path, names) as status:
@@ -106,12 +114,23 @@ class _House:
         self.listeners: dict[str, str] = {}
         self._first, self._services, self._roles, self._reread = services, services, roles, reread
         self._supervisors: list[_Supervisor] = []
+        self._shown = b""  # the certificate that roles began with
+
+    async def begin(self) -> None:
+        """Start every role. Raises the first error of one that could not start."""
+        self._shown = await asyncio.to_thread(certificate_print, self._services.config)
+        await self.open()
 
     async def open(self) -> None:
-        """Start every role and wait for it. Raises the first error of one that could not start."""
-        self._supervisors = [
+        """Start the roles that do not run, and wait for them.
+
+        Raises the first error of one that could not start.
+        """
+        there = {one.name for one in self._supervisors}
+        self._supervisors += [
             _Supervisor(name, role, self._services, self.listeners)
             for name, role in self._roles.items()
+            if name not in there
         ]
         stopping = asyncio.create_task(self.stop.wait())
         try:
@@ -144,20 +163,24 @@ class _House:
         try:
             new = await prepare(old, self._reread, self._roles)
             changed = changed_sections(old.config, new.config)
-            await self._replace(new)
+            shown = await asyncio.to_thread(certificate_print, new.config)
+            staying = untouched(changed, same_certificate=shown == self._shown)
+            await self._replace(new, staying)
+            self._shown = shown
         except MailgovError as exc:
             error = exc
         await note(self._services, error, changed)
         _tell_systemd("READY=1")
         return error
 
-    async def _replace(self, new: Services) -> None:
+    async def _replace(self, new: Services, staying: Collection[str]) -> None:
         """The roles of the old configuration finish, then those of the new one start.
 
-        Raises what kept one from starting; then the old configuration serves again.
+        Those that the change does not touch go on. Raises what kept one from starting; then the
+        old configuration serves again.
         """
         old = self._services
-        await self._finish()
+        await self._finish(staying)
         if self.stop.is_set():
             await new.readers.close()
             return
@@ -165,7 +188,7 @@ class _House:
         try:
             await self.open()
         except MailgovError:
-            await self._finish()
+            await self._finish(staying)
             self._services = old
             await new.readers.close()
             await self.open()
@@ -174,11 +197,12 @@ class _House:
             self._services.listening.keep_only(listeners(self._services.config, self._roles))
         await old.readers.close()
 
-    async def _finish(self) -> None:
-        """Stop every role; they get some time."""
-        for one in self._supervisors:
+    async def _finish(self, staying: Collection[str] = ()) -> None:
+        """Stop every role but those that stay; they get some time."""
+        going = [one for one in self._supervisors if one.name not in staying]
+        for one in going:
             one.stop.set()
-        tasks = [one.task for one in self._supervisors]
+        tasks = [one.task for one in going]
         if durable.failure():
             await _give_up(tasks)
         if tasks:
@@ -189,6 +213,7 @@ class _House:
             await asyncio.gather(*tasks, return_exceptions=True)
         if durable.failure():  # while we stopped
             await _give_up(tasks)
+        self._supervisors = [one for one in self._supervisors if one not in going]
 
     async def close(self) -> None:
         """Listen no more, stop every role, end the readers of this generation."""

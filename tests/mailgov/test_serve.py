@@ -13,13 +13,18 @@ import pytest
 from mailgov import serve as supervisor
 from mailgov.errors import Unavailable
 from mailgov.listening import Listening, listen
+from mailgov.reload import untouched
 
 Announce = Callable[[str, str], None]
 
 
 def services(folder: Path) -> Any:
     """As much of a platform as the supervisor looks at."""
-    config = SimpleNamespace(data=SimpleNamespace(path=folder))
+    config = SimpleNamespace(
+        data=SimpleNamespace(path=folder),
+        certificate=folder / "cert.pem",
+        private_key=folder / "key.pem",
+    )
     return SimpleNamespace(config=config, listening=Listening())
 
 
@@ -70,6 +75,21 @@ async def test_a_role_that_cannot_start_ends_the_start_and_stops_the_others(
     with pytest.raises(Unavailable, match="port-busy"):
         await supervisor.serve(services(tmp_path))
     assert ended.is_set()
+
+
+@pytest.mark.parametrize(
+    ("changed", "same_certificate", "staying"),
+    [
+        (["policy", "delivery"], True, ["mailstore"]),
+        (["mailstore"], True, []),
+        (["limits"], True, []),
+        ([], False, []),
+    ],
+)
+def test_mailboxes_go_on_unless_a_change_concerns_them(
+    changed: list[str], same_certificate: bool, staying: list[str]
+) -> None:
+    assert untouched(changed, same_certificate=same_certificate) == staying
 
 
 def test_a_socket_that_is_held_listens_on_without_its_handles() -> None:
