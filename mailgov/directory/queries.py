@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import cast
 
-from sqlalchemy import BindParameter, ColumnElement, and_, bindparam, or_, select
+from sqlalchemy import BindParameter, ColumnElement, and_, bindparam, func, or_, select
 from sqlalchemy.orm import Mapped
 from sqlmodel import Session, col
 
@@ -37,6 +37,7 @@ class Account:
     roles: tuple[Role, ...]
     on_behalf_of: tuple[str, ...] = ()  # mailboxes that may stand in From beside an own Sender
     second_factor: bool = False  # in force
+    credentials_ended_at: datetime | None = None  # the last time a password of any kind was revoked
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +134,9 @@ _ACCOUNT = (
         col(Agency.name_vi),
         col(Mailbox.state),
         col(SecondFactor.confirmed_at).is_not(None),
+        select(func.max(col(Credential.revoked_at)))
+        .where(col(Credential.mailbox_id) == col(Mailbox.id))
+        .scalar_subquery(),
     )
     .join(Agency, _AGENCY_OF_MAILBOX)
     .join(SecondFactor, col(SecondFactor.mailbox_id) == col(Mailbox.id), isouter=True)
@@ -219,7 +223,7 @@ def account(session: Session, key: str, today: date) -> Account | None:
     )
     on_behalf = connection.execute(_DELEGATED_TO, {**whose, "rights": "on-behalf"}).scalars()
     roles = tuple(Role(role, code or "") for role, code in connection.execute(_ROLES_OF, whose))
-    return Account(*row[:7], may_send_as, roles, tuple(on_behalf), row[7])
+    return Account(*row[:7], may_send_as, roles, tuple(on_behalf), *row[7:])
 
 
 def mailboxes(session: Session, keys: Iterable[str], today: date) -> dict[str, LocalMailbox]:

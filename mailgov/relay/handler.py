@@ -180,6 +180,8 @@ class Handler:
         account = await self.parts.directory.account(self.account.address)
         if account is None or account.state != "active":
             raise CommandError("login-ended")
+        if account.credentials_ended_at != self.account.credentials_ended_at:
+            raise CommandError("login-ended")  # it may be the one that opened this session
         self.account, self._account_read_at = account, now
 
     def _sender_not_owned(self, sender: Address | None) -> str:

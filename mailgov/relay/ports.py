@@ -5,6 +5,7 @@ Every method may raise Unavailable: trouble that passes, answered with a 4xx rep
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal, Protocol
 
 from mailgov.addresses import Address
@@ -22,6 +23,10 @@ class Account(Protocol):
     @property
     def state(self) -> str:
         """`active`, `suspended` or `recalled`."""
+
+    @property
+    def credentials_ended_at(self) -> datetime | None:
+        """The last time a password of any kind was revoked."""
 
     @property
     def may_send_as(self) -> tuple[str, ...]:

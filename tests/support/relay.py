@@ -47,6 +47,7 @@ class FakeAccount:
     address: str
     may_send_as: tuple[str, ...]
     state: str = "active"
+    credentials_ended_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

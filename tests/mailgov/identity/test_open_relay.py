@@ -5,8 +5,13 @@ import re
 from collections import Counter
 
 import pytest
+from sqlmodel import select
 
-from ...support.directory import AN, OFFICE
+from mailgov.db.models import Credential
+from mailgov.directory.provisioning import revoke_app_password, revoke_delegation, set_password
+from mailgov.relay import handler
+
+from ...support.directory import AN, OFFICE, act
 from ...support.relay import Client
 from ...support.submission import BINH, Submission, send
 from .probes import COUNT, FOREIGN, probes
@@ -109,9 +114,29 @@ async def test_many_strangers_at_once(submission: Submission) -> None:
         await client.close()
 
 
-async def test_a_sign_in_does_not_outlive_its_right(submission: Submission) -> None:
+@pytest.mark.parametrize("what", ["app password", "password", "delegation"])
+async def test_a_sign_in_does_not_outlive_its_right(
+    submission: Submission, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handler, "ACCOUNT_FRESH_SECONDS", 0.0)
     client = await submission.signed_in()
     letter = f"From: <{AN}>\r\nTo: <{BINH}>\r\nSubject: =?utf-8?Q?Ch=C3=A0o?=\r\n\r\nChào.\r\n.\r\n"
     assert (await send(client, AN, letter.encode())).startswith("250")
     assert (await send(client, OFFICE, letter.replace(AN, OFFICE).encode())).startswith("250")
+    with submission.services.database.write() as session:
+        if what == "app password":
+            row = session.exec(select(Credential).where(Credential.kind == "app")).one()
+            revoke_app_password(session, act("mất máy"), AN, row.id or 0)
+        elif what == "password":
+            set_password(session, act(), AN, "Mua dong 7 cay so!")
+        else:
+            revoke_delegation(session, act(), mailbox=OFFICE, holder=AN)
+    own = await client.say(f"MAIL FROM:<{AN}>")
+    if what == "delegation":
+        await client.say("RSET")
+        office = await client.say(f"MAIL FROM:<{OFFICE}>")
+        assert (own[:3], office[:3]) == ("250", "553")
+    else:
+        assert own.startswith("421 ")
+        assert await client.is_closed()
     await client.close()
