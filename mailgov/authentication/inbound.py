@@ -152,7 +152,7 @@ class InboundAuthentication:
         too_many: bool,
     ) -> facts.Authentication:
         override: facts.DmarcOverride = ""
-        if worst.author in self.overridden and not too_many:
+        if worst.author in {name.lower() for name in self.overridden} and not too_many:
             override = "local-policy"
         elif worst.result == "fail" and is_vouched_for(chain, worst.author, self.trusted_sealers):
             override = "trusted-forwarder"

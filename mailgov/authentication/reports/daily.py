@@ -15,6 +15,7 @@ from mailgov.authentication.reports.day import Day
 from mailgov.authentication.reports.destinations import dmarc_addresses, tls_addresses
 from mailgov.authentication.reports.dmarc_made import Made, Sender, make_dmarc
 from mailgov.authentication.reports.letter import ReportKind, compose, pack
+from mailgov.authentication.reports.received import forget_reports
 from mailgov.authentication.reports.tls_made import make_tls
 from mailgov.clock import Clock
 from mailgov.config import Config
@@ -36,6 +37,8 @@ IN_A_ROUND = 200
 
 DAYS_BACK = 3
 """For how many days a report is tried, while its domain can't be looked up."""
+
+REPORTS_KEPT = timedelta(days=400)
 
 WAIT = timedelta(minutes=30)
 """After midnight, so that mail under way is counted with its day."""
@@ -69,7 +72,7 @@ async def send_due(reporting: Reporting) -> int:
     settings = reporting.config.authentication
     now = reporting.clock()
     await reporting.database.submit(
-        lambda session: _forget(session, now - timedelta(days=settings.results_days))
+        lambda session: _forget(session, now, timedelta(days=settings.results_days))
     )
     if not settings.send_reports:
         return 0
@@ -245,7 +248,11 @@ def _keep(session: Session, sent: SentReport, new: NewMessage | None) -> None:
     record(session, event)
 
 
-def _forget(session: Session, before: datetime) -> None:
-    """Single results are of no use once they were reported."""
+def _forget(session: Session, now: datetime, results_kept: timedelta) -> None:
+    """Single results are of no use once they were reported, nor reports after more than a year."""
     for table in (DmarcResult, TlsResult):
-        session.connection().execute(delete(table).where(col(table.at) < before))
+        session.connection().execute(delete(table).where(col(table.at) < now - results_kept))
+    session.connection().execute(
+        delete(SentReport).where(col(SentReport.made_at) < now - REPORTS_KEPT)
+    )
+    forget_reports(session, now - REPORTS_KEPT)

@@ -3,10 +3,11 @@
 import json
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from sqlmodel import Session, select
+from sqlalchemy import delete, func, insert
+from sqlmodel import Session, col, select
 
 from mailgov.addresses import parse_domain
 from mailgov.authentication.reports.read_dmarc import read_dmarc
@@ -15,7 +16,9 @@ from mailgov.db.models import Domain, ReceivedReport, ReceivedRow
 from mailgov.errors import InputError
 
 MAX_SIGNS = 255
-MAX_ROWS = 50_000
+MAX_ROWS = 10_000
+MAX_IN_A_DAY = 24
+"""Reports of one organisation about one domain; the hourly ones of the most eager reporters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +169,15 @@ def keep_report(
         ReceivedReport.report_id == report.report_id,
         ReceivedReport.domain == report.domain,
     )
+    lately = select(func.count(col(ReceivedReport.id))).where(
+        ReceivedReport.kind == report.kind,
+        ReceivedReport.organisation == who,
+        ReceivedReport.domain == report.domain,
+        ReceivedReport.received_at > now - timedelta(days=1),
+    )
     if ours is None or session.exec(known).first() is not None:
+        return False
+    if message_id and session.exec(lately).one() >= MAX_IN_A_DAY:
         return False
     row = ReceivedReport(
         kind=report.kind,
@@ -183,11 +194,20 @@ def keep_report(
     session.add(row)
     session.flush()
     assert row.id is not None
-    session.add_all(_as_rows(row.id, report.rows))
+    if report.rows:
+        session.connection().execute(insert(ReceivedRow), list(_as_rows(row.id, report.rows)))
     return True
 
 
-def _as_rows(report_id: int, rows: Collection[Row]) -> Iterator[ReceivedRow]:
+def _as_rows(report_id: int, rows: Collection[Row]) -> Iterator[dict[str, Any]]:
     for one in rows:
         values = {name: getattr(one, name) for name in Row.__dataclass_fields__}
-        yield ReceivedRow(report_id=report_id, **values)
+        yield {"report_id": report_id, **values}
+
+
+def forget_reports(session: Session, before: datetime) -> None:
+    """Remove reports that came before the moment, with their rows."""
+    old = select(ReceivedReport.id).where(ReceivedReport.received_at < before)
+    connection = session.connection()
+    connection.execute(delete(ReceivedRow).where(col(ReceivedRow.report_id).in_(old)))
+    connection.execute(delete(ReceivedReport).where(col(ReceivedReport.received_at) < before))

@@ -175,7 +175,7 @@ async def test_an_author_in_other_letters_is_asked_for_in_one_form() -> None:
 
 
 async def test_the_operator_may_not_apply_a_policy() -> None:
-    found = await check(env=envelope("x@evil.test"), overridden=(AUTHOR,))
+    found = await check(env=envelope("x@evil.test"), overridden=(AUTHOR.upper(),))
     assert (found.results.dmarc, found.results.dmarc_override) == ("fail", "local-policy")
     assert found.contribution is not None
     assert found.contribution.reasons == (("local_policy", ""),)

@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import zipfile
+from dataclasses import replace
 from datetime import timedelta
 from email.message import EmailMessage
 from pathlib import Path
@@ -17,7 +18,13 @@ from sqlmodel import select
 from mailgov.authentication.reports.arriving import may_bring_report, read_arriving
 from mailgov.authentication.reports.board import board, received, sources
 from mailgov.authentication.reports.destinations import tls_uris
-from mailgov.authentication.reports.received import Report, keep_report, read_file
+from mailgov.authentication.reports.received import (
+    MAX_IN_A_DAY,
+    Report,
+    forget_reports,
+    keep_report,
+    read_file,
+)
 from mailgov.authentication.reports.unpack import MAX_BYTES
 from mailgov.config import Authentication
 from mailgov.db import Database
@@ -256,6 +263,30 @@ def test_a_report_is_kept_once_and_only_about_domains_of_ours(domain: Database) 
     with domain.read() as session:
         assert len(session.exec(select(ReceivedReport)).all()) == 2
         assert len(session.exec(select(ReceivedRow)).all()) == 4
+
+
+def test_nobody_fills_the_board_with_reports(domain: Database) -> None:
+    (report,) = read_file(XML)
+    many = [replace(report, report_id=str(number)) for number in range(MAX_IN_A_DAY + 3)]
+    with domain.write() as session:
+        kept = [
+            keep_report(session, one, NOON, organisation="x.test", message_id="q") for one in many
+        ]
+        assert keep_report(session, report, NOON, organisation="y.test", message_id="q")
+        later = NOON + timedelta(days=1)
+        assert keep_report(session, many[-1], later, organisation="x.test", message_id="q")
+    assert kept == [True] * MAX_IN_A_DAY + [False] * 3
+
+
+def test_reports_are_forgotten_with_their_rows(domain: Database) -> None:
+    (report,) = read_file(XML)
+    keep(domain, report)
+    for moment, left in ((NOON, 1), (NOON + timedelta(seconds=1), 0)):
+        with domain.write() as session:
+            forget_reports(session, moment)
+        with domain.read() as session:
+            assert len(session.exec(select(ReceivedReport)).all()) == left
+            assert len(session.exec(select(ReceivedRow)).all()) == 2 * left
 
 
 def test_the_board_adds_up(domain: Database) -> None:
