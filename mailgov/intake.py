@@ -17,7 +17,7 @@ from typing import Literal, Protocol
 
 from sqlmodel import Session, col, select
 
-from mailgov import correspondence, faults
+from mailgov import absence, correspondence, faults
 from mailgov.addresses import Address
 from mailgov.authentication import NOT_CHECKED, Authenticated
 from mailgov.authentication.contribution import Contribution, Disposition
@@ -336,10 +336,13 @@ class Intake:
         spool_name = await asyncio.to_thread(self.spool.keep, body, outcome.queue_id)
         new = _new_message(outcome, envelope, body, prefix, spool_name, now, members)
         event = _accepted(outcome, envelope, new, now, channel, reason)
+        answers = await self._answers(outcome, envelope, body, now)
 
         def work(session: Session) -> None:
             faults.point("A11")
             enqueue(session, new)
+            for answer in answers:
+                absence.record(session, answer)
             session.add_all(correspondence.taken(outcome.facts.content, new.queue_id, now))
             record(session, event)
             _contribute(session, part, outcome, now)
@@ -358,6 +361,17 @@ class Intake:
                 raise
         faults.point("A12")
         self.queue.wake()
+
+    async def _answers(
+        self, outcome: Outcome, envelope: Envelope, body: Body, now: datetime
+    ) -> list[absence.Answer]:
+        """Answers of those who are away; what is held was not received yet."""
+        if not outcome.verdict.delivers:
+            return []
+        known, content = outcome.facts.envelope, outcome.facts.content
+        limit = self.config.limits.header_bytes
+        asked = absence.Asked(envelope, known, content, lambda: _read_header(body, limit))
+        return await absence.answers(asked, self.database, self.signer, self.config, now)
 
     async def _members(self, outcome: Outcome) -> Mapping[int, Sequence[Member]]:
         """Those whom each group among the recipients leads to, by its mailbox id."""

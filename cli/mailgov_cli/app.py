@@ -32,6 +32,7 @@ NOUNS = {
     "mailbox": "directory",
     "alias": "directory",
     "group": "directory",
+    "absence": "directory",
     "role": "directory",
     "job": "directory",
     "dkim": "keys",

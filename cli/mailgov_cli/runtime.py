@@ -275,3 +275,15 @@ def read_secret(run: Runtime, file: Path | None, *, prompt: bool) -> str | None:
     if not secret:
         raise InputError("secret-empty", file=file)
     return secret
+
+
+def read_text(file: Path) -> str:
+    """A text from a file, from stdin for `-`. Raises InputError `file-unreadable`."""
+    from mailgov.errors import InputError
+
+    try:
+        return sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
+    except OSError as exc:
+        raise InputError("file-unreadable", file=file, reason=exc.strerror) from exc
+    except UnicodeDecodeError as exc:
+        raise InputError("file-unreadable", file=file, reason="UTF-8") from exc

@@ -9,6 +9,7 @@ from sqlmodel import Session, col, select
 
 from mailgov.access import branch
 from mailgov.db.models import (
+    Absence,
     Agency,
     Alias,
     Credential,
@@ -35,6 +36,7 @@ AGENCY_FIELDS = ("code", "name", "level", "parent", "headcount", "mailboxes", "d
 MAILBOX_FIELDS = ("address", "name", "kind", "agency", "state", "quota_mb", "activated_at")
 DOMAIN_FIELDS = ("name", "agency", "agency_name", "state", "mailboxes", "keys")
 ALIAS_FIELDS = ("address", "mailbox", "valid_until")
+ABSENCE_FIELDS = ("address", "first_day", "last_day")
 GROUP_FIELDS = ("address", "name", "agency", "state", "members")
 MEMBER_FIELDS = ("member", "kind", "name")
 APP_PASSWORD_FIELDS = ("id", "label", "scopes", "created_at", "last_used_at", "last_used_from")
@@ -307,6 +309,19 @@ def aliases(session: Session, *, mailbox: str = "") -> list[Record]:
     return [
         {"address": alias.address, "mailbox": target, "valid_until": alias.valid_until}
         for alias, target in session.exec(query)
+    ]
+
+
+def absences(session: Session) -> list[Record]:
+    """Mailboxes that answer by themselves, in alphabetical order; never what they answer."""
+    query = (
+        select(Mailbox.address, Absence)
+        .join(Absence, col(Absence.mailbox_id) == col(Mailbox.id))
+        .order_by(Mailbox.address)
+    )
+    return [
+        {"address": address, "first_day": one.first_day, "last_day": one.last_day}
+        for address, one in session.exec(query)
     ]
 
 

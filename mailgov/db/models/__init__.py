@@ -1,5 +1,6 @@
 """One file per noun. Importing this package registers every table with the metadata."""
 
+from mailgov.db.models.absence import Absence, AbsenceAnswer
 from mailgov.db.models.agency import Agency
 from mailgov.db.models.document import TakenDocument
 from mailgov.db.models.domain import DkimKey, Domain
@@ -25,6 +26,8 @@ from mailgov.db.models.sts_policy import StsPolicy
 from mailgov.db.models.web import Draft, DraftFile, WebSession
 
 __all__ = [
+    "Absence",
+    "AbsenceAnswer",
     "Agency",
     "Alias",
     "Credential",
