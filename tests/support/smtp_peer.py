@@ -35,9 +35,6 @@ class Peer:
     replies: Mapping[str, str | list[str]] = field(default_factory=dict)
     tls: ssl.SSLContext | None = None
     after_tls: Sequence[str] = ()  # extensions that are offered in TLS only
-    plaintext_after_starttls: bytes = (
-        b""  # said in clear behind the reply, as somebody between us would
-    )
     received: list[Received] = field(default_factory=list)
     commands: list[str] = field(default_factory=list)
     connections: int = 0
@@ -132,11 +129,6 @@ class _Session:
             case "STARTTLS":
                 if (await self.say(line, "220 go ahead")).startswith("220"):
                     assert self.peer.tls is not None
-                    if self.peer.plaintext_after_starttls:
-                        self.writer.write(self.peer.plaintext_after_starttls)
-                        await self.writer.drain()
-                        await self.reader.read()
-                        raise _Dropped
                     await self.writer.start_tls(self.peer.tls)
                     self.in_tls = True
             case "MAIL":

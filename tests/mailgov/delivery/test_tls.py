@@ -95,7 +95,8 @@ def peer_of(case: dict[str, Any], certificate: trustme.LeafCert, authority: trus
         case "handshake-fails":
             good.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)  # without a certificate
         case "injects":
-            good.plaintext_after_starttls = b"250 2.0.0 said in clear\r\n"
+            # Said in clear behind the reply, as somebody between us would.
+            good.replies = {"STARTTLS": "220 go ahead\r\n250 2.0.0 said in clear"}
     return good
 
 
