@@ -35,6 +35,7 @@ def _runs(
 ) -> Iterator[tuple[str, Callable[[Path], Row]]]:
     for point in (*scenarios.ACCEPT_POINTS, *scenarios.DELIVER_POINTS):
         yield f"kill {point}", partial(scenarios.kills_at, [point] * times, chance=chance)
+    yield "kill on postgres", partial(scenarios.kills_on_postgres, times, chance=chance)
     yield "control", partial(scenarios.early_answers, max(times // 4, 4), chance=chance)
     yield "random", partial(scenarios.random_kills, random_times, chance=chance)
     for call in scenarios.FAILURES:
@@ -68,7 +69,7 @@ def _missing(name: str) -> str:
         return "root, to mount disks"
     if name.startswith(("commit", "power no-")) and shutil.which("strace") is None:
         return "strace"
-    if name in ("restart", "race", "upgrade postgres") and postgres.binaries() is None:
+    if name in ("restart", "race") or (name.endswith("postgres") and postgres.binaries() is None):
         return "PostgreSQL"
     return ""
 

@@ -108,8 +108,10 @@ def _waiting(world: World) -> Counter[tuple[str, str, str]]:
 def under_way(world: World) -> set[tuple[str, str]]:
     """Message-ID and recipient of what was being delivered when the server was killed.
 
-    Read from a copy: the server's own recovery is to find everything as it was left.
+    SQLite is read from a copy: the server's own recovery is to find everything as it was left.
     """
+    if world.url:
+        return _leased(world)
     with tempfile.TemporaryDirectory() as folder:
         for file in world.data.glob("mailgov.db*"):
             shutil.copy(file, folder)
@@ -119,6 +121,21 @@ def under_way(world: World) -> set[tuple[str, str]]:
                 "JOIN message ON message.id = recipient.message_id WHERE lease_until IS NOT NULL"
             ).fetchall()
     return {(f"<{name.strip('<>')}>", address) for name, address in rows}
+
+
+def _leased(world: World) -> set[tuple[str, str]]:
+    database = open_database(world.config)
+    try:
+        with database.read() as session:
+            query = (
+                select(MESSAGE.c.message_id, RECIPIENT.c.address)
+                .join(RECIPIENT, RECIPIENT.c.message_id == MESSAGE.c.id)
+                .where(RECIPIENT.c.lease_until.is_not(None))
+            )
+            rows = session.connection().execute(query)
+            return {(f"<{name.strip('<>')}>", address) for name, address in rows}
+    finally:
+        database.close()
 
 
 def poison(world: World) -> list[str]:

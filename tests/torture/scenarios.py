@@ -94,13 +94,15 @@ def stage(folder: Path, *, url: str = "", data: Path | None = None) -> Iterator[
         yield Stage(world.settle(), outside)
 
 
-def kills_at(points: Sequence[str], folder: Path, chance: random.Random, *, most: int = 30) -> Row:
+def kills_at(
+    points: Sequence[str], folder: Path, chance: random.Random, *, most: int = 30, url: str = ""
+) -> Row:
     """kill -9 at each of these points under load; then what is left is delivered.
 
     A kill strikes at one of the first `most` passes of its point, by chance.
     """
     row = Row(f"kill -9 at {' '.join(dict.fromkeys(points))}", len(points))
-    with stage(folder) as on:
+    with stage(folder, url=url) as on:
         for point in points:
             if not _killed_at(on, point, chance.randint(1, min(most, _PASSES.get(point, most)))):
                 row.troubles.append(f"{point} was not reached")
@@ -146,6 +148,15 @@ def _leave_orphans(folder: Path, count: int) -> None:
         file = folder / f"{number:032x}"
         file.write_bytes(b"x")
         os.utime(file, (then, then))
+
+
+def kills_on_postgres(times: int, folder: Path, chance: random.Random) -> Row:
+    """The same on PostgreSQL, at the points where its commits and leases matter."""
+    points = [chance.choice(("A11", "A12", "A13", "D1", "D5", "D7", "D8")) for _ in range(times)]
+    with postgres_cluster() as cluster:
+        row = kills_at(points, folder, chance, url=cluster.url("mailgov"))
+    row.fault = "kill -9 at A11 to D8, PostgreSQL"
+    return row
 
 
 def random_kills(times: int, folder: Path, chance: random.Random) -> Row:
