@@ -63,6 +63,9 @@ _NUMBER_LINE = re.compile(r"^S[ốÔO]\s*:?\s*[\w./()-]{0,40}\s+(\D{2,20})$", re
 _NUMBER = re.compile(r"^S[ốÔO]\s*:\s*[\w. …]*/[A-ZĐƯ]")
 _HEADING = "CONGHOAXAHOICHUNGHIAVIETNAM"
 _LEVELS = {"TỐI": "TỐI MẬT", "TOI": "TỐI MẬT", "TUYỆT": "TUYỆT MẬT", "TUYET": "TUYỆT MẬT"}
+_FILLING_SIGNS = ("    ", "....", "____", "----", "====", "****", "\t\t")
+_FILLING = re.compile(r"[\s._=*~-]{4,}")
+_NOTATION_IN_TITLE = re.compile(r"\d{1,5}[/_. -][^\s()]{2,40}\s?\((M|TM|TuM)\)")
 _HIGHER = frozenset({"TỐI MẬT", "TUYỆT MẬT"})
 _MAX_PIECE = 5  # letters of a line of a narrow stamp
 _MIXED_SPLIT = re.compile(r"[^\W\d_]+")
@@ -92,9 +95,10 @@ def _alone(lines: Sequence[Line], place: str, part: str) -> Iterator[_Found]:
     spoken_for = 0  # lines before this one belong to a mark already
     vietnamese: bool | None = None
     for index, line in enumerate(lines):
-        if len(line.text) > _MAX_LINE:
+        text = _without_filling(line.text)
+        if len(text) > _MAX_LINE:
             continue
-        text = in_latin(line.text)
+        text = in_latin(text)
         if _NUMBER.match(text) or ("NAM" in text and _HEADING in folded(text)):
             top = max(top, index + _HEADING_LINES)
         if index < spoken_for:
@@ -115,6 +119,13 @@ def _alone(lines: Sequence[Line], place: str, part: str) -> Iterator[_Found]:
                 value = before
             where = _joined(place, line.place)
             yield _Found(index, Mark(word.kind, value, where, certain, line.text, part))
+
+
+def _without_filling(text: str) -> str:
+    """A long line without the spaces, dots and dashes that set its columns apart or frame it."""
+    if len(text) <= _MAX_LINE or not any(sign in text for sign in _FILLING_SIGNS):
+        return text
+    return _FILLING.sub("   ", text).strip()
 
 
 def _is_in_table(place: str) -> bool:
@@ -146,6 +157,8 @@ def _words_on_line(text: str) -> tuple[Word, ...]:
             return together
     if word := labelled(text.strip(DECORATION)):
         return (word,)
+    if ", ngày" in text and (before := _before_the_date(text)) != text:
+        return _words_on_line(before) if before else ()
     if text[0] in "Ss" and (match := _NUMBER_LINE.match(text)) and is_capital(match[1]):
         return _only(mark_of(match[1]))
     if is_capital(text) and (word := _at_end_of_capitals(text)):
@@ -158,6 +171,14 @@ def _words_on_line(text: str) -> tuple[Word, ...]:
     if not 2 <= len(columns) <= 3:
         return ()
     return tuple(word for column in columns if (word := mark_in_capitals(column)))
+
+
+def _before_the_date(text: str) -> str:
+    """What stands before `Hà Nội, ngày …` where two columns have become one line."""
+    words = text.partition(", ngày")[0].split()
+    while words and words[-1] != words[-1].upper():
+        words.pop()
+    return " ".join(words)
 
 
 def _at_end_of_capitals(text: str) -> Word | None:
@@ -319,6 +340,9 @@ def in_title(text: str, place: str, part: str = "") -> tuple[Mark, ...]:
     ]
     spaced = title.replace("_", " ")
     if not found and (value := _value_inside(spaced)):
+        found.append(Mark("secrecy", value, place, False, title[:_MAX_LINE], part))
+    if not found and "M)" in title and (match := _NOTATION_IN_TITLE.search(title)):
+        value = _SECRET_SUFFIXES[match[1]]
         found.append(Mark("secrecy", value, place, False, title[:_MAX_LINE], part))
     return _distinct(found)
 
