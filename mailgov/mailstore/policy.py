@@ -94,8 +94,9 @@ class PolicyServer:
         number = str(said.get("app", ""))
         app_password = int(number) if number.isdigit() else None
         if command == "report":
-            right = bool(said.get("success")) and not said.get("policy_reject")
-            await self._sign_ins.noted(name, ip, success=right, app_password=app_password)
+            if not said.get("policy_reject"):  # what was held off is no guess
+                right = bool(said.get("success"))
+                await self._sign_ins.noted(name, ip, success=right, app_password=app_password)
         elif app_password is None and not await self._sign_ins.permits(name, ip):
             return _REFUSE
         return _GO_ON

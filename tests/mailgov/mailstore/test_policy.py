@@ -72,7 +72,6 @@ async def test_questions_and_reports(server: PolicyServer, bounds: Bounds) -> No
         "an@vidu.gov.vn 10.1.2.3",
         "held@vidu.gov.vn 10.1.2.3",
         "an@vidu.gov.vn 10.1.2.3 True 7",
-        "held@vidu.gov.vn 10.1.2.3 False None",
     ]
 
 
