@@ -12,9 +12,10 @@ import os
 import signal
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TextIO
 
 from mailgov.config import Config
 from mailgov.errors import ConfigError, MailgovError, Unavailable
@@ -116,17 +117,25 @@ async def note(services: Services, error: MailgovError | None, changed: list[str
 
 
 class Status:
-    """What others may know of this process: a locked file `serve/<pid>.json` in the data folder."""
+    """What others may know of this process: a locked file `serve/<pid>.json` in the data folder.
+
+    A full disk must not keep a server from serving: then the file is missing or behind.
+    """
 
     def __init__(self, data: Path, roles: Sequence[str]) -> None:
         self._path = data / "serve" / f"{os.getpid()}.json"
+        self._file: TextIO | None = None
         self._known: dict[str, Any] = {"pid": os.getpid(), "roles": list(roles), "reloads": 0}
 
     def __enter__(self) -> Self:
-        self._path.parent.mkdir(mode=0o700, exist_ok=True)
-        self._file = self._path.open("w", encoding="utf-8")
-        fcntl.flock(self._file, fcntl.LOCK_EX)
-        self._write()
+        try:
+            self._path.parent.mkdir(mode=0o700, exist_ok=True)
+            self._file = self._path.open("w", encoding="utf-8")
+        except OSError as exc:
+            log.warning("status.not-written", reason=exc.strerror)
+        else:
+            fcntl.flock(self._file, fcntl.LOCK_EX)
+            self._write()
         return self
 
     def __exit__(
@@ -136,7 +145,9 @@ class Status:
         trace: TracebackType | None,
     ) -> None:
         self._path.unlink(missing_ok=True)
-        self._file.close()
+        if self._file is not None:
+            with suppress(OSError):  # what could not be written before
+                self._file.close()
 
     def told(self, error: MailgovError | None) -> None:
         """Say what became of a reload."""
@@ -146,11 +157,15 @@ class Status:
         self._write()
 
     def _write(self) -> None:
-        self._file.seek(0)
-        self._file.truncate()
-        json.dump(self._known, self._file)
-        self._file.write("\n")
-        self._file.flush()
+        if self._file is None:
+            return
+        try:
+            self._file.seek(0)
+            self._file.truncate()
+            self._file.write(json.dumps(self._known) + "\n")
+            self._file.flush()
+        except OSError as exc:
+            log.warning("status.not-written", reason=exc.strerror)
 
 
 def running(data: Path) -> Iterator[dict[str, Any]]:

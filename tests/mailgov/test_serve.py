@@ -1,6 +1,7 @@
 """The supervisor: a role that dies comes back, one that can't start ends the start."""
 
 import asyncio
+import errno
 import os
 import signal
 from collections.abc import Callable
@@ -13,7 +14,7 @@ import pytest
 from mailgov import serve as supervisor
 from mailgov.errors import Unavailable
 from mailgov.listening import Listening, listen
-from mailgov.reload import untouched
+from mailgov.reload import Status, running, untouched
 
 Announce = Callable[[str, str], None]
 
@@ -112,3 +113,27 @@ def test_without_a_hold_a_socket_ends_with_its_handle() -> None:
     port = handle.getsockname()[1]
     handle.close()
     listen(f"127.0.0.1:{port}").close()
+
+
+def test_a_full_disk_keeps_no_server_from_serving(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "mkdir", full)
+    with Status(tmp_path, ["relay"]) as status:
+        status.told(None)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_server_says_of_itself_is_read_while_it_lives(tmp_path: Path) -> None:
+    with Status(tmp_path, ["relay"]) as status:
+        status.told(Unavailable("port-busy", listener="mx"))
+        told = {"pid": os.getpid(), "roles": ["relay"], "reloads": 1}
+        error = {"code": "port-busy", "fields": {"listener": "mx"}}
+        assert list(running(tmp_path)) == [{**told, **error}]
+    left = tmp_path / "serve" / "1.json"
+    left.write_text("{}\n")
+    assert list(running(tmp_path)) == []
+    assert not left.exists()
