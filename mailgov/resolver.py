@@ -192,12 +192,13 @@ class DnsResolver:
                 "resolver-unavailable", name=name, type=kind, reason=type(exc).__name__
             ) from exc
         records: Iterable[Any] = answer.rrset if answer.rrset is not None else ()
-        return Lookup(tuple(read(record) for record in records), secure=self._is_secure(answer))
+        return Lookup(tuple(read(record) for record in records), secure=is_secure(answer))
 
-    def _is_secure(self, answer: dns.resolver.Answer) -> bool:
-        """Whether it was validated: anyone between us and a resolver elsewhere could claim that."""
-        said = answer.response.flags & dns.flags.AD
-        return bool(said) and _is_loopback(answer.nameserver)
+
+def is_secure(answer: dns.resolver.Answer) -> bool:
+    """Whether it was validated: anyone between us and a resolver elsewhere could claim that."""
+    said = answer.response.flags & dns.flags.AD
+    return bool(said) and _is_loopback(answer.nameserver)
 
 
 # What strangers call a name, in a signature for instance, need not be one.

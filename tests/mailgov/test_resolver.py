@@ -2,12 +2,16 @@
 
 import asyncio
 from ipaddress import ip_address
+from types import SimpleNamespace
+from typing import cast
 
+import dns.flags
 import pytest
+from dns.resolver import Answer
 
 from mailgov.config import Dns
 from mailgov.errors import ConfigError, Unavailable
-from mailgov.resolver import DnsResolver, Lookup, Mx, Srv, Tlsa
+from mailgov.resolver import DnsResolver, Lookup, Mx, Srv, Tlsa, is_secure
 
 from ..support.dns import StubServer, serving
 
@@ -31,29 +35,29 @@ def resolver(server: StubServer, seconds: float = 5) -> DnsResolver:
 
 async def test_records_come_in_one_form() -> None:
     async with serving(StubServer(ZONE)) as server:
-        dns = resolver(server)
-        assert set((await dns.mx("tinhmau.gov.vn")).records) == {
+        names = resolver(server)
+        assert set((await names.mx("tinhmau.gov.vn")).records) == {
             Mx(10, "mail.tinhmau.gov.vn"),
             Mx(20, "mail2.tinhmau.gov.vn"),
         }
-        assert (await dns.mx("khongnhan.vn")).records == (Mx(0, ""),)
-        text = await dns.txt("k._domainkey.tinhmau.gov.vn")
+        assert (await names.mx("khongnhan.vn")).records == (Mx(0, ""),)
+        text = await names.txt("k._domainkey.tinhmau.gov.vn")
         assert text.records == (b"v=DKIM1; p=ABCD",)
-        assert (await dns.names("192.0.2.1")).records == ("mail.tinhmau.gov.vn",)
-        addresses = (await dns.addresses("mail.tinhmau.gov.vn")).records
+        assert (await names.names("192.0.2.1")).records == ("mail.tinhmau.gov.vn",)
+        addresses = (await names.addresses("mail.tinhmau.gov.vn")).records
         assert addresses == (ip_address("2001:db8::1"), ip_address("192.0.2.1"))
 
 
 async def test_services_certificates_and_aliases() -> None:
     async with serving(StubServer(ZONE)) as server:
-        dns = resolver(server)
-        services = await dns.srv("_imaps._tcp.tinhmau.gov.vn")
+        names = resolver(server)
+        services = await names.srv("_imaps._tcp.tinhmau.gov.vn")
         assert services.records == (Srv(0, 1, 993, "mail.tinhmau.gov.vn"),)
-        certificates = await dns.tlsa("_25._tcp.mail.tinhmau.gov.vn")
+        certificates = await names.tlsa("_25._tcp.mail.tinhmau.gov.vn")
         assert certificates == Lookup((Tlsa(3, 1, 1, b"\xab" * 32),), secure=False)
-        assert (await dns.alias("autoconfig.tinhmau.gov.vn")).records == ("mail.tinhmau.gov.vn",)
-        assert len((await dns.addresses4("mail.tinhmau.gov.vn")).records) == 1
-        assert (await dns.addresses6("chi4.tinhmau.gov.vn")).records == ()
+        assert (await names.alias("autoconfig.tinhmau.gov.vn")).records == ("mail.tinhmau.gov.vn",)
+        assert len((await names.addresses4("mail.tinhmau.gov.vn")).records) == 1
+        assert (await names.addresses6("chi4.tinhmau.gov.vn")).records == ()
 
 
 async def test_a_validating_resolver_on_this_machine_is_believed() -> None:
@@ -62,34 +66,47 @@ async def test_a_validating_resolver_on_this_machine_is_believed() -> None:
         assert (await resolver(server).mx("tinhmau.gov.vn")).secure
 
 
+@pytest.mark.parametrize(
+    ("server", "said", "believed"),
+    [("127.0.0.1", True, True), ("::1", True, True), ("192.0.2.53", True, False),
+     ("127.0.0.1", False, False), (None, True, False)],
+)  # fmt: skip
+def test_only_a_resolver_on_this_machine_is_believed(
+    server: str | None, said: bool, believed: bool
+) -> None:
+    response = SimpleNamespace(flags=dns.flags.AD if said else 0)
+    answer = cast("Answer", SimpleNamespace(response=response, nameserver=server))
+    assert is_secure(answer) is believed
+
+
 async def test_a_name_without_records_differs_from_no_such_name() -> None:
     async with serving(StubServer(ZONE)) as server:
-        dns = resolver(server)
-        assert await dns.mx("mail.tinhmau.gov.vn") == Lookup((), exists=True)
-        assert await dns.mx("khongco.gov.vn") == Lookup((), exists=False)
-        assert await dns.addresses("khongco.gov.vn") == Lookup((), exists=False)
+        names = resolver(server)
+        assert await names.mx("mail.tinhmau.gov.vn") == Lookup((), exists=True)
+        assert await names.mx("khongco.gov.vn") == Lookup((), exists=False)
+        assert await names.addresses("khongco.gov.vn") == Lookup((), exists=False)
 
 
 async def test_what_is_no_name_does_not_exist() -> None:
     async with serving(StubServer(ZONE)) as server:
-        dns = resolver(server)
+        names = resolver(server)
         for name in ("a..b", "x" * 64 + ".vn", "\\999.vn", ".".join(["nhan"] * 80)):
-            assert await dns.txt(name) == Lookup((), exists=False)
+            assert await names.txt(name) == Lookup((), exists=False)
         assert not server.asked
 
 
 async def test_a_question_asked_by_many_at_once_goes_out_once_and_is_kept() -> None:
     async with serving(StubServer(ZONE)) as server:
-        dns = resolver(server)
-        await asyncio.gather(*(dns.mx("tinhmau.gov.vn") for _ in range(50)))
-        await dns.mx("TINHMAU.gov.vn")
+        names = resolver(server)
+        await asyncio.gather(*(names.mx("tinhmau.gov.vn") for _ in range(50)))
+        await names.mx("TINHMAU.gov.vn")
         assert server.asked == {("tinhmau.gov.vn", "MX"): 1}
 
 
 async def test_one_who_leaves_takes_the_answer_from_nobody() -> None:
     async with serving(StubServer(ZONE)) as server:
-        dns = resolver(server)
-        leaver, stayer = (asyncio.create_task(dns.mx("tinhmau.gov.vn")) for _ in range(2))
+        names = resolver(server)
+        leaver, stayer = (asyncio.create_task(names.mx("tinhmau.gov.vn")) for _ in range(2))
         await asyncio.sleep(0)
         leaver.cancel()
         assert len((await stayer).records) == 2
@@ -107,8 +124,8 @@ async def test_servers_in_trouble_are_trouble_not_an_answer(how: str) -> None:
 
 async def test_addresses_of_one_kind_are_enough() -> None:
     async with serving(StubServer(ZONE)) as server:
-        dns = resolver(server)
-        answer = await dns.addresses("chi4.tinhmau.gov.vn")
+        names = resolver(server)
+        answer = await names.addresses("chi4.tinhmau.gov.vn")
         assert answer == Lookup((ip_address("192.0.2.4"),))
 
 

@@ -10,8 +10,11 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from mailgov.db import Database
 from mailgov.errors import Unavailable
 from mailgov.signing import Signer, keys
-from mailgov.signing.arc import NO_CHAIN, ArcResult, verify_chain
+from mailgov.signing.arc import NO_CHAIN, ArcResult, read_sets, sealed_bytes, verify_chain
+from mailgov.signing.canonical import split_fields
 from mailgov.signing.keyring import KeyRing
+from mailgov.signing.public_keys import check_value
+from mailgov.signing.tags import decoded, read_tags
 
 from ...support.dns import FakeResolver
 from .samples import DOMAIN, MESSAGE, THEN, activate, add_domain, add_key, as_body, header_of
@@ -96,7 +99,7 @@ async def test_what_is_changed_afterwards_breaks_it(
 
 
 async def test_a_broken_chain_is_sealed_as_broken_and_never_again(
-    signer: Signer, records: dict[str, list[bytes]]
+    signer: Signer, records: dict[str, list[bytes]], rsa_key: rsa.RSAPrivateKey
 ) -> None:
     message = (await sealed(signer, MESSAGE, NO_CHAIN)).replace(b"Giay", b"Giai")
     broken = await chain_of(message, records)
@@ -104,6 +107,10 @@ async def test_a_broken_chain_is_sealed_as_broken_and_never_again(
     message = await sealed(signer, message, broken)
     assert b"i=2;" in message
     assert b"cv=fail" in message
+    last = read_sets(split_fields(header_of(message)))[-1]
+    tags = read_tags(last.seal[1])
+    # It covers its own set only: nobody could follow what is broken (RFC 8617, 5.1.2).
+    check_value(rsa_key.public_key(), decoded(tags["b"]), sealed_bytes((last,)))
     closed = await chain_of(message, records)
     assert (closed.state, closed.closed) == ("fail", True)
     header, body = header_of(message), as_body(message)

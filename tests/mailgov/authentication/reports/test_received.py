@@ -167,9 +167,14 @@ FILE = b"""<?xml version="1.0"?><!DOCTYPE f [<!ENTITY a SYSTEM "file:///etc/pass
     [
         ("entities", LAUGHS),
         ("a file of ours", FILE),
+        # But for one thing these are whole reports.
+        (
+            "a document type",
+            XML.replace(b"<feedback", b"<!DOCTYPE feedback [<!ENTITY a 'x'>]><feedback"),
+        ),
         ("deep", b"<feedback>" + b"<a>" * 100_000),
-        ("bomb", gzip.compress(b"<feedback>" + b" " * (MAX_BYTES + 1))),
-        ("bomb in a zip", zipped(b"<feedback>" + b" " * (MAX_BYTES + 1))),
+        ("bomb", gzip.compress(XML + b" " * MAX_BYTES)),
+        ("bomb in a zip", zipped(XML + b" " * MAX_BYTES)),
         ("cut off", gzip.compress(XML)[:-20]),
         ("broken zip", b"PK\x03\x04" + b"x" * 100),
         ("another root", b"<html/>"),
