@@ -6,17 +6,29 @@ Decree 30/2020/NĐ-CP, Annex I, and Law 117/2025 on state secrets; words in `tab
 import itertools
 import re
 import tomllib
+from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 from typing import Any, NamedTuple
 
 from mailgov.content.vietnamese import with_old_tone_placement, without_marks
-from mailgov_policies.facts import MarkKind
+from mailgov_policies.facts import Mark, MarkKind
 
 MAX_ALONE = 60  # letters of a piece that may be a mark, spaced out and framed
 DECORATION = " \t*_-–—=~•·.,:;|/\\[](){}<>«»\"'“”‘’!#+^>`→"
 
+MAX_LINE = 120
+MOST_SYLLABLES = 9  # of a mark: TÀI LIỆU TUYỆT MẬT, and its letters apart
+SECRET_SUFFIXES = {"M": "MẬT", "TM": "TỐI MẬT", "TuM": "TUYỆT MẬT"}
+LEVELS = {"TỐI": "TỐI MẬT", "TOI": "TỐI MẬT", "TUYỆT": "TUYỆT MẬT", "TUYET": "TUYỆT MẬT"}
 _MAX_COMPACT = 40
+_TOGETHER = re.compile(r"\t+| {3,}|\s*[|/+;,–—]\s*|\s+-\s*|-\s+")
+_MAX_TOGETHER = 4  # marks on one line
+_MORE_THAN_ONE = re.compile("(?:KH[ẨÂA]N|T[ỐÔO]C|B[ỘÔO]).*M[ẬÂA]T|M[ẬÂA]T.*(?:KH[ẨÂA]N|H[ỎO])")
+_INSIDE = re.compile(r"(?<![^\W\d_])(?:(?:(TỐI|TUYỆT)\s+)?MẬT|(TOI|TUYET)\s+MAT)(?![^\W\d_])")
+LAST_WORD = re.compile(r"([^\W\d_]+)[\s_-]+$")
+FIRST_WORD = re.compile(r"^[\s_-]+([^\W\d_]+)")
+_MIXED_SPLIT = re.compile(r"[^\W\d_]+")
 _GAPS = re.compile(r"[\s.\-_·*|/–—,']+")
 _SIGNS = re.compile(r"[\W_]+")  # whatever is no letter or digit
 _MISREAD = str.maketrans({"0": "O", "1": "I", "l": "I", "|": "I"})  # by scanners
@@ -135,3 +147,70 @@ def is_innocent_before(word: str) -> bool:
 def is_innocent_behind(word: str) -> bool:
     """Whether the syllable makes another word of a MẬT before it: MẬT KHẨU."""
     return word.upper() in _innocent("behind")
+
+
+def together(text: str) -> tuple[Word, ...]:
+    """Marks of a line that has nothing else: MẬT - KHẨN. Several levels of one kind are a list."""
+    pieces = [piece for piece in _TOGETHER.split(text) if piece.strip(DECORATION)]
+    if len(pieces) == 1 and _MORE_THAN_ONE.search(text):
+        return _side_by_side(text.split())
+    if not 2 <= len(pieces) <= _MAX_TOGETHER:
+        return ()
+    words = [word for piece in pieces if (word := mark_in_capitals(piece))]
+    levels = {word.value for word in words if word.kind == "secrecy"}
+    return tuple(words) if len(words) == len(pieces) and len(levels) < 2 else ()
+
+
+def _side_by_side(syllables: list[str]) -> tuple[Word, ...]:
+    """Two marks with nothing but a space between them: KHẨN MẬT."""
+    for count in range(1, len(syllables)):
+        first = mark_in_capitals(" ".join(syllables[:count]))
+        second = mark_in_capitals(" ".join(syllables[count:])) if first else None
+        if first and second:
+            return first, second
+    return ()
+
+
+def only(word: Word | None) -> tuple[Word, ...]:
+    """One mark or none, as a tuple."""
+    return () if word is None else (word,)
+
+
+_PLAIN_WORDS = re.compile(
+    r"\b(?:bao cao|to trinh|cong van|ke hoach|quyet dinh|thong bao|van ban|tai lieu|kinh gui|giay moi"
+    r"|cong hoa xa hoi|uy ban|nhan dan|chi thi|cong dien|ho so|danh sach|de an|bien ban|noi nhan)\b"
+)
+
+
+def has_document_words(text: str) -> bool:
+    """Whether words of official Vietnamese stand in the text, diacritics or not."""
+    return _PLAIN_WORDS.search(re.sub(r"[\s_.-]+", " ", without_marks(text).lower())) is not None
+
+
+def value_inside(text: str) -> str:
+    """The level that stands out by its capitals; empty in headings and in innocent words."""
+    levels = {match[1] or match[2] or "" for match in _INSIDE.finditer(text)}
+    if len(levels) > 1:  # a sentence about levels
+        return ""
+    for match in _INSIDE.finditer(text):
+        before, behind = text[: match.start()], text[match.end() :]
+        words = [word for word in _MIXED_SPLIT.findall(before + behind) if len(word) > 1]
+        if not any(word[-1].islower() for word in words):
+            continue
+        last, first = LAST_WORD.search(before), FIRST_WORD.match(behind)
+        if (last and is_innocent_before(last[1])) or (
+            first and len(first[1]) > 1 and is_capital(first[1])
+        ):
+            continue
+        return LEVELS.get(match[1] or match[2] or "", "MẬT")
+    return ""
+
+
+def distinct(marks: Sequence[Mark]) -> tuple[Mark, ...]:
+    """One fact for each value, the surest and first."""
+    best: dict[tuple[str, str], Mark] = {}
+    for mark in marks:
+        key = (mark.kind, mark.value)
+        if key not in best or (mark.certain and not best[key].certain):
+            best[key] = mark
+    return tuple(best.values())

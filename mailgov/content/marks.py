@@ -12,22 +12,29 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from mailgov.content.lines import Line, normal
+from mailgov.content.lines import Line
 from mailgov.content.lookalikes import in_latin
 from mailgov.content.mark_words import (
     DECORATION,
+    LEVELS,
     MAX_ALONE,
+    MAX_LINE,
+    MOST_SYLLABLES,
+    SECRET_SUFFIXES,
     Word,
     compacted,
+    distinct,
     folded,
+    has_document_words,
     is_capital,
-    is_innocent_before,
-    is_innocent_behind,
     labelled,
     mark_in_capitals,
     mark_of,
+    only,
+    together,
+    value_inside,
 )
-from mailgov.content.vietnamese import is_vietnamese, without_marks
+from mailgov.content.vietnamese import is_vietnamese
 from mailgov_policies.facts import Mark
 
 MAX_LINES = 5000  # of one file; marks stand at the top
@@ -38,37 +45,22 @@ _SHEET_ROWS = 15
 _LISTING_LINES = 8
 _ALL_LEVELS = 3
 _TABLE = re.compile(r"\btable \d+|\bsheet \"[^\"]*\"")
-_MAX_LINE = 120
 _MAX_MARKS = 50  # of one file
-_MAX_TOGETHER = 4  # marks on one line
 
 _COLUMNS = re.compile(r"\t+| {3,}|\s*\|\s*")
-_TOGETHER = re.compile(r"\t+| {3,}|\s*[|/+;,–—]\s*|\s+-\s*|-\s+")
-_BRACKETED = re.compile(r"[\[({<【«]\s*([^\[\](){}<>【】«»]{1,40}?)\s*[\])}>】»]")
 _SQUARE = re.compile(r"\[\s*([^\[\]]{3,30}?)\s*\]")
 _BRACKETED_AT_END = re.compile(r"[\[({]\s*([^\[\](){}]{3,30}?)\s*[\])}]$")
-_STRONG = re.compile(r"\s+[-_]+\s*|\s*[-_]+\s+|\s*[:–—|/]+\s*")  # what parts a title
 _DASH = re.compile(r"\s+[-–—]+\s+|\s*[–—]+\s*")
-_JOINED = re.compile(r"(?<=[^\W_])[-_]+(?=[^\W_])")  # what stands for the spaces of a file name
-_MOST_SYLLABLES = 9  # of a mark: TÀI LIỆU TUYỆT MẬT, and its letters apart
-_INSIDE = re.compile(r"(?<![^\W\d_])(?:(?:(TỐI|TUYỆT)\s+)?MẬT|(TOI|TUYET)\s+MAT)(?![^\W\d_])")
-_LAST_WORD = re.compile(r"([^\W\d_]+)[\s_-]+$")
-_FIRST_WORD = re.compile(r"^[\s_-]+([^\W\d_]+)")
 _SECRET_NOTATION = re.compile(r"(^S[ốÔO]\s*:?\s*)?\d{1,5}/[^\s()]{2,40}\s?\((M|TM|TuM)\)")
-_SECRET_SUFFIXES = {"M": "MẬT", "TM": "TỐI MẬT", "TuM": "TUYỆT MẬT"}
 _SMALL_MARK = re.compile("[Mm][ậâa][tT]")
 _CIRCULATION_STARTS = ("L", "X", "T", "C")  # of LƯU HÀNH, XEM XONG, TÀI LIỆU, CHỈ
-_MORE_THAN_ONE = re.compile("(?:KH[ẨÂA]N|T[ỐÔO]C|B[ỘÔO]).*M[ẬÂA]T|M[ẬÂA]T.*(?:KH[ẨÂA]N|H[ỎO])")
 _NUMBER_LINE = re.compile(r"^S[ốÔO]\s*:?\s*[\w./()-]{0,40}\s+(\D{2,20})$", re.IGNORECASE)
 _NUMBER = re.compile(r"^S[ốÔO]\s*:\s*[\w. …]*/[A-ZĐƯ]")
 _HEADING = "CONGHOAXAHOICHUNGHIAVIETNAM"
-_LEVELS = {"TỐI": "TỐI MẬT", "TOI": "TỐI MẬT", "TUYỆT": "TUYỆT MẬT", "TUYET": "TUYỆT MẬT"}
 _FILLING_SIGNS = ("    ", "....", "____", "----", "====", "****", "\t\t")
 _FILLING = re.compile(r"[\s._=*~-]{4,}")
-_NOTATION_IN_TITLE = re.compile(r"\d{1,5}[/_. -][^\s()]{2,40}\s?\((M|TM|TuM)\)")
 _HIGHER = frozenset({"TỐI MẬT", "TUYỆT MẬT"})
 _MAX_PIECE = 5  # letters of a line of a narrow stamp
-_MIXED_SPLIT = re.compile(r"[^\W\d_]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +79,7 @@ def in_lines(lines: Sequence[Line], place: str, part: str) -> tuple[Mark, ...]:
     found = list(itertools.islice(_alone(lines, place, part), _MAX_MARKS))
     listed = _without_listings(found)
     inside = itertools.islice(_inside(lines, place, part), _MAX_MARKS)
-    return _distinct([*(item.mark for item in listed), *inside])
+    return distinct([*(item.mark for item in listed), *inside])
 
 
 def _alone(lines: Sequence[Line], place: str, part: str) -> Iterator[_Found]:
@@ -96,7 +88,7 @@ def _alone(lines: Sequence[Line], place: str, part: str) -> Iterator[_Found]:
     vietnamese: bool | None = None
     for index, line in enumerate(lines):
         text = _without_filling(line.text)
-        if len(text) > _MAX_LINE:
+        if len(text) > MAX_LINE:
             continue
         text = in_latin(text)
         if _NUMBER.match(text) or ("NAM" in text and _HEADING in folded(text)):
@@ -123,7 +115,7 @@ def _alone(lines: Sequence[Line], place: str, part: str) -> Iterator[_Found]:
 
 def _without_filling(text: str) -> str:
     """A long line without the spaces, dots and dashes that set its columns apart or frame it."""
-    if len(text) <= _MAX_LINE or not any(sign in text for sign in _FILLING_SIGNS):
+    if len(text) <= MAX_LINE or not any(sign in text for sign in _FILLING_SIGNS):
         return text
     return _FILLING.sub("   ", text).strip()
 
@@ -137,7 +129,7 @@ def _in_pieces(text: str, index: int, lines: Sequence[Line]) -> tuple[tuple[Word
     if len(text) > _MAX_PIECE or not is_capital(text):
         return (), 0
     pieces = [text]
-    for line in lines[index + 1 : index + _MOST_SYLLABLES]:
+    for line in lines[index + 1 : index + MOST_SYLLABLES]:
         if len(line.text) > _MAX_PIECE:
             break
         pieces.append(in_latin(line.text))
@@ -153,14 +145,14 @@ def _words_on_line(text: str) -> tuple[Word, ...]:
             return (word,)
         if word := _circulation_title(text):
             return (word,)
-        if is_capital(text) and (together := _together(text)):
-            return together
+        if is_capital(text) and (several := together(text)):
+            return several
     if word := labelled(text.strip(DECORATION)):
         return (word,)
     if ", ngày" in text and (before := _before_the_date(text)) != text:
         return _words_on_line(before) if before else ()
     if text[0] in "Ss" and (match := _NUMBER_LINE.match(text)) and is_capital(match[1]):
-        return _only(mark_of(match[1]))
+        return only(mark_of(match[1]))
     if is_capital(text) and (word := _at_end_of_capitals(text)):
         return (word,)
     if "[" in text and (word := _in_square_brackets(text)):
@@ -195,32 +187,6 @@ def _in_square_brackets(text: str) -> Word | None:
     return next((word for word in marks if word), None)
 
 
-def _together(text: str) -> tuple[Word, ...]:
-    """Marks of a line that has nothing else: MẬT - KHẨN. Several levels of one kind are a list."""
-    pieces = [piece for piece in _TOGETHER.split(text) if piece.strip(DECORATION)]
-    if len(pieces) == 1 and _MORE_THAN_ONE.search(text):
-        return _side_by_side(text.split())
-    if not 2 <= len(pieces) <= _MAX_TOGETHER:
-        return ()
-    words = [word for piece in pieces if (word := mark_in_capitals(piece))]
-    levels = {word.value for word in words if word.kind == "secrecy"}
-    return tuple(words) if len(words) == len(pieces) and len(levels) < 2 else ()
-
-
-def _side_by_side(syllables: list[str]) -> tuple[Word, ...]:
-    """Two marks with nothing but a space between them: KHẨN MẬT."""
-    for count in range(1, len(syllables)):
-        first = mark_in_capitals(" ".join(syllables[:count]))
-        second = mark_in_capitals(" ".join(syllables[count:])) if first else None
-        if first and second:
-            return first, second
-    return ()
-
-
-def _only(word: Word | None) -> tuple[Word, ...]:
-    return () if word is None else (word,)
-
-
 def _in_small_letters(text: str, index: int, lines: Sequence[Line]) -> tuple[Word, ...]:
     """`Tối mật` alone on a line beside the number or the heading of a document."""
     if len(text) > MAX_ALONE or not _SMALL_MARK.search(text):
@@ -244,7 +210,7 @@ def _circulation_title(text: str) -> Word | None:
 
 def _split_stamp(text: str) -> str:
     """The level when a narrow stamp breaks its words: TỐI above MẬT."""
-    return _LEVELS.get(compacted(text.strip(DECORATION)), "")
+    return LEVELS.get(compacted(text.strip(DECORATION)), "")
 
 
 def _row(place: str) -> int:
@@ -257,17 +223,6 @@ def _reads_vietnamese_without_marks(lines: Sequence[Line]) -> bool:
     """Whether the text is Vietnamese typed without diacritics, so that MAT is what MẬT became."""
     sample = " ".join(line.text for line in lines[:60])
     return not is_vietnamese(sample) and has_document_words(sample)
-
-
-_PLAIN_WORDS = re.compile(
-    r"\b(?:bao cao|to trinh|cong van|ke hoach|quyet dinh|thong bao|van ban|tai lieu|kinh gui|giay moi"
-    r"|cong hoa xa hoi|uy ban|nhan dan|chi thi|cong dien|ho so|danh sach|de an|bien ban|noi nhan)\b"
-)
-
-
-def has_document_words(text: str) -> bool:
-    """Whether words of official Vietnamese stand in the text, diacritics or not."""
-    return _PLAIN_WORDS.search(re.sub(r"[\s_.-]+", " ", without_marks(text).lower())) is not None
 
 
 def _without_listings(found: list[_Found]) -> Iterator[_Found]:
@@ -300,120 +255,14 @@ def _inside(lines: Sequence[Line], place: str, part: str) -> Iterator[Mark]:
     for index, line in enumerate(lines):
         where = _joined(place, line.place)
         if ("MẬT" in line.text or "MAT" in line.text) and not _words_on_line(line.text):
-            value = _value_inside(line.text)
+            value = value_inside(line.text)
             if value:
-                yield Mark("secrecy", value, where, False, line.text[:_MAX_LINE], part)
+                yield Mark("secrecy", value, where, False, line.text[:MAX_LINE], part)
         if "M)" in line.text and (match := _SECRET_NOTATION.search(line.text)):
-            value = _SECRET_SUFFIXES[match[2]]
+            value = SECRET_SUFFIXES[match[2]]
             certain = bool(match[1]) and index < _TOP_LINES
-            yield Mark("secrecy", value, where, certain, line.text[:_MAX_LINE], part)
-
-
-def _value_inside(text: str) -> str:
-    """The level that stands out by its capitals; empty in headings and in innocent words."""
-    levels = {match[1] or match[2] or "" for match in _INSIDE.finditer(text)}
-    if len(levels) > 1:  # a sentence about levels
-        return ""
-    for match in _INSIDE.finditer(text):
-        before, behind = text[: match.start()], text[match.end() :]
-        words = [word for word in _MIXED_SPLIT.findall(before + behind) if len(word) > 1]
-        if not any(word[-1].islower() for word in words):
-            continue
-        last, first = _LAST_WORD.search(before), _FIRST_WORD.match(behind)
-        if (last and is_innocent_before(last[1])) or (
-            first and len(first[1]) > 1 and is_capital(first[1])
-        ):
-            continue
-        return _LEVELS.get(match[1] or match[2] or "", "MẬT")
-    return ""
-
-
-# Subject and file names
-
-
-def in_title(text: str, place: str, part: str = "") -> tuple[Mark, ...]:
-    """Marks in a subject, file name or property: in brackets, before or behind a dash, or alone."""
-    title = in_latin(normal(text[:1000])).strip()
-    found = [
-        Mark(word.kind, word.value, place, certain, title[:_MAX_LINE], part)
-        for word, certain in (*_set_apart(title), *_in_joined_words(title))
-    ]
-    spaced = title.replace("_", " ")
-    if not found and (value := _value_inside(spaced)):
-        found.append(Mark("secrecy", value, place, False, title[:_MAX_LINE], part))
-    if not found and "M)" in title and (match := _NOTATION_IN_TITLE.search(title)):
-        value = _SECRET_SUFFIXES[match[1]]
-        found.append(Mark("secrecy", value, place, False, title[:_MAX_LINE], part))
-    return _distinct(found)
-
-
-def _set_apart(title: str) -> Iterator[tuple[Word, bool]]:
-    """Marks in brackets, behind a label, at either end before a sign, or alone; and whether they are sure."""
-    for bracketed in _BRACKETED.finditer(title):
-        text = bracketed[1]
-        for word in _only(mark_of(text) or mark_in_capitals(text)) or _together(text):
-            yield word, not word.needs_context or has_document_words(title)
-    behind_label = labelled(title)
-    if behind_label is not None:
-        yield behind_label, not behind_label.needs_context
-    pieces = [piece for piece in _STRONG.split(title) if piece.strip(DECORATION)]
-    for ordered in (pieces, pieces[::-1]):
-        for piece in ordered:
-            marks = list(_of_piece(piece, title))
-            yield from marks
-            if not marks:
-                break
-
-
-def _of_piece(piece: str, title: str) -> Iterator[tuple[Word, bool]]:
-    """The mark that a piece of a title is. Some spellings need the words of a document beside it."""
-    plain = title.isascii() and has_document_words(title)
-    for known in _only(mark_in_capitals(piece)) or _together(piece):
-        yield known, plain or not known.needs_context
-    word = mark_of(piece)
-    if word is None or is_capital(piece) or not piece.strip(DECORATION)[:1].isupper():
-        return
-    if word.kind == "circulation":
-        yield word, True
-    elif word.kind == "secrecy" and not word.needs_context:
-        certain = has_document_words(title)
-        if certain or word.value != "MẬT":
-            yield word, certain
-
-
-def _in_joined_words(title: str) -> Iterator[tuple[Word, bool]]:
-    """Marks at the ends of a name whose words are joined: `TOI_MAT_bao_cao`, never `MAT_KHAU`."""
-    words = _JOINED.split(title)
-    for count in range(min(len(words) - 1, _MOST_SYLLABLES), 0, -1):
-        behind = _FIRST_WORD.match(f" {words[count]}")
-        if marks := list(_of_name(words[:count], title)):
-            yield from marks if not (behind and is_innocent_behind(behind[1])) else ()
-            break
-    for count in range(min(len(words) - 1, _MOST_SYLLABLES), 0, -1):
-        before = _LAST_WORD.search(f"{words[-count - 1]} ")
-        if marks := list(_of_name(words[-count:], title)):
-            yield from marks if not (before and is_innocent_before(before[1])) else ()
-            break
-
-
-def _of_name(words: Sequence[str], title: str) -> Iterator[tuple[Word, bool]]:
-    """A mark of these words; without its diacritics only beside words of a document, and not sure."""
-    for word, certain in _of_piece(" ".join(words), title):
-        if not word.needs_context:
-            yield word, certain
-        elif has_document_words(title):
-            yield word, False
+            yield Mark("secrecy", value, where, certain, line.text[:MAX_LINE], part)
 
 
 def _joined(place: str, inner: str) -> str:
     return f"{place} {inner}".strip()
-
-
-def _distinct(marks: Sequence[Mark]) -> tuple[Mark, ...]:
-    """One fact for each value, the surest and first."""
-    best: dict[tuple[str, str], Mark] = {}
-    for mark in marks:
-        key = (mark.kind, mark.value)
-        if key not in best or (mark.certain and not best[key].certain):
-            best[key] = mark
-    return tuple(best.values())

@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from mailgov.content import documents, legacy_text, marks
+from mailgov.content import documents, legacy_text, marks, title_marks
 from mailgov.content.charsets import well_formed
 from mailgov.content.evidence import is_suspect
 from mailgov.content.fonts import font_family
@@ -51,7 +51,7 @@ def read_file_name(name: str, place: str, part: str) -> Said:
     """A file name; the folders of an archive are part of it."""
     texts, unicode_name = _read_name(name, place, part, file=name)
     steps = _EXTENSION.sub("", unicode_name).split("/")
-    found = tuple(mark for step in steps for mark in marks.in_title(step, place, part))
+    found = tuple(mark for step in steps for mark in title_marks.in_title(step, place, part))
     document = documents.in_file_name(unicode_name.rpartition("/")[2], place, found)
     return Said(texts, found, document)
 
@@ -59,7 +59,7 @@ def read_file_name(name: str, place: str, part: str) -> Said:
 def read_subject(subject: str) -> Said:
     """The subject of the message itself."""
     texts, unicode_subject = _read_name(subject, "subject")
-    found = marks.in_title(unicode_subject, "subject")
+    found = title_marks.in_title(unicode_subject, "subject")
     return Said(texts, found, documents.in_subject(unicode_subject, found))
 
 
@@ -73,7 +73,7 @@ def read_caption(value: str, place: str, part: str) -> Said:
 
     Properties are no evidence of an encoding: old titles linger there.
     """
-    return Said(marks=marks.in_title(value, place, part))
+    return Said(marks=title_marks.in_title(value, place, part))
 
 
 def _read_name(

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailgov.content.lines import Line, lines_of
-from mailgov.content.marks import in_lines, in_title
+from mailgov.content.marks import in_lines
 from mailgov.content.runs import Run
+from mailgov.content.title_marks import in_title
 from mailgov_policies.facts import Mark
 
 CASES = tomllib.loads((Path(__file__).parent / "vectors" / "marks.toml").read_text("utf-8"))
