@@ -35,6 +35,7 @@ class Peer:
     replies: Mapping[str, str | list[str]] = field(default_factory=dict)
     tls: ssl.SSLContext | None = None
     after_tls: Sequence[str] = ()  # extensions that are offered in TLS only
+    delay_seconds: float = 0.0  # before every reply
     received: list[Received] = field(default_factory=list)
     commands: list[str] = field(default_factory=list)
     connections: int = 0
@@ -89,6 +90,7 @@ class _Session:
 
     async def say(self, command: str, default: str) -> str:
         reply = self.peer.reply(command, default)
+        await asyncio.sleep(self.peer.delay_seconds)
         if reply == "DROP":
             raise _Dropped
         if reply == "SILENCE":

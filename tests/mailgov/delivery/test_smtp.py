@@ -204,6 +204,14 @@ async def test_a_silent_server_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     assert answer.code == "outcome-unknown"
 
 
+async def test_a_slow_server_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "QUIT_SECONDS", 30.0)
+    peer = Peer(delay_seconds=0.1, replies={"RCPT TO:<c@": "451 4.7.1 later"})
+    answers = await answers_of(peer, parcel("a@example.vn", "b@example.vn", "c@example.vn"))
+    assert [type(answers[n]) for n in (1, 2, 3)] == [Taken, Taken, DeliveryDeferred]
+    assert peer.commands[-1] == "QUIT"
+
+
 async def test_what_a_server_says_is_bounded_and_printable() -> None:
     reply = "550 5.7.1 \x1b[31m" + "x" * 5000
     answer = (await answers_of(Peer(replies={"RCPT": reply})))[1]
