@@ -46,7 +46,7 @@ MAX_SUSPECTS = 8
 LOCAL_PROBE_SECONDS = 10.0
 """Our own mailboxes are looked after: they are back sooner than others' servers."""
 
-DISK_RESERVE_BYTES = 32 << 20
+DISK_RESERVE_BYTES = 8 << 20
 """With less than this free no attempt begins: its result could not be written down."""
 
 RETRY_SECONDS = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
