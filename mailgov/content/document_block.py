@@ -276,6 +276,8 @@ def _abstract(index: int, head: Sequence[Line]) -> str:
     taken: list[str] = []
     for line in head[index : index + 4]:
         text = line.text.strip(" *_")
+        if not any(map(str.isalnum, text)):  # a rule below the title
+            continue
         if not taken and _ISSUER.match(text):
             continue
         running = text.endswith((";", ".", ":")) or len(text) > 300

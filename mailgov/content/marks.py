@@ -90,7 +90,9 @@ def _alone(lines: Sequence[Line], place: str, part: str) -> Iterator[_Found]:
         text = _without_filling(line.text)
         if len(text) > MAX_LINE:
             continue
-        text = in_latin(text)
+        text = in_latin(text).strip()
+        if not text:  # signs alone, which belong to no letter
+            continue
         if _NUMBER.match(text) or ("NAM" in text and _HEADING in folded(text)):
             top = max(top, index + _HEADING_LINES)
         if index < spoken_for:

@@ -120,3 +120,9 @@ def test_no_invisible_sign_hides_a_mark(sign: str) -> None:
 @pytest.mark.parametrize("shape", ["ＭẬＴ", "\U0001d40cẬ\U0001d413", "ＭＡ\u0323\u0302Ｔ"])
 def test_no_other_shape_of_letters_hides_a_mark(shape: str) -> None:
     assert _seen(in_lines(lines_of([Run(shape)], 10), "body", "")) == [["secrecy", "MẬT", True]]
+
+
+@pytest.mark.parametrize("text", ["\u0360", "\u20dd \u0489", "\u034f\u0336"])
+def test_a_line_of_signs_without_letters_is_nothing(text: str) -> None:
+    assert in_lines([Line(text, ""), Line("MẬT", "")], "body", "")[0].value == "MẬT"
+    assert in_title(text, "subject") == ()
