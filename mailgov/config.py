@@ -186,6 +186,11 @@ class Limits(_Section):
     group_recipients: int = Field(
         5000, ge=1, description="mailboxes that a group may lead to, groups in it included"
     )
+    group_moderated_above: int = Field(
+        100,
+        ge=0,
+        description="a group that leads to more mailboxes is moderated, whatever its mode is",
+    )
     recipients_per_hour: int = Field(
         500, ge=1, description="recipients a user may address in an hour"
     )

@@ -5,8 +5,9 @@ from mailgov.db.models.agency import Agency
 from mailgov.db.models.document import TakenDocument
 from mailgov.db.models.domain import DkimKey, Domain
 from mailgov.db.models.event import EventRow
+from mailgov.db.models.forward import Forward
 from mailgov.db.models.greylist import Greylisted
-from mailgov.db.models.group import GroupMember
+from mailgov.db.models.group import GroupMember, GroupMode, GroupModerator
 from mailgov.db.models.instance import Instance
 from mailgov.db.models.job import Job, JobRow
 from mailgov.db.models.mailbox import Alias, Credential, Delegation, Mailbox
@@ -38,8 +39,11 @@ __all__ = [
     "Draft",
     "DraftFile",
     "EventRow",
+    "Forward",
     "Greylisted",
     "GroupMember",
+    "GroupMode",
+    "GroupModerator",
     "Instance",
     "Job",
     "JobRow",

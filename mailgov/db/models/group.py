@@ -1,4 +1,4 @@
-"""Who gets mail that is written to a group: a mailbox of kind `group`, which holds no mail itself."""
+"""Groups: mailboxes of kind `group`, which hold no mail; who is in them, and who may write to them."""
 
 from datetime import datetime
 
@@ -17,4 +17,23 @@ class GroupMember(SQLModel, table=True):
     group_id: int = Field(foreign_key="mailbox.id", index=True)
     member_id: int | None = Field(default=None, foreign_key="mailbox.id", index=True)
     agency_id: int | None = Field(default=None, foreign_key="agency.id", index=True)
+    created_at: datetime = Field(default_factory=utc_now, sa_type=Moment)
+
+
+class GroupMode(SQLModel, table=True):
+    """Who may write to a group without waiting for a moderator; without a row: everybody."""
+
+    __tablename__ = "group_mode"
+
+    group_id: int = Field(foreign_key="mailbox.id", primary_key=True)
+    mode: str  # open, members, moderated
+
+
+class GroupModerator(SQLModel, table=True):
+    """A mailbox that decides on what others write to the group."""
+
+    __tablename__ = "group_moderator"
+
+    group_id: int = Field(foreign_key="mailbox.id", primary_key=True)
+    mailbox_id: int = Field(foreign_key="mailbox.id", primary_key=True, index=True)
     created_at: datetime = Field(default_factory=utc_now, sa_type=Moment)
