@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from mailgov_cli import bulk
-from mailgov_cli.commands import sign_in
+from mailgov_cli.commands import forwarding, sign_in
 from mailgov_cli.grammar import Noun
 from mailgov_cli.options import (
     LIMIT,
@@ -23,6 +23,7 @@ from mailgov_cli.runtime import read_secret, runtime
 app = Noun()
 app.add_typer(sign_in.app_password, name="app-password")
 app.add_typer(sign_in.second_factor, name="second-factor")
+app.add_typer(forwarding.forward, name="forward")
 
 Address = Annotated[str, typer.Argument(help="the mailbox", metavar="ADDRESS")]
 
