@@ -132,6 +132,10 @@ class Relay(_Section):
         False,
         description="offer SCRAM-SHA-256, which takes app passwords only: clients that choose it can't use another",
     )
+    client_authorities: Paths = Field(
+        [],
+        description="PEM files of authorities whose certificates open mailboxes for sending (EXTERNAL); empty: none asked for",
+    )
     greeting: str = Field("", description="text after the host name in the banner")
 
 

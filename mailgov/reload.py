@@ -58,7 +58,9 @@ async def prepare(old: Services, reread: Callable[[], Config], roles: Iterable[s
     for section in NEEDS_RESTART:
         if getattr(config, section) != getattr(old.config, section):
             raise ConfigError("reload-needs-restart", section=section)
-    await asyncio.to_thread(load_certificate, config.certificate, config.private_key)
+    await asyncio.to_thread(
+        load_certificate, config.certificate, config.private_key, config.relay.client_authorities
+    )
     new = await asyncio.to_thread(build, config, clock=old.clock, old=old)
     try:
         for name, address in listeners(config, roles):

@@ -1,6 +1,6 @@
 """Look-ups that the road of mail makes for every session and message: each a few index probes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sqlmodel import Session
@@ -9,7 +9,7 @@ from mailgov.addresses import Address, is_within
 from mailgov.clock import Clock, local_date
 from mailgov.config import Limits, SignIn
 from mailgov.db import Database
-from mailgov.directory import groups, queries
+from mailgov.directory import groups, moderation, queries
 from mailgov.directory.groups import Member
 from mailgov.directory.queries import Account, LocalMailbox
 from mailgov.directory.sealed import SecretBox
@@ -20,7 +20,13 @@ from mailgov.message import Envelope
 from mailgov_policies import facts
 from mailgov_policies.freemail import is_freemail
 
-_Known = tuple[Account | None, dict[str, LocalMailbox], frozenset[str]]
+_Known = tuple[
+    Account | None,
+    dict[str, LocalMailbox],
+    frozenset[str],
+    Account | LocalMailbox | None,
+    Mapping[int, moderation.Standing],
+]
 
 
 class Directory:
@@ -74,6 +80,16 @@ class Directory:
         key = await self.sign_ins.proved(scram, app)
         return await self.account(key) if key is not None else None
 
+    async def sign_in_by_certificate(
+        self, name: str, *, good: bool, channel: Channel, ip: str
+    ) -> Account | None:
+        """The account of a mailbox whose certificate was shown, when it is good and the mailbox active.
+
+        Raises NotAllowed `sign-in-later`.
+        """
+        key = await self.sign_ins.certified(Attempt(name, "", channel, ip), good=good)
+        return await self.account(key) if key is not None else None
+
     async def account(self, address: str) -> Account | None:
         """The account of a mailbox's own address, in any state; None when there is none."""
         key = _key(address)
@@ -102,21 +118,22 @@ class Directory:
         domains = {key.rpartition("@")[2] for key in (*keys, sender) if key}
 
         def read(session: Session) -> _Known:
-            return (
-                queries.account(session, envelope.login.key, today) if envelope.login else None,
-                queries.mailboxes(session, [*keys, sender], today),
-                queries.local_domains(session, domains),
-            )
+            login = queries.account(session, envelope.login.key, today) if envelope.login else None
+            found = queries.mailboxes(session, [*keys, sender], today)
+            # Who writes from outside in our name is not believed.
+            sending = login or (found.get(sender) if envelope.direction == "internal" else None)
+            sender_id = sending.mailbox_id if sending else None
+            written_to = [found[key] for key in keys if key in found]
+            standings = moderation.standings(session, written_to, sender_id, self._limits, today)
+            return login, found, queries.local_domains(session, domains), sending, standings
 
-        login, mailboxes, ours = await self._database.query(read)
+        login, mailboxes, ours, sending, standings = await self._database.query(read)
         free = frozenset(domain for domain in domains if is_freemail(domain))
-        # Who writes from outside in our name is not believed.
-        sending = login or (mailboxes.get(sender) if envelope.direction == "internal" else None)
         return facts.Envelope(
             direction=envelope.direction,
             mail_from=sender,
             recipients=tuple(
-                _recipient_facts(key, mailboxes.get(key), ours, free, self._suffixes)
+                _recipient_facts(key, mailboxes.get(key), ours, free, self._suffixes, standings)
                 for key in keys
             ),
             login=login.address if login else "",
@@ -167,8 +184,10 @@ def _recipient_facts(
     ours: frozenset[str],
     free: frozenset[str],
     suffixes: tuple[str, ...],
+    standings: Mapping[int, moderation.Standing],
 ) -> facts.RecipientFacts:
     domain = key.rpartition("@")[2]
+    group = standings.get(mailbox.mailbox_id) if mailbox else None
     return facts.RecipientFacts(
         address=key,
         domain=domain,
@@ -179,4 +198,7 @@ def _recipient_facts(
         kind=mailbox.kind if mailbox else "",
         agency=mailbox.agency_code if mailbox else "",
         interagency_only=mailbox is not None and mailbox.interagency_only,
+        group_mode=group.mode if group else "",
+        group_size=group.size if group else 0,
+        may_post=group is None or group.may_post,
     )

@@ -202,6 +202,22 @@ class SignIns:
         await self.succeeded(scram.attempt, replace(scram.known, app=app))
         return scram.known.key
 
+    async def certified(self, attempt: Attempt, *, good: bool) -> str | None:
+        """The mailbox, when its owner's certificate is good and it is active; anything else counts.
+
+        Certificates are nobody's guess, but who is held off is held off with them too. Raises
+        NotAllowed `sign-in-later`.
+        """
+        known = await self.begin(attempt)
+        login = known.login
+        if not good or login is None or login.state != "active":
+            await self.failed(attempt, known)
+            return None
+        # No password was used, and there need not be one.
+        unused = replace(login, credential_id=None, last_used_at=None)
+        await self.succeeded(attempt, replace(known, login=unused))
+        return known.key
+
     def _stored(self, known: Known, channel: Channel) -> str | None:
         """The password's hash, where the password may open this channel; else None."""
         login = known.login
@@ -385,8 +401,9 @@ def _prune(session: Session, now: datetime) -> None:
 def _note_use(
     session: Session, login: queries.Login, credential_id: int | None, ip: str, now: datetime
 ) -> None:
-    credential = session.get_one(Credential, credential_id)
-    credential.last_used_at, credential.last_used_from = now, ip
+    if credential_id is not None:  # None: a certificate
+        credential = session.get_one(Credential, credential_id)
+        credential.last_used_at, credential.last_used_from = now, ip
     mailbox = session.get_one(Mailbox, login.mailbox_id)
     mailbox.activated_at = mailbox.activated_at or now
 

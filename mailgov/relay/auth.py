@@ -1,4 +1,4 @@
-"""AUTH PLAIN (RFC 4616), LOGIN, OAUTHBEARER (RFC 7628), XOAUTH2: what the client says, no more.
+"""AUTH PLAIN (RFC 4616), LOGIN, OAUTHBEARER (RFC 7628), XOAUTH2, EXTERNAL: what the client says.
 
 An exchange is a generator: it yields what to ask and is sent what was answered.
 """
@@ -87,6 +87,20 @@ MECHANISMS: dict[str, Callable[[bytes | None], Exchange]] = {
     "OAUTHBEARER": _oauthbearer,
     "XOAUTH2": _xoauth2,
 }
+
+
+def identity(response: bytes) -> str:
+    """Who the client of EXTERNAL wants to be (RFC 4422, A.1); empty: whoever it is.
+
+    Raises CommandError `login-syntax`.
+    """
+    try:
+        text = response.decode()
+    except UnicodeDecodeError:
+        raise CommandError("login-syntax") from None
+    if "\0" in text:
+        raise CommandError("login-syntax")
+    return text
 
 
 def parse(argument: str) -> tuple[str, bytes | None]:

@@ -17,7 +17,7 @@ from aiosmtpd.smtp import SMTP
 from mailgov import faults
 from mailgov.errors import MailgovError
 from mailgov.logs import logger
-from mailgov.relay import auth, replies
+from mailgov.relay import auth, certificates, replies
 from mailgov.relay.commands import CommandError
 from mailgov.relay.deadline import Deadline
 from mailgov.relay.handler import Handler
@@ -130,6 +130,7 @@ class Connection(SMTP):
     async def _handle_client(self) -> None:
         """The life of a session."""
         self._handler.open(cipher_of(self._writer))
+        self._look_at_certificate()
         try:
             faults.point("A1")
             if await self._is_patient():
@@ -142,6 +143,11 @@ class Connection(SMTP):
             log.debug("session.broken", ip=str(self._guest.ip), why=str(exc))
         finally:
             self._end()
+
+    def _look_at_certificate(self) -> None:
+        """Keep what the client has shown of itself in the handshake."""
+        tls: ssl.SSLObject | None = self._writer.get_extra_info("ssl_object")
+        self._handler.certificate = certificates.shown(tls)
 
     async def _is_patient(self) -> bool:
         """Whether a stranger waits for the banner, as servers do and programs for spam often don't."""

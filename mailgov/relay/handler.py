@@ -12,8 +12,9 @@ from mailgov.addresses import Address
 from mailgov.errors import NotAllowed, Unavailable
 from mailgov.logs import logger
 from mailgov.message import Body, Client, Direction, Envelope, Recipient
-from mailgov.relay import replies, scram
+from mailgov.relay import certificates, replies, scram
 from mailgov.relay.auth import BearerToken, Credentials
+from mailgov.relay.certificates import ClientCertificate
 from mailgov.relay.commands import (
     CommandError,
     MailCommand,
@@ -53,6 +54,7 @@ class Handler:
         self.helo = ""
         self.extended = False
         self.tls = ""  # protocol and cipher; empty in clear
+        self.certificate: ClientCertificate | None = None  # the client's, signed as asked
         self.account: Account | None = None
         self._account_read_at = 0.0
         self.screened = not listener.submission and not self.trusted
@@ -112,6 +114,8 @@ class Handler:
             ways.append(scram.NAME)
         if self.parts.tokens is not None:
             ways += ["OAUTHBEARER", "XOAUTH2"]
+        if self.certificate is not None:
+            ways.append(certificates.NAME)
         return tuple(ways)
 
     def hello(self, argument: str, *, extended: bool) -> Reply:
@@ -345,6 +349,16 @@ class Handler:
         with self._holding_off():
             account = await self.parts.tokens.open(token.name, token.token, ip=str(self.ip))
         return self._opened(account)
+
+    async def login_by_certificate(self, name: str, *, good: bool) -> Account | None:
+        """The account of a certificate; None counts as a failure. Raises as `login`."""
+        with self._holding_off():
+            account = await self.parts.directory.sign_in_by_certificate(
+                name, good=good, channel="smtp", ip=str(self.ip)
+            )
+        if account is None:
+            self.counters.failed_login()
+        return account
 
     async def begin_scram(self, name: str) -> Scram:
         """What a client needs to prove a password. Raises as `login`."""

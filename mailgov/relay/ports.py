@@ -96,6 +96,14 @@ class Directory(Protocol):
     async def end_scram(self, scram: Any, app: Any) -> Account | None:
         """The account that the proved password opens; None, with None, for a failure."""
 
+    async def sign_in_by_certificate(
+        self, name: str, *, good: bool, channel: Literal["smtp"], ip: str
+    ) -> Account | None:
+        """The account whose certificate was shown; None unless it is `good` and the mailbox active.
+
+        Writes the attempt into the ledger. Raises NotAllowed `sign-in-later`.
+        """
+
     async def account(self, address: str) -> Account | None:
         """The account of this own address as it is now, whatever its state."""
 

@@ -148,6 +148,11 @@ _OWN: dict[str, tuple[int, str]] = {
     "login-syntax": (501, "5.5.2"),
     "login-too-long": (500, "5.5.6"),
     "login-wrong": (535, "5.7.8"),
+    "login-certificate-mailbox": (535, "5.7.8"),
+    "login-certificate-several": (535, "5.7.8"),
+    "login-certificate-expired": (535, "5.7.8"),
+    "login-certificate-purpose": (535, "5.7.8"),
+    "login-certificate-suspended": (535, "5.7.8"),
     "login-later": (454, "4.7.0"),
     "login-ended": (421, "4.7.0"),
     # addresses

@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from mailgov.config import Config
 from mailgov.errors import ConfigError
 from mailgov.listening import Listening
 from mailgov.logs import logger
+from mailgov.relay import certificates
 from mailgov.relay.connection import Connection
 from mailgov.relay.entrance import Entrance
 from mailgov.relay.limits import Doorkeeper
@@ -62,6 +63,7 @@ class RelayServer:
         self._entrances: list[Entrance] = []
         self._sessions: set[Connection] = set()
         self._tls: ssl.SSLContext
+        self._users_tls: ssl.SSLContext  # which may ask for their certificates
         self._executor = ThreadPoolExecutor(WRITERS, "relay-body")
         path = config.data.path
         self._parts = Parts(
@@ -98,8 +100,10 @@ class RelayServer:
         most = config.limits.connections
         if (descriptors := allow_descriptors(most)) < most:
             log.warning("descriptors.short", connections=most, descriptors=descriptors)
-        self._tls = await asyncio.to_thread(
-            load_certificate, config.certificate, config.private_key
+        chain, key = config.certificate, config.private_key
+        self._tls = await asyncio.to_thread(load_certificate, chain, key)
+        self._users_tls = await asyncio.to_thread(
+            load_certificate, chain, key, config.relay.client_authorities
         )
         wanted = {
             MX: config.relay.mx,
@@ -116,7 +120,8 @@ class RelayServer:
             raise
 
     async def _listen(self, listener: Listener, address: str) -> str:
-        entrance = Entrance(self._parts, listener, self._tls, self._sessions, self._listening)
+        tls = self._users_tls if listener.submission else self._tls
+        entrance = Entrance(self._parts, listener, tls, self._sessions, self._listening)
         self._entrances.append(entrance)
         return await entrance.open(address, reuse_port=self._reuse_port)
 
@@ -128,7 +133,8 @@ class RelayServer:
         await asyncio.to_thread(
             load_certificate, self._config.certificate, self._config.private_key
         )
-        self._tls.load_cert_chain(self._config.certificate, self._config.private_key)
+        for context in (self._tls, self._users_tls):
+            context.load_cert_chain(self._config.certificate, self._config.private_key)
         log.info("certificate.reloaded")
 
     async def stop(self, grace_seconds: float) -> None:
@@ -155,10 +161,11 @@ class RelayServer:
             await asyncio.wait(tasks, timeout=seconds)
 
 
-def load_certificate(chain: Path, key: Path) -> ssl.SSLContext:
+def load_certificate(chain: Path, key: Path, authorities: Collection[Path] = ()) -> ssl.SSLContext:
     """A server context with this certificate: TLS 1.2 or newer (RFC 8996, 9325). Blocks.
 
-    Raises ConfigError `certificate-missing` or `certificate-not-valid`.
+    With `authorities` clients are asked for a certificate of theirs. Raises ConfigError
+    `certificate-missing`, `certificate-not-valid` or `client-authorities-not-valid`.
     """
     for path in (chain, key):
         if not path.is_file():
@@ -170,6 +177,8 @@ def load_certificate(chain: Path, key: Path) -> ssl.SSLContext:
         context.load_cert_chain(chain, key)
     except (OSError, ValueError) as exc:  # ssl.SSLError is an OSError
         raise ConfigError("certificate-not-valid", file=chain, reason=exc) from exc
+    if authorities:
+        certificates.ask_for(context, authorities)
     return context
 
 

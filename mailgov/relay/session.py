@@ -105,6 +105,7 @@ class RelaySession(Connection):
         reader: Any = self._reader
         self.transport = reader._transport = self._writer.transport  # noqa: SLF001 - as the library
         self._handler.tls = cipher_of(self._writer)
+        self._look_at_certificate()
 
     def _forget_clear_text(self) -> None:
         """What came after STARTTLS came in clear, from anybody (RFC 3207, 4.2)."""

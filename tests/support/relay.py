@@ -128,6 +128,14 @@ class FakeDirectory:
         self.sign_ins.append((scram.name, app is not None))
         return await self.account(scram.name) if app is not None else None
 
+    async def sign_in_by_certificate(
+        self, name: str, *, good: bool, channel: str, ip: str
+    ) -> FakeAccount | None:
+        """The account, when the certificate is good."""
+        assert (channel, bool(ip)) == ("smtp", True)
+        self.sign_ins.append((name, good))
+        return await self.account(name) if good else None
+
     async def account(self, address: str) -> FakeAccount | None:
         """The account as it is now."""
         return next((a for (name, _), a in self.accounts.items() if name == address), None)
