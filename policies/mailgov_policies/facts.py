@@ -236,6 +236,9 @@ class RecipientFacts:
     agency_names: tuple[
         str, ...
     ] = ()  # ours: its agency's and of those above, when a document asks
+    group_mode: str = ""  # of a group: open, members, moderated
+    group_size: int = 0  # of a group: mailboxes that it leads to
+    may_post: bool = True  # the sender writes to the group without waiting for a moderator
     wrote_days_ago: int = -1  # when it last wrote to the one who sends; -1: not within a year
     mailbox_id: int | None = None  # ours: for those who deliver; rules have no use for it
 

@@ -15,6 +15,7 @@ from mailgov.directory.provisioning.domains import add_domain, get_domain
 from mailgov.directory.provisioning.groups import (
     add_group,
     add_member,
+    edit_group,
     remove_group,
     remove_member,
 )
@@ -48,6 +49,7 @@ __all__ = [
     "add_mailbox",
     "add_member",
     "edit_agency",
+    "edit_group",
     "get_agency",
     "get_domain",
     "get_mailbox",

@@ -1,11 +1,12 @@
-"""Adding groups and changing who is in them."""
+"""Adding groups, changing who is in them and who may write to them."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from sqlmodel import Session, col, select
 
-from mailgov.db.models import Agency, GroupMember, Mailbox
-from mailgov.directory import groups
+from mailgov.db.models import Agency, GroupMember, GroupMode, GroupModerator, Mailbox
+from mailgov.directory import groups, moderation
 from mailgov.directory.change import Act, Change, recorded
 from mailgov.directory.provisioning.agencies import get_agency
 from mailgov.directory.provisioning.mailboxes import NewMailbox, add_mailbox, get_mailbox
@@ -31,7 +32,7 @@ def remove_group(session: Session, act: Act, address: str) -> Change:
     group = _group(session, address)
     if group.state == "recalled":
         return Change("group", "remove", group.address)
-    for row in _rows(session, group):
+    for row in (*_rows(session, group), *_moderation(session, group)):
         session.delete(row)
     group.state = "recalled"
     session.add(group)
@@ -70,6 +71,64 @@ def remove_member(session: Session, act: Act, group: str, member: str) -> Change
     return recorded(session, act, _change(session, "edit", into, fields))
 
 
+def edit_group(
+    session: Session,
+    act: Act,
+    address: str,
+    *,
+    mode: str = "",
+    add: Sequence[str] = (),
+    remove: Sequence[str] = (),
+) -> Change:
+    """Change who may write to a group: its mode, and the mailboxes that moderate it.
+
+    What is empty stays. Without a moderator of its own the office mailbox of its agency moderates.
+    Raises NotFound `group-unknown`, `mailbox-unknown`; InputError `group-mode-not-valid`,
+    `moderator-not-valid` for groups.
+    """
+    group = _group(session, address)
+    assert group.id is not None
+    fields: dict[str, tuple[str, str]] = {}
+    if mode:
+        fields |= _set_mode(session, group.id, mode)
+    before = {box.address for box in moderation.named_moderators(session, group.id)}
+    for name in add:
+        _add_moderator(session, act, group.id, name)
+    for name in remove:
+        row = session.get(GroupModerator, (group.id, get_mailbox(session, name).id))
+        if row is not None:
+            session.delete(row)
+            session.flush()
+    after = {box.address for box in moderation.named_moderators(session, group.id)}
+    if before != after:
+        fields["moderator"] = (", ".join(sorted(before)), ", ".join(sorted(after)))
+    if not fields:
+        return Change("group", "edit", group.address)
+    return recorded(session, act, _change(session, "edit", group, fields))
+
+
+def _set_mode(session: Session, group_id: int, mode: str) -> dict[str, tuple[str, str]]:
+    if mode not in moderation.MODES:
+        raise InputError("group-mode-not-valid", mode=mode, known=", ".join(moderation.MODES))
+    before = moderation.chosen_mode(session, group_id)
+    if before == mode:
+        return {}
+    row = session.get(GroupMode, group_id) or GroupMode(group_id=group_id, mode=mode)
+    row.mode = mode
+    session.add(row)
+    return {"mode": (before, mode)}
+
+
+def _add_moderator(session: Session, act: Act, group_id: int, name: str) -> None:
+    box = get_mailbox(session, name)
+    if box.kind == groups.KIND:
+        raise InputError("moderator-not-valid", mailbox=box.address)
+    if session.get(GroupModerator, (group_id, box.id)) is None:
+        assert box.id is not None
+        session.add(GroupModerator(group_id=group_id, mailbox_id=box.id, created_at=act.at))
+        session.flush()
+
+
 def _group(session: Session, address: str) -> Mailbox:
     try:
         found = get_mailbox(session, address)
@@ -100,6 +159,12 @@ def _existing(session: Session, row: GroupMember) -> GroupMember | None:
 
 def _rows(session: Session, group: Mailbox) -> list[GroupMember]:
     return list(session.exec(select(GroupMember).where(GroupMember.group_id == group.id)))
+
+
+def _moderation(session: Session, group: Mailbox) -> list[GroupMode | GroupModerator]:
+    modes = session.exec(select(GroupMode).where(GroupMode.group_id == group.id))
+    named = session.exec(select(GroupModerator).where(GroupModerator.group_id == group.id))
+    return [*modes, *named]
 
 
 def _below(session: Session, mailbox_id: int) -> set[int]:
