@@ -20,8 +20,9 @@ from mailgov.clock import local_date
 from mailgov.config import Config
 from mailgov.content.header_block import split_header
 from mailgov.db.models import EventRow, MessageRow, RecipientRow, VerdictRow
+from mailgov.directory import moderation
 from mailgov.errors import Conflict, NotFound
-from mailgov.holding.keepers import Desk, desks_for, owner
+from mailgov.holding.keepers import MODERATED, Desk, awaiting_moderators, desks_for, owner
 from mailgov.holding.refused_secrets import is_secret
 from mailgov.holding.sending import deadline
 from mailgov.holding.telling import tell_asked, tell_decided
@@ -96,6 +97,27 @@ def of_mailbox(
     return _listed(session, config, now, query)
 
 
+def of_groups(
+    session: Session, config: Config, now: datetime, mailbox_id: int, *, limit: int
+) -> list[Held]:
+    """What waits for somebody as moderator of groups, oldest first."""
+    groups = moderation.moderated_by(session, mailbox_id, local_date(now))
+    if not groups:
+        return []
+    to_them = (
+        select(RECIPIENT.c.id)
+        .where(
+            RECIPIENT.c.message_id == MESSAGE.c.id,
+            RECIPIENT.c.group_id.in_(sorted(groups)),
+            RECIPIENT.c.state == "held",
+        )
+        .exists()
+    )
+    query = _query(limit).where(VERDICT.c.code == MODERATED, to_them)
+    found = _listed(session, config, now, query)
+    return [one for one in found if mailbox_id in one.keepers]
+
+
 def is_of(session: Session, queue_id: str, mailbox_id: int, address: str) -> bool:
     """Whether somebody sent this message, or should get it."""
     row = session.get(MessageRow, queue_id)
@@ -139,7 +161,7 @@ _HAS_HELD = (
 
 def _held(session: Session, config: Config, now: datetime, row: Any) -> Held:
     queue_id, action, code, mail_from, agency_code, accepted_at, findings = row
-    desk = owner_of(session, config, agency_code, accepted_at, now)
+    desk = owner_of(session, config, agency_code, accepted_at, now, findings)
     addresses = select_model(RecipientRow.address).where(
         RecipientRow.message_id == queue_id, RecipientRow.state == "held"
     )
@@ -159,10 +181,16 @@ def _held(session: Session, config: Config, now: datetime, row: Any) -> Held:
 
 
 def owner_of(
-    session: Session, config: Config, agency_code: str, held_at: datetime, now: datetime
+    session: Session,
+    config: Config,
+    agency_code: str,
+    held_at: datetime,
+    now: datetime,
+    findings: Iterable[Mapping[str, Any]],
 ) -> Desk | None:
-    """Who decides now on mail of an agency that was held then."""
-    on_the_way = desks_for(session, agency_code, config.policy.hold_role, local_date(now))
+    """Who decides now on mail of an agency that was held then, for these findings."""
+    groups = awaiting_moderators(findings)
+    on_the_way = desks_for(session, agency_code, config.policy.hold_role, local_date(now), groups)
     return owner(on_the_way, held_at, now, deadline(config))
 
 
@@ -182,8 +210,14 @@ def may_decide(
     if agency_code in scope(session, roles, "secure"):
         return True
     held_at = session.get_one(MessageRow, queue_id).accepted_at
-    desk = owner_of(session, config, agency_code, held_at, now)
+    findings = _findings(session, queue_id)
+    desk = owner_of(session, config, agency_code, held_at, now, findings)
     return desk is not None and any(k.mailbox_id == mailbox_id for k in desk.keepers)
+
+
+def _findings(session: Session, queue_id: str) -> Sequence[Mapping[str, Any]]:
+    found = select_model(VerdictRow.findings).where(VerdictRow.message_id == queue_id)
+    return session.exec(found).one()
 
 
 def headers(body: Body) -> list[tuple[str, str]]:
@@ -247,7 +281,8 @@ def ask(session: Session, config: Config, queue_id: str, by: Intervention) -> bo
     if session.exec(asked).first() is not None:
         return False
     message = session.get_one(MessageRow, queue_id)
-    desk = owner_of(session, config, message.agency_code, message.accepted_at, by.at)
+    findings = _findings(session, queue_id)
+    desk = owner_of(session, config, message.agency_code, message.accepted_at, by.at, findings)
     event = ReleaseAsked(
         at=by.at,
         message_id=queue_id,

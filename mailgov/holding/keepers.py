@@ -3,21 +3,31 @@
 An agency's held mail belongs to whoever holds the role in it. When they let the deadline pass, it
 passes to the next agency above that has somebody, and so on to the top: nothing lapses silently.
 Deadlines count working hours only, so nothing passes over anybody's head at night or at Tết.
+What waits for nothing but the moderators of groups is theirs first.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Any
 
 from sqlmodel import Session, col, or_, select
 
 from mailgov.db.models import Agency, Mailbox, RoleGrant
+from mailgov.directory import moderation
 from mailgov.working_time import WorkingTime
+from mailgov_policies.verdict import Action
+
+MODERATED = "group-moderated"
+"""The rule by which mail waits for the moderators of a group."""
+
+MODERATOR_ROLE = "moderator"
 
 FALLBACK_ROLE = "it"
 """Who keeps held mail in an agency where nobody holds the role that is meant to."""
 
 _MAX_LEVELS = 20  # of the agency tree
+_DELIVERING = frozenset(action.label for action in Action if action < Action.HOLD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +96,33 @@ def owner(
     return on_the_way[min(deadline.passed(held_at, now), len(on_the_way) - 1)]
 
 
-def desks_for(session: Session, agency_code: str, role: str, on: date) -> tuple[Desk, ...]:
-    """The desks for mail of an agency, as the directory says on that day."""
+def awaiting_moderators(findings: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Addresses of the groups whose moderators decide; none where another rule holds the message.
+
+    `findings` are those kept with the verdict.
+    """
+    deciding = [one for one in findings if one["action"] not in _DELIVERING]
+    if any(one["code"] != MODERATED for one in deciding):
+        return ()
+    return tuple(sorted({str(one["evidence"]["group"]) for one in deciding}))
+
+
+def desks_for(
+    session: Session, agency_code: str, role: str, on: date, groups: Sequence[str] = ()
+) -> tuple[Desk, ...]:
+    """The desks for mail of an agency, as the directory says on that day.
+
+    Those who moderate all of `groups` come first, where there is somebody.
+    """
+    theirs = moderation.moderated(session, groups, on) if groups else None
+    first: tuple[Desk, ...] = ()
+    if theirs is not None:
+        keepers = tuple(Keeper(one.address, one.mailbox_id) for one in theirs.moderators)
+        first = (Desk(theirs.agency_code, MODERATOR_ROLE, keepers),)
+    return first + _desks_above(session, agency_code, role, on)
+
+
+def _desks_above(session: Session, agency_code: str, role: str, on: date) -> tuple[Desk, ...]:
     lineage = _lineage(session, agency_code)
     query = (
         select(RoleGrant.role, Agency.code, Mailbox.address, Mailbox.id)

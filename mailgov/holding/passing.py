@@ -16,7 +16,7 @@ from mailgov import ledger
 from mailgov.clock import VIETNAM, local_date
 from mailgov.config import Config
 from mailgov.db.models import Instance
-from mailgov.holding.keepers import Desk, desks_for, owner
+from mailgov.holding.keepers import Desk, awaiting_moderators, desks_for, owner
 from mailgov.holding.letters import Letter, LetterKind, moment
 from mailgov.holding.sending import deadline, log, send
 from mailgov.holding.telling import assigned
@@ -41,6 +41,7 @@ class _Held:
     agency_code: str
     code: str
     held_at: datetime
+    groups: tuple[str, ...]  # whose moderators decide
 
 
 def pass_on(session: Session, config: Config, now: datetime) -> int:
@@ -116,13 +117,14 @@ def _locked(session: Session, key: str) -> Instance:
 
 
 def _by_desk(session: Session, config: Config, now: datetime) -> dict[Desk | None, list[_Held]]:
-    known: dict[str, tuple[Desk, ...]] = {}
+    known: dict[tuple[str, tuple[str, ...]], tuple[Desk, ...]] = {}
     waiting: dict[Desk | None, list[_Held]] = defaultdict(list)
     for one in _held(session):
-        if one.agency_code not in known:
+        key = (one.agency_code, one.groups)
+        if key not in known:
             role, today = config.policy.hold_role, local_date(now)
-            known[one.agency_code] = desks_for(session, one.agency_code, role, today)
-        desk = owner(known[one.agency_code], one.held_at, now, deadline(config))
+            known[key] = desks_for(session, one.agency_code, role, today, one.groups)
+        desk = owner(known[key], one.held_at, now, deadline(config))
         waiting[desk].append(one)
     return waiting
 
@@ -141,13 +143,17 @@ def _held(session: Session) -> Iterable[_Held]:
             MESSAGE.c.agency_code,
             VERDICT.c.code,
             MESSAGE.c.accepted_at,
+            VERDICT.c.findings,
         )
         .join(VERDICT, VERDICT.c.message_id == MESSAGE.c.id)
         .where(MESSAGE.c.done_at.is_(None), VERDICT.c.action.in_(("hold", "quarantine")), is_held)
         .order_by(MESSAGE.c.id)
     )
     rows: list[Any] = list(session.connection().execute(query))
-    return [_Held(*row) for row in rows]
+    return [
+        _Held(queue_id, mail_from, agency, code, at, awaiting_moderators(findings))
+        for queue_id, mail_from, agency, code, at, findings in rows
+    ]
 
 
 def _remind(

@@ -9,7 +9,7 @@ from mailgov import ledger
 from mailgov.clock import local_date
 from mailgov.config import Config
 from mailgov.db.models import EventRow
-from mailgov.holding.keepers import Desk, desks_for, owner
+from mailgov.holding.keepers import Desk, awaiting_moderators, desks_for, owner
 from mailgov.holding.letters import Letter, LetterKind, Line, moment, named
 from mailgov.holding.sending import deadline, log, mailbox, send_about
 from mailgov.ledger.events import HeldAssigned, MessageRefused, ScannerStale
@@ -31,7 +31,13 @@ def tell_held(
 ) -> None:
     """A message was held: its sender, if ours, and its keepers are told; the keepers own it now."""
     now = new.accepted_at
-    on_the_way = desks_for(session, new.agency_code, config.policy.hold_role, local_date(now))
+    groups = awaiting_moderators(
+        {"action": one.action.label, "code": one.code, "evidence": one.evidence}
+        for one in new.verdict.findings
+    )
+    on_the_way = desks_for(
+        session, new.agency_code, config.policy.hold_role, local_date(now), groups
+    )
     desk = owner(on_the_way, now, now, deadline(config))
     until = deadline(config).of(now, now)
     letters = [*_to_sender(session, new, codes, subject, until)]

@@ -8,7 +8,7 @@ from sqlmodel import select
 
 from mailgov.addresses import Address
 from mailgov.db.models import MessageRow, RecipientRow
-from mailgov.directory.provisioning import grant_role
+from mailgov.directory.provisioning import add_group, edit_group, get_mailbox, grant_role
 from mailgov.queue import NewMessage
 from mailgov_policies.verdict import Action, Finding, Verdict
 from tests.support.directory import act
@@ -242,3 +242,45 @@ def test_a_false_hit_is_reported(an: Browser, site: Site) -> None:
     (event,) = site.events("hit.wrong")
     assert (event.message_id, event.actor) == (new.queue_id, AN)
     assert event.data["code"] == "encrypted-archive"
+
+
+GROUP = "toan-so@sonoivu.tinhmau.test"
+
+
+def hold_for_group(site: Site) -> NewMessage:
+    """What An wrote to a group that the office moderates."""
+    with site.services.database.write() as session:
+        add_group(session, act(), address=GROUP, agency="H99.02")
+        edit_group(session, act(), GROUP, mode="moderated", add=[OFFICE])
+        group_id = get_mailbox(session, GROUP).id
+    why = {"group": GROUP, "members": "1"}
+    finding = Finding("group-moderated", Action.HOLD, f"recipient {GROUP}", why, 1)
+    new = message(
+        "binh@example.vn", sender=AN, held=True,
+        at=NOW - timedelta(hours=2), body=body_of(TEXT.encode()),
+    )  # fmt: skip
+    new = replace(
+        new,
+        verdict=Verdict(Action.HOLD, "group-moderated", (finding,), (), "default/1"),
+        recipients=tuple(replace(one, group_id=group_id) for one in new.recipients),
+    )
+    accept(site.services.database, new)
+    return new
+
+
+@pytest.mark.parametrize(("act_of", "state"), [("release", "queued"), ("remove", "removed")])
+def test_moderators_decide_without_any_role(
+    site: Site, an: Browser, act_of: str, state: str
+) -> None:
+    new = hold_for_group(site)
+    moderator = site.signed_in(OFFICE)
+    moderator.go("/quarantine")
+    assert "Thư gửi nhóm chờ duyệt" in moderator.text(f"#branch-{new.queue_id}")
+    assert new.queue_id in an.go("/quarantine").text("#main")
+    assert an.all("#branch") == []
+    token = moderator.value("csrf")
+    moderator.post(f"/quarantine/{new.queue_id}/{act_of}", {**WHY, "csrf": token})
+    assert moderator.path == "/quarantine"
+    assert moderator.all("#branch") == []
+    assert letters_to(site, AN) == 1
+    assert states(site) == {state}

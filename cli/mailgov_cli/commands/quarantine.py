@@ -78,7 +78,9 @@ def show(
     with run.database.read() as session:
         entry = listing.show(session, id_)
         body = Spool(run.config.data.path / "spool").open(session.get_one(MessageRow, id_))
-        desk = acts.owner_of(session, run.config, entry.agency_code, entry.accepted_at, utc_now())
+        desk = acts.owner_of(
+            session, run.config, entry.agency_code, entry.accepted_at, utc_now(), entry.findings
+        )
     told = [of_stored(run.language, finding, discreet=True) for finding in entry.findings]
     actions = [str(finding["action"]) for finding in entry.findings]
     record: dict[str, Any] = {

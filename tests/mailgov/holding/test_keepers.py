@@ -7,8 +7,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailgov.db import Database
-from mailgov.directory.provisioning import grant_role
-from mailgov.holding.keepers import Deadline, Desk, Grant, Keeper, desks, desks_for, owner
+from mailgov.directory.provisioning import add_group, edit_group, grant_role
+from mailgov.holding.keepers import (
+    Deadline,
+    Desk,
+    Grant,
+    Keeper,
+    awaiting_moderators,
+    desks,
+    desks_for,
+    owner,
+)
 from mailgov.working_time import WorkingTime
 
 from ...support.directory import AN, OFFICE, act, fill_directory
@@ -82,3 +91,43 @@ def test_the_directory_says_who_holds_roles(database: Database) -> None:
         ("H99", "it", [OFFICE]),
     ]
     assert [d.agency_code for d in elsewhere] == ["H99"]
+
+
+GROUP = "toan-so@sonoivu.tinhmau.test"
+
+
+def finding(code: str, action: str = "hold", group: str = GROUP) -> dict[str, object]:
+    return {"code": code, "action": action, "evidence": {"group": group}}
+
+
+@pytest.mark.parametrize(
+    ("findings", "groups"),
+    [
+        ([], ()),
+        ([finding("group-moderated")], (GROUP,)),
+        ([finding("group-moderated"), finding("diacritics", "warn")], (GROUP,)),
+        ([finding("group-moderated"), finding("group-moderated", group="a@x")], ("a@x", GROUP)),
+        ([finding("group-moderated"), finding("macro")], ()),
+        ([finding("lookalike-domain", "quarantine"), finding("group-moderated")], ()),
+        ([finding("group-moderated", "warn")], ()),
+    ],
+)
+def test_moderators_decide_where_nothing_else_holds_a_message(
+    findings: list[dict[str, object]], groups: tuple[str, ...]
+) -> None:
+    assert awaiting_moderators(findings) == groups
+
+
+def test_moderators_come_before_those_with_roles(database: Database) -> None:
+    with database.write() as session:
+        fill_directory(session)
+        grant_role(session, act(), mailbox=OFFICE, role="security-officer", agency="H99.02")
+        add_group(session, act(), address=GROUP, agency="H99.02")
+        edit_group(session, act(), GROUP, mode="moderated", add=[AN])
+        found = desks_for(session, "H99.02", "security-officer", date(2026, 11, 23), [GROUP])
+        gone = desks_for(session, "H99.02", "security-officer", date(2026, 11, 23), ["x@y.vn"])
+    assert [(d.agency_code, d.role, [k.address for k in d.keepers]) for d in found] == [
+        ("H99.02", "moderator", [AN]),
+        ("H99.02", "security-officer", [OFFICE]),
+    ]
+    assert list(gone) == list(found[1:])

@@ -13,7 +13,7 @@ from mailgov.clock import local_date
 from mailgov.config import Config
 from mailgov.db import Database
 from mailgov.db.models import EventRow, Mailbox, MessageRow, RecipientRow
-from mailgov.directory.provisioning import grant_role
+from mailgov.directory.provisioning import add_group, edit_group, grant_role
 from mailgov.holding.passing import pass_on, remind
 from mailgov.holding.refused_secrets import is_secret, stripped
 from mailgov.holding.sending import MOST_IN_AN_HOUR
@@ -292,3 +292,28 @@ def test_where_nobody_holds_a_role_the_ledger_says_so(database: Database) -> Non
 def test_nothing_held_is_nothing_told(people: Database) -> None:
     assert reminded(people, MORNING)
     assert events(people) == []
+
+
+def test_moderators_of_a_group_are_told_first_and_officers_when_they_let_it_lie(
+    people: Database,
+) -> None:
+    group = "toan-so@sonoivu.tinhmau.test"
+    with people.write() as session:
+        add_group(session, act(), address=group, agency="H99.02")
+        edit_group(session, act(), group, mode="moderated", add=[AN])
+    waits = Finding(
+        "group-moderated", Action.HOLD, f"recipient {group}", {"group": group, "members": "3"}, 1
+    )
+    stranger = message("binh@example.vn", sender="ai@khac.test", at=MORNING, held=True)
+    new = replace(
+        stranger,
+        envelope=replace(stranger.envelope, login=None, direction="inbound"),
+        verdict=Verdict(Action.HOLD, "group-moderated", (waits,), (), "default/1"),
+        agency_code="H99.02",
+    )
+    hold(people, new)
+    assert set(letters(people)) == {AN}
+    forget_letters(people)
+    assert passed(people, datetime(2026, 11, 25, 1, tzinfo=UTC)) == 1
+    assert set(letters(people)) == {OFFICE}
+    assert owners(people) == [("moderator", "H99.02"), ("security-officer", "H99.02")]

@@ -60,8 +60,9 @@ async def _page(visit: Visit, refused: Refused | None = None) -> Response:
         )
         secured = access.scope(session, account.roles, "secure")
         looked_after = access.scope(session, account.roles, "administer")  # IT may stand in
+        moderated = acts.of_groups(session, config, visit.now, account.mailbox_id, limit=LIMIT)
         if not (secured or looked_after):
-            return own, [], False, secured
+            return own, moderated, bool(moderated), secured
         everywhere = access.Scope(
             secured.everything or looked_after.everything, secured.codes | looked_after.codes
         )
@@ -69,6 +70,8 @@ async def _page(visit: Visit, refused: Refused | None = None) -> Response:
         theirs = [
             one for one in seen if one.agency_code in secured or account.mailbox_id in one.keepers
         ]
+        known = {one.queue_id for one in theirs}
+        theirs += [one for one in moderated if one.queue_id not in known]
         return own, theirs, bool(secured or theirs), secured
 
     own, branch, decides, secured = await visit.services.database.query(work)
