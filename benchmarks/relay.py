@@ -58,11 +58,11 @@ class Neighbours:
         """Everybody."""
         return Yes()
 
-    async def begin_scram(self, name: str, *, channel: str, ip: str) -> Yes:  # noqa: ARG002
+    async def begin_scram(self, name: str, *, channel: str, ip: str) -> Yes:
         """Nobody asks."""
         raise NotImplementedError
 
-    async def end_scram(self, scram: object, app: object) -> Yes:  # noqa: ARG002
+    async def end_scram(self, scram: object, app: object) -> Yes:
         """Nobody asks."""
         raise NotImplementedError
 
