@@ -25,7 +25,7 @@ class Way:
 
     hop: Hop
     security: Security
-    policy: AppliedPolicy
+    policy: AppliedPolicy | None  # None: whatever it may be, it was not asked for
 
 
 class TlsPolicies:
@@ -68,6 +68,15 @@ class TlsPolicies:
         if not ways:
             raise trouble
         return ways
+
+    def regardless(self, domain: str, hops: Sequence[Hop]) -> list[Way]:
+        """The servers, for mail whose sender does not mind who reads it (RFC 8689, 3).
+
+        What the recipients' domain wants counts for nothing then; our own list does.
+        """
+        is_listed = is_within(domain, self._settings.enforced_tls)
+        security = Security("verified" if is_listed else "opportunistic")
+        return [Way(hop, security, None) for hop in hops]
 
     async def _way(self, domain: str, hop: Hop, port: int, policy: Policy | None) -> Way | None:
         is_listed = is_within(domain, self._settings.enforced_tls)

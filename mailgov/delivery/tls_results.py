@@ -43,6 +43,7 @@ class Observed:
     host: str = ""
     address: str = ""
     reason: str = ""
+    local_address: str = ""  # from which we called; empty: nobody was called
 
 
 class TlsResults:
@@ -80,7 +81,7 @@ class TlsResults:
                 "policy_strings": list(observed.policy.strings),
                 "mx_hosts": list(observed.policy.mx),
                 "result": observed.result,
-                "sending_ip": "",
+                "sending_ip": observed.local_address,
                 "receiving_host": observed.host,
                 "receiving_ip": observed.address,
                 "reason": observed.reason,

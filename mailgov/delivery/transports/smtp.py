@@ -76,7 +76,11 @@ class SmtpTransport:
         key = self._settings.smarthost or parcel.destination
         if parcel.message.require_tls:
             key = f"{key} REQUIRETLS"
-        connect = partial(self._connect, parcel.destination)
+        # RFC 8689, 4.1: who asks for both gets the safe one.
+        regardless = wanted.tls_not_required and not parcel.message.require_tls
+        if regardless:
+            key = f"{key} TLS-REQUIRED=NO"  # others must not get the connection
+        connect = partial(self._connect, parcel.destination, regardless=regardless)
         answers: dict[int, Answer] = {}
         left = parcel
         while True:
@@ -87,8 +91,8 @@ class SmtpTransport:
                 return answers
             left = replace(left, items=tuple(again))
 
-    async def _connect(self, destination: str) -> SmtpSession:
-        ways = await self._ways(destination)
+    async def _connect(self, destination: str, *, regardless: bool) -> SmtpSession:
+        ways = await self._ways(destination, regardless=regardless)
         faults.point("D2")
         trouble = DeliveryDeferred("peer-unreachable", host=destination, reason="no address")
         targets = [(way, address) for way in ways for address in way.hop.addresses]
@@ -100,12 +104,14 @@ class SmtpTransport:
                 trouble = exc
         raise trouble
 
-    async def _ways(self, destination: str) -> list[Way]:
+    async def _ways(self, destination: str, *, regardless: bool) -> list[Way]:
         if self._settings.smarthost:
             host = self._settings.smarthost.rpartition(":")[0].strip("[]")
             security = _LEVELS[self._settings.smarthost_tls]
             return [Way(Hop(host, (host,)), security, AppliedPolicy(destination))]
         hops = await self._router.route(destination)
+        if regardless:
+            return self._policies.regardless(destination, hops)
         return await self._policies.ways(destination, hops, self._port)
 
     def _server(self, way: Way, address: str, security: Security) -> Server:
@@ -135,18 +141,19 @@ class SmtpTransport:
                 )
             except TlsFailed as exc:
                 if trouble is None:
-                    self._note(way, address, exc)
+                    self._note(way, address, exc.local_address, exc)
                 trouble = exc
                 continue
             if trouble is None:
-                self._note(way, address, None if session.is_secured else NotOffered(""))
+                failure = None if session.is_secured else NotOffered("")
+                self._note(way, address, session.local_address, failure)
             return session
         assert trouble is not None
         reason = str(trouble.args[0])
         raise DeliveryDeferred("peer-unsafe", host=way.hop.host, reason=reason) from trouble
 
-    def _note(self, way: Way, address: str, failure: TlsFailed | None) -> None:
-        if self._results is None or self._settings.smarthost:
+    def _note(self, way: Way, address: str, local: str, failure: TlsFailed | None) -> None:
+        if self._results is None or self._settings.smarthost or way.policy is None:
             return
         kind = ""
         if isinstance(failure, NotOffered):
@@ -154,7 +161,7 @@ class SmtpTransport:
         elif failure is not None:
             kind = kind_of(failure)
         reason = str(failure.args[0])[:200] if failure is not None else ""
-        self._results.note(Observed(way.policy, kind, way.hop.host, address, reason))
+        self._results.note(Observed(way.policy, kind, way.hop.host, address, reason, local))
 
     async def tend(self) -> None:
         """Close connections that had no work for a while; write down how they were secured."""

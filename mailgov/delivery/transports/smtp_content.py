@@ -1,9 +1,14 @@
 """The bytes of a message as the DATA phase needs them: what they ask of the peer, and dots."""
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 _CRLF = b"\r\n"
+_MOST_HEADER = 1 << 20  # octets looked at as a whole; a field behind them says nothing
+_TLS_REQUIRED = re.compile(
+    rb"^TLS-Required[ \t]*:((?:[^\r]|\r\n[ \t])*)", re.IGNORECASE | re.MULTILINE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +20,8 @@ class Demands:
     bare_line_ends: bool = (
         False  # a CR or LF alone: never leaves us, it could end the message early
     )
+    # RFC 8689, 3: rather in clear than not at all, whatever the recipients' domain wants.
+    tls_not_required: bool = False
 
 
 def demands(chunks: Iterable[bytes]) -> Demands:
@@ -23,8 +30,10 @@ def demands(chunks: Iterable[bytes]) -> Demands:
     utf8_header = eight_bit_body = False
     carriage_returns = line_feeds = line_ends = 0
     last = b""
+    head = bytearray()
     for chunk in chunks:
         header, body = header_ends.split(chunk) if in_header else (b"", chunk)
+        head += header[: _MOST_HEADER - len(head)]
         utf8_header = utf8_header or not header.isascii()
         eight_bit_body = eight_bit_body or not body.isascii()
         in_header = not header_ends.found
@@ -33,7 +42,13 @@ def demands(chunks: Iterable[bytes]) -> Demands:
         line_ends += chunk.count(_CRLF) + (last == b"\r" and chunk[:1] == b"\n")
         last = chunk[-1:] or last
     bare = not carriage_returns == line_feeds == line_ends
-    return Demands(utf8_header, eight_bit_body, bare)
+    return Demands(utf8_header, eight_bit_body, bare, _says_no_tls(bytes(head)))
+
+
+def _says_no_tls(header: bytes) -> bool:
+    """Whether `TLS-Required: No` stands there, and nothing that says otherwise."""
+    said = [value.strip().lower() for value in _TLS_REQUIRED.findall(header)]
+    return bool(said) and set(said) == {b"no"}
 
 
 class _HeaderEnd:

@@ -85,8 +85,9 @@ class SmtpSession:
         session = cls(line, server)
         try:
             await session._begin(hostname, tuple(authorities))
-        except TlsFailed:
+        except TlsFailed as exc:
             line.abort()
+            exc.local_address = line.local_address
             raise
         except WireError as exc:
             line.abort()
@@ -165,6 +166,11 @@ class SmtpSession:
     def is_secured(self) -> bool:
         """Whether the session runs in TLS."""
         return self._wire.tls is not None
+
+    @property
+    def local_address(self) -> str:
+        """Our end of the connection; empty for a socket file."""
+        return self._wire.local_address
 
     async def send(self, parcel: Parcel, wanted: Demands, fence: Fence) -> Answers:
         """One transaction for all recipients.

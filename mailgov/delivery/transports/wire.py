@@ -44,11 +44,15 @@ class Nonsense(WireError):
 
 
 class TlsFailed(WireError):
-    """The handshake failed. `cause` is the certificate's fault where that was it."""
+    """The handshake failed. `cause` is the certificate's fault where that was it.
+
+    `local_address` is our end of the connection, once it is known.
+    """
 
     def __init__(self, why: str, cause: ssl.SSLCertVerificationError | None = None) -> None:
         super().__init__(why)
         self.cause = cause
+        self.local_address = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +107,9 @@ class Wire:
     def __init__(self, transport: asyncio.Transport, protocol: _Protocol) -> None:
         self._transport = transport
         self._protocol = protocol
+        # Asked for now: nothing is known of it when the connection is lost.
+        name = transport.get_extra_info("sockname")
+        self.local_address: str = name[0] if isinstance(name, tuple) else ""
 
     @classmethod
     async def connect(cls, address: str, port: int) -> "Wire":

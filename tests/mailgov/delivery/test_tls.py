@@ -27,10 +27,11 @@ from mailgov.resolver import Tlsa
 
 from ...support.dns import FakeResolver
 from ...support.smtp_peer import Peer, serving
-from ..queue.samples import NOON
+from ..queue.samples import NOON, TEXT
 from .parcels import ours, parcel
 
 MX = "mx.example.vn"
+NOT_REQUIRED = b"TLS-Required: No\r\n"
 CASES = tomllib.loads(
     Path(__file__).with_name("vectors").joinpath("tls.toml").read_text(encoding="utf-8")
 )["case"]
@@ -159,8 +160,9 @@ async def test_the_table(
             policies=policies,
             results=results,
         )
-        sent = parcel()
-        sent = replace(sent, message=replace(sent.message, require_tls=bool(demanded)))
+        sent = parcel(data=NOT_REQUIRED + TEXT) if "not-required" in demanded else parcel()
+        required = demanded.startswith("requiretls")
+        sent = replace(sent, message=replace(sent.message, require_tls=required))
         try:
             outcome: object = (await transport.deliver(sent, ours))[1]
         except DeliveryError as exc:
@@ -173,9 +175,14 @@ async def test_the_table(
     )
     with database.read() as session:
         rows = session.exec(select(TlsResult)).all()
+    if demanded == "not-required":  # no policy was asked for, and none is reported on
+        assert rows == []
+        return
     assert [(row.policy_domain, row.result, row.sessions) for row in rows] == [
         ("example.vn", case.get("result", ""), 1)
     ]
+    called = bool(peer.connections)
+    assert [row.sending_ip for row in rows] == ["127.0.0.1" if called else ""]
     kind = {"sts": "sts", "dan": "tlsa"}.get(policy[:3], "no-policy-found")
     assert {row.policy_type for row in rows} == {kind}
 
