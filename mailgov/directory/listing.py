@@ -1,13 +1,14 @@
 """What the directory holds, as records ready for tables and JSON. Synchronous, for administrators."""
 
 from collections.abc import Collection
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, func
 from sqlmodel import Session, col, select
 
 from mailgov.access import branch
+from mailgov.config import Limits
 from mailgov.db.models import (
     Absence,
     Agency,
@@ -22,6 +23,7 @@ from mailgov.db.models import (
     Person,
     RoleGrant,
 )
+from mailgov.directory import moderation
 from mailgov.directory.change import Act
 from mailgov.directory.groups import KIND, members
 from mailgov.directory.provisioning import get_agency, get_domain, get_mailbox
@@ -37,8 +39,8 @@ MAILBOX_FIELDS = ("address", "name", "kind", "agency", "state", "quota_mb", "act
 DOMAIN_FIELDS = ("name", "agency", "agency_name", "state", "mailboxes", "keys")
 ALIAS_FIELDS = ("address", "mailbox", "valid_until")
 ABSENCE_FIELDS = ("address", "first_day", "last_day")
-GROUP_FIELDS = ("address", "name", "agency", "state", "members")
-MEMBER_FIELDS = ("member", "kind", "name")
+GROUP_FIELDS = ("address", "name", "agency", "state", "members", "mode")
+MEMBER_FIELDS = ("member", "kind", "name", "part")
 APP_PASSWORD_FIELDS = ("id", "label", "scopes", "created_at", "last_used_at", "last_used_from")
 SIGN_IN_FIELDS = ("at", "channel", "result", "from")
 ROLE_FIELDS = ("mailbox", "name", "role", "agency", "until")
@@ -325,29 +327,38 @@ def absences(session: Session) -> list[Record]:
     ]
 
 
-def groups(session: Session, most: int) -> list[Record]:
-    """Groups in alphabetical order, with the number of mailboxes that each leads to."""
+def groups(session: Session, limits: Limits) -> list[Record]:
+    """Groups in alphabetical order: to how many mailboxes each leads, and the mode in force."""
     query = (
         select(Mailbox, Agency.code)
         .join(Agency, col(Agency.id) == col(Mailbox.agency_id))
         .where(Mailbox.kind == KIND)
         .order_by(Mailbox.address)
     )
-    return [
-        {
-            "address": group.address,
-            "name": group.display_name,
-            "agency": code,
-            "state": group.state,
-            "members": len(members(session, [group.id or 0], most)),
-        }
-        for group, code in session.exec(query)
-    ]
+    return [_group(session, group, code, limits) for group, code in session.exec(query)]
 
 
-def group_members(session: Session, group: str) -> list[Record]:
-    """Members as they were added. Raises NotFound `mailbox-unknown`."""
-    group_id = get_mailbox(session, group).id
+def _group(session: Session, group: Mailbox, agency: str, limits: Limits) -> Record:
+    assert group.id is not None
+    size = len(members(session, [group.id], limits.group_recipients))
+    chosen = moderation.chosen_mode(session, group.id)
+    return {
+        "address": group.address,
+        "name": group.display_name,
+        "agency": agency,
+        "state": group.state,
+        "members": size,
+        "mode": moderation.mode_in_force(chosen, size, limits),
+    }
+
+
+def group_members(session: Session, group: str, today: date) -> list[Record]:
+    """Members as they were added, then moderators: those named, else who keeps the office mailbox.
+
+    Raises NotFound `mailbox-unknown`.
+    """
+    box = get_mailbox(session, group)
+    group_id = box.id
     mailboxes = (
         select(Mailbox.address, Mailbox.kind, Mailbox.display_name)
         .join(GroupMember, col(GroupMember.member_id) == col(Mailbox.id))
@@ -361,8 +372,26 @@ def group_members(session: Session, group: str) -> list[Record]:
         .order_by(Agency.code)
     )
     return [
-        *({"member": a, "kind": k, "name": n} for a, k, n in session.exec(mailboxes)),
-        *({"member": c, "kind": "branch", "name": n} for c, n in session.exec(branches)),
+        *(_member(a, k, n, "member") for a, k, n in session.exec(mailboxes)),
+        *(_member(c, "branch", n, "member") for c, n in session.exec(branches)),
+        *(
+            _member(one.address, one.kind, one.display_name, "moderator")
+            for one in _moderators(session, box, today)
+        ),
+    ]
+
+
+def _member(address: str, kind: str, name: str, part: str) -> Record:
+    return {"member": address, "kind": kind, "name": name, "part": part}
+
+
+def _moderators(session: Session, group: Mailbox, today: date) -> list[Mailbox]:
+    assert group.id is not None
+    if group.kind != KIND:
+        return []
+    return moderation.named_moderators(session, group.id) or [
+        session.get_one(Mailbox, one.mailbox_id)
+        for one in moderation.moderators(session, group, today)
     ]
 
 

@@ -16,24 +16,24 @@ Group = Annotated[str, typer.Argument(help="address of the group", metavar="GROU
 
 @app.command("list", epilog="mailgov group list")
 def list_(ctx: typer.Context) -> None:
-    """Groups with the number of mailboxes they lead to."""
+    """Groups with the number of mailboxes they lead to, and who may write to them."""
     from mailgov.directory import listing
 
     run = runtime(ctx)
-    most = run.config.limits.group_recipients
     with run.database.read() as session:
-        rows = listing.groups(session, most)
+        rows = listing.groups(session, run.config.limits)
     run.emit("group.list/1", rows, listing.GROUP_FIELDS)
 
 
 @app.command(epilog="mailgov group show cac-phong@sonoivu.tinhmau.gov.vn")
 def show(ctx: typer.Context, group: Group) -> None:
-    """Members of a group as they were added: mailboxes, groups, branches of agencies."""
+    """Members of a group as they were added: mailboxes, groups, branches; and its moderators."""
+    from mailgov.clock import local_date, utc_now
     from mailgov.directory import listing
 
     run = runtime(ctx)
     with run.database.read() as session:
-        rows = listing.group_members(session, group)
+        rows = listing.group_members(session, group, local_date(utc_now()))
     run.emit("group.show/1", rows, listing.MEMBER_FIELDS)
 
 
@@ -82,6 +82,47 @@ def members(
         else:
             change = remove_member(session, act, group, remove_)
     run.emit_change("group.members/1", change, dry_run=dry_run)
+
+
+@app.command(
+    epilog="mailgov group edit toan-so@sonoivu.tinhmau.gov.vn --mode moderated --moderator nvan@sonoivu.tinhmau.gov.vn"
+)
+def edit(
+    ctx: typer.Context,
+    group: Group,
+    mode: Annotated[
+        str,
+        typer.Option(
+            "--mode", help="who writes without a moderator: open (all), members, moderated (none)"
+        ),
+    ] = "",
+    moderator: Annotated[
+        list[str] | None,
+        typer.Option("--moderator", help="mailbox that shall moderate; may be given again"),
+    ] = None,
+    no_moderator: Annotated[
+        list[str] | None,
+        typer.Option("--no-moderator", help="mailbox that shall not; may be given again"),
+    ] = None,
+    reason: Reason = "",
+    dry_run: DryRun = False,
+) -> None:
+    """Say who may write to a group; large groups are moderated whatever their mode is."""
+    from mailgov.directory.provisioning import edit_group
+
+    if not (mode or moderator or no_moderator):
+        raise UsageMistake("group-edit-what")
+    run = runtime(ctx)
+    with run.change(dry_run=dry_run) as session:
+        change = edit_group(
+            session,
+            run.act(reason),
+            group,
+            mode=mode,
+            add=moderator or (),
+            remove=no_moderator or (),
+        )
+    run.emit_change("group.edit/1", change, dry_run=dry_run)
 
 
 @app.command(epilog="mailgov group remove cac-phong@sonoivu.tinhmau.gov.vn --yes")
