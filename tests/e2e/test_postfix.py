@@ -1,12 +1,15 @@
 """Postfix writes to our people: a sender that nobody here wrote."""
 
 import smtplib
+import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.message import EmailMessage
 
 import pytest
 import trustme
+
+from mailgov.reload import ask
 
 from ..support import postfix
 from ..support.mail import inbox
@@ -39,6 +42,18 @@ def arrived(platform: Platform, subject: str) -> list[EmailMessage]:
     return [message for message in inbox(platform, login) if message["Subject"] == subject]
 
 
+def postqueue(sender: Postfix, option: str) -> str:
+    """Look at its queue (-p), or let it try everything now (-f)."""
+    done = subprocess.run(
+        ["postqueue", "-c", str(sender.folder), option],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    return done.stdout
+
+
 def test_its_mail_arrives_in_tls(platform: Platform, sender: Postfix) -> None:
     to = platform.login("official")["address"]
     write(sender, to, "postfix-1", body=".\n..\n" + "dòng chữ Việt dài, nhiều chữ\n" * 3000)
@@ -57,3 +72,38 @@ def test_a_recipient_we_do_not_know_comes_back_to_it(platform: Platform, sender:
     write(sender, f"khong-co-ai@{domain}", "postfix-2")
     eventually(lambda: "status=bounced" in sender.log(), seconds=60)
     assert "said: 550 5.1.1" in sender.log()
+
+
+def reloaded(platform: Platform) -> None:
+    """Let the platform take over its configuration as it is now."""
+    (told,) = ask(platform.folder, 60)
+    assert told["code"] == ""
+
+
+@pytest.fixture
+def greylisting(platform: Platform) -> Iterator[None]:
+    """Our MX asks those whom it does not know to come back."""
+    before = platform.config.read_text(encoding="utf-8")
+    asks = "\n[screening]\ngreylist = true\ngreylist_minutes = 0.01\n"
+    platform.config.write_text(before + asks, encoding="utf-8")
+    try:
+        reloaded(platform)
+        yield
+    finally:
+        platform.config.write_text(before, encoding="utf-8")
+        reloaded(platform)
+
+
+@pytest.mark.usefixtures("greylisting")
+def test_asked_to_come_back_it_does_and_delivers_once(platform: Platform, sender: Postfix) -> None:
+    write(sender, platform.login("official")["address"], "postfix-3")
+    eventually(lambda: "status=deferred" in sender.log(), seconds=60)
+    assert "said: 451 4.7.1 [greylisted]" in sender.log()
+
+    def come_back() -> list[EmailMessage]:
+        postqueue(sender, "-f")
+        return arrived(platform, "postfix-3")
+
+    eventually(come_back, seconds=60)
+    eventually(lambda: "is empty" in postqueue(sender, "-p"), seconds=60)
+    assert len(arrived(platform, "postfix-3")) == 1
