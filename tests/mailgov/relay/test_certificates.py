@@ -313,6 +313,28 @@ async def test_a_mailbox_without_a_password(site: Site) -> None:
     assert await site.told(certificate) == "235 2.7.0 signed in"
 
 
+async def test_a_session_that_goes_on_has_shown_nothing(site: Site) -> None:
+    """TLS 1.2 takes up a session without its chain, so nobody can tell whether that still holds."""
+    context = Shows(site.relay.authority, site.issuer.issue(site.folder)).client()
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    host, _, port = site.relay.listeners["submissions"].rpartition(":")
+
+    def offered(session: ssl.SSLSession | None) -> tuple[bytes, bool, ssl.SSLSession | None]:
+        with (
+            socket.create_connection((host, int(port)), 10) as clear,
+            context.wrap_socket(clear, server_hostname=HOSTNAME, session=session) as tls,
+            tls.makefile("rb") as lines,
+        ):
+            lines.readline()
+            tls.sendall(b"EHLO client.example\r\nQUIT\r\n")
+            return lines.read(), bool(tls.session_reused), tls.session
+
+    first, reused, session = await asyncio.to_thread(offered, None)
+    assert (b"EXTERNAL" in first, reused) == (True, False)
+    again, reused, _ = await asyncio.to_thread(offered, session)
+    assert (b"EXTERNAL" in again, reused) == (False, True)
+
+
 async def test_authorities_that_are_none(tmp_path: Path, authority: Authority) -> None:
     broken = tmp_path / "broken.pem"
     for content in (None, b"", b"-----BEGIN CERTIFICATE-----\n"):
