@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from mailgov_cli import group_import
 from mailgov_cli.exits import UsageMistake
 from mailgov_cli.grammar import Noun
 from mailgov_cli.options import DryRun, Reason, Yes
@@ -138,3 +139,10 @@ def remove(
     with run.change(dry_run=dry_run) as session:
         change = remove_group(session, run.act(reason), group)
     run.emit_change("group.remove/1", change, dry_run=dry_run)
+
+
+app.command(
+    "import",
+    epilog="""mailgov group import nhom.xlsx --dry-run
+    mailgov group import nhom.csv --yes""",
+)(group_import.import_)

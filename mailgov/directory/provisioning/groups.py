@@ -10,7 +10,7 @@ from mailgov.directory import groups, moderation
 from mailgov.directory.change import Act, Change, recorded
 from mailgov.directory.provisioning.agencies import get_agency
 from mailgov.directory.provisioning.mailboxes import NewMailbox, add_mailbox, get_mailbox
-from mailgov.errors import InputError, NotFound
+from mailgov.errors import InputError, MailgovError, NotFound
 
 
 def add_group(session: Session, act: Act, *, address: str, agency: str, name: str = "") -> Change:
@@ -46,18 +46,60 @@ def add_member(session: Session, act: Act, group: str, member: str, most: int) -
     Raises NotFound `group-unknown`, `mailbox-unknown`, `agency-unknown`; InputError
     `group-too-large`, `group-too-deep`, and `group-in-itself` when it would lead to itself.
     """
+    (outcome,) = add_members(session, act, group, [member], most)
+    if isinstance(outcome, MailgovError):
+        raise outcome
+    return outcome
+
+
+def add_members(
+    session: Session, act: Act, group: str, members: Sequence[str], most: int
+) -> list[Change | MailgovError]:
+    """Add several, each as `add_member` does; what became of each, or why it can't be.
+
+    When together they make the group too large or too deep, none is added. Raises NotFound
+    `group-unknown`.
+    """
     into = _group(session, group)
+    outcomes: list[Change | MailgovError] = []
+    added: list[tuple[int, GroupMember]] = []
+    for member in members:
+        try:
+            row = _addable(session, into, member)
+        except MailgovError as error:
+            outcomes.append(error)
+            continue
+        if row is not None:
+            session.add(row)
+            session.flush()
+            added.append((len(outcomes), row))
+        outcomes.append(Change("group", "edit", into.address))
+    if not added:
+        return outcomes
+    assert into.id is not None
+    try:
+        groups.members(session, [into.id], most)
+    except InputError as error:
+        for at, row in added:
+            session.delete(row)
+            outcomes[at] = error
+        session.flush()
+        return outcomes
+    for at, _ in added:
+        name = members[at]
+        fields = {"member": ("", name.lower() if "@" in name else name)}
+        outcomes[at] = recorded(session, act, _change(session, "edit", into, fields))
+    return outcomes
+
+
+def _addable(session: Session, into: Mailbox, member: str) -> GroupMember | None:
+    """The row that puts a member in; None when it is in already."""
     row = _row(session, into, member)
     if _existing(session, row) is not None:
-        return Change("group", "edit", into.address)
-    session.add(row)
-    session.flush()
+        return None
     if row.member_id is not None and into.id in _below(session, row.member_id):
         raise InputError("group-in-itself", group=into.address, member=member)
-    assert into.id is not None
-    groups.members(session, [into.id], most)
-    fields = {"member": ("", member.lower() if "@" in member else member)}
-    return recorded(session, act, _change(session, "edit", into, fields))
+    return row
 
 
 def remove_member(session: Session, act: Act, group: str, member: str) -> Change:
