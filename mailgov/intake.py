@@ -17,7 +17,7 @@ from typing import Literal, Protocol
 
 from sqlmodel import Session, col, select
 
-from mailgov import absence, correspondence, faults
+from mailgov import absence, correspondence, faults, forwarding
 from mailgov.addresses import Address
 from mailgov.authentication import NOT_CHECKED, Authenticated
 from mailgov.authentication.contribution import Contribution, Disposition
@@ -28,6 +28,8 @@ from mailgov.config import Config
 from mailgov.content.header_block import HeaderBlock, split_header
 from mailgov.db import Database
 from mailgov.db.models import Mailbox, MessageRow, RecipientRow, Refusal
+from mailgov.directory import forwards
+from mailgov.directory.forwards import Spread, WayOut
 from mailgov.directory.groups import Member
 from mailgov.errors import Conflict, NotFound, OutcomeUnknown, Unavailable
 from mailgov.holding.refused_secrets import is_secret, stripped
@@ -135,6 +137,7 @@ class Intake:
     spool: Spool
     queue: Queue
     scanner: Scanning | None = None  # none is configured
+    seal: forwarding.Sealing | None = None  # of what is passed on
 
     async def receive(
         self, envelope: Envelope, body: Body, *, channel: Channel = "smtp", reason: str = ""
@@ -259,10 +262,12 @@ class Intake:
         authentication: facts.Authentication,
         scan: Scan,
         queue_id: str = "",
+        agency: str = "",
     ) -> Judgement:
         known = await self.directory.envelope_facts(envelope, authentication)
         known = replace(
             known,
+            agency=agency or known.agency,
             max_content_bytes=self.config.limits.content_bytes,
             scan=scan.result,
             malware=scan.names,
@@ -333,16 +338,23 @@ class Intake:
         """Bytes first, then rows and event in one transaction; durable when this returns."""
         reports = await self._reports(outcome, envelope, body)
         members = await self._members(outcome)
-        spool_name = await asyncio.to_thread(self.spool.keep, body, outcome.queue_id)
-        new = _new_message(outcome, envelope, body, prefix, spool_name, now, members)
+        new = _new_message(outcome, envelope, body, prefix, now, members)
+        spread = await self._spread(new)
+        new = replace(new, recipients=forwarding.within(new.recipients, spread))
         event = _accepted(outcome, envelope, new, now, channel, reason)
+        # What reads the body comes first: keeping it moves its file.
         answers = await self._answers(outcome, envelope, body, now)
+        onward = await self._onward(outcome, new, spread.ways_out, now)
+        spool_name = await asyncio.to_thread(self.spool.keep, body, outcome.queue_id)
+        new = replace(new, spool_name=spool_name)
 
         def work(session: Session) -> None:
             faults.point("A11")
             enqueue(session, new)
             for answer in answers:
                 absence.record(session, answer)
+            for one in onward:
+                forwarding.record(session, self.config, new.queue_id, one, now)
             session.add_all(correspondence.taken(outcome.facts.content, new.queue_id, now))
             record(session, event)
             _contribute(session, part, outcome, now)
@@ -372,6 +384,34 @@ class Intake:
         limit = self.config.limits.header_bytes
         asked = absence.Asked(envelope, known, content, lambda: _read_header(body, limit))
         return await absence.answers(asked, self.database, self.signer, self.config, now)
+
+    async def _spread(self, new: NewMessage) -> Spread:
+        """Where the forwards of those who get the message lead."""
+        ids = {one.mailbox_id for one in new.recipients if one.mailbox_id is not None}
+        if not ids:
+            return Spread()
+        today = local_date(new.accepted_at)
+        return await self.database.query(lambda session: forwards.spread(session, ids, today))
+
+    async def _onward(
+        self, outcome: Outcome, new: NewMessage, ways: Sequence[WayOut], now: datetime
+    ) -> list[forwarding.PassedOn]:
+        """What goes outside by forwards; what is held was not received yet."""
+        if not ways or not outcome.verdict.delivers:
+            return []
+        content, known = outcome.facts.content, outcome.facts.envelope
+        scan = Scan(known.scan, known.malware)
+
+        async def judge(envelope: Envelope, way: WayOut, queue_id: str) -> Judgement:
+            found = known.authentication
+            return await self._judged(envelope, content, found, scan, queue_id, way.agency_code)
+
+        limit = self.config.limits.header_bytes
+        original = forwarding.Original(
+            new, lambda: _read_header(new.body, limit), known.sender_local
+        )
+        parts = forwarding.Parts(self.config, self.database, self.spool, self.seal, judge)
+        return await forwarding.outside(parts, original, ways, now)
 
     async def _members(self, outcome: Outcome) -> Mapping[int, Sequence[Member]]:
         """Those whom each group among the recipients leads to, by its mailbox id."""
@@ -489,7 +529,11 @@ def _stored(session: Session, queue_id: str) -> tuple[MessageRow, Envelope]:
 
 def _groups(session: Session, rows: Sequence[RecipientRow]) -> Iterable[Recipient]:
     """The groups that were written to: as such they were judged."""
-    for group_id in dict.fromkeys(row.group_id for row in rows if row.group_id is not None):
+    own = {row.mailbox_id for row in rows if row.group_id is None}  # who also passed it on
+    through = dict.fromkeys(row.group_id for row in rows if row.group_id is not None)
+    for group_id in through:
+        if group_id in own:
+            continue
         yield Recipient(Address.parse(session.get_one(Mailbox, group_id).address))
 
 
@@ -602,7 +646,6 @@ def _new_message(
     envelope: Envelope,
     body: Body,
     prefix: bytes,
-    spool_name: str,
     now: datetime,
     members: Mapping[int, Sequence[Member]],
 ) -> NewMessage:
@@ -612,7 +655,7 @@ def _new_message(
         queue_id=outcome.queue_id,
         envelope=envelope,
         body=body,
-        spool_name=spool_name,
+        spool_name="",  # told when it is kept
         prefix=prefix,
         verdict=outcome.verdict,
         document=content.document,

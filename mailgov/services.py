@@ -5,8 +5,10 @@ import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 from mailgov.authentication import InboundAuthentication
+from mailgov.authentication.passing_on import arc_set
 from mailgov.clock import Clock, utc_now
 from mailgov.config import Config
 from mailgov.db import Database
@@ -109,6 +111,7 @@ def build(
         spool=spool,
         queue=queue,
         scanner=ClamdScanner(config.scanner) if config.scanner.clamd else None,
+        seal=partial(arc_set, signer, resolver, clock, config.authserv_id),
     )
     return Services(
         config,

@@ -9,7 +9,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from mailgov.db.models import Instance
-from mailgov.db.models.instance import PSEUDONYM_KEY
+from mailgov.db.models.instance import PSEUDONYM_KEY, RETURN_PATH_KEY
 from mailgov.db.session import Database
 from mailgov.errors import Unavailable
 
@@ -27,8 +27,9 @@ def migrate(database: Database) -> None:
     with database.write() as session:
         config.attributes["connection"] = session.connection()
         command.upgrade(config, "head")
-        if session.get(Instance, PSEUDONYM_KEY) is None:
-            session.add(Instance(key=PSEUDONYM_KEY, value=secrets.token_hex(32)))
+        for name in (PSEUDONYM_KEY, RETURN_PATH_KEY):
+            if session.get(Instance, name) is None:
+                session.add(Instance(key=name, value=secrets.token_hex(32)))
 
 
 def current_revision(database: Database) -> str:

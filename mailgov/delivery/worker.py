@@ -22,7 +22,7 @@ from mailgov.delivery import bounce
 from mailgov.delivery.destinations import Destinations, is_trouble
 from mailgov.delivery.outcome import NoticeKind, Outcome, conclude
 from mailgov.delivery.transports import Answer, Answers, LeaseLost, Parcel, Taken, Transport
-from mailgov.errors import DeliveryDeferred, DeliveryError, Unavailable
+from mailgov.errors import DeliveryDeferred, DeliveryError, InputError, Unavailable
 from mailgov.logs import logger
 from mailgov.message import Body
 from mailgov.queue import MAILBOX, NewMessage, Queue, QueuedMessage, QueueItem
@@ -71,6 +71,12 @@ class Mailboxes(Protocol):
 
     async def is_local_domain(self, domain: str) -> bool:
         """Whether a domain is ours. Raises Unavailable."""
+
+    async def return_path(self, address: Address) -> Address | None:
+        """Whom a bounce to a rewritten sender of ours goes to; None for all other addresses.
+
+        Raises InputError `return-path-forged`, `return-path-old`; Unavailable.
+        """
 
 
 class NoticeSigner(Protocol):
@@ -382,6 +388,10 @@ class Worker:
         mailbox = await self._directory.find_mailbox(address)
         if mailbox is not None:
             return bounce.Sender(address, MAILBOX, mailbox.mailbox_id)
+        try:
+            address = await self._directory.return_path(address) or address
+        except InputError:
+            return None  # too old by now
         if await self._directory.is_local_domain(address.domain):
             return None
         return bounce.Sender(address, address.domain, None)

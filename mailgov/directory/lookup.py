@@ -9,7 +9,7 @@ from mailgov.addresses import Address, is_within
 from mailgov.clock import Clock, local_date
 from mailgov.config import Limits, SignIn
 from mailgov.db import Database
-from mailgov.directory import groups, moderation, queries
+from mailgov.directory import groups, moderation, queries, return_paths
 from mailgov.directory.groups import Member
 from mailgov.directory.queries import Account, LocalMailbox
 from mailgov.directory.sealed import SecretBox
@@ -17,6 +17,7 @@ from mailgov.directory.second_step import SecondSteps
 from mailgov.directory.sign_in import Attempt, Channel, Scram, SignIns
 from mailgov.errors import InputError, Unavailable
 from mailgov.message import Envelope
+from mailgov.srs import is_rewritten
 from mailgov_policies import facts
 from mailgov_policies.freemail import is_freemail
 
@@ -107,6 +108,18 @@ class Directory:
         today = local_date(self._clock())
         found = await self._database.query(lambda session: queries.mailboxes(session, [key], today))
         return found.get(key)
+
+    async def return_path(self, address: Address) -> Address | None:
+        """Whom a bounce to an address goes to that stands for a sender elsewhere; None for all others.
+
+        Raises InputError `return-path-forged`, `return-path-old`.
+        """
+        if not is_rewritten(address):
+            return None
+        today = local_date(self._clock())
+        return await self._database.query(
+            lambda session: return_paths.return_path(session, address, today)
+        )
 
     async def envelope_facts(
         self, envelope: Envelope, authentication: facts.Authentication

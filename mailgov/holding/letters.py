@@ -37,6 +37,7 @@ LetterKind = Literal[
     "removed",
     "wrong",
     "stale",
+    "unforwarded",
 ]
 
 _MAX_RECIPIENTS = 10  # named in a letter; of more the number is told

@@ -113,6 +113,12 @@ class Directory(Protocol):
     async def find_mailbox(self, address: Address) -> Mailbox | None:
         """The mailbox behind an address or alias, whatever its state."""
 
+    async def return_path(self, address: Address) -> Address | None:
+        """Whom a bounce to a rewritten sender of ours goes to; None for all other addresses.
+
+        Raises InputError `return-path-forged`, `return-path-old`.
+        """
+
 
 @dataclass(frozen=True, slots=True)
 class Sent:

@@ -2,8 +2,10 @@
 
 import asyncio
 from dataclasses import dataclass
+from typing import NoReturn
 
 from mailgov.addresses import Address
+from mailgov.errors import InputError
 from mailgov.relay.commands import CommandError, routes_onward
 from mailgov.relay.limits import IPAddress, SessionCounters
 from mailgov.relay.parts import Parts
@@ -12,7 +14,11 @@ from mailgov.relay.ports import Mailbox
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """A recipient that may be written to. `address` differs from what was asked for postmaster."""
+    """A recipient that may be written to.
+
+    `address` differs from what was asked for postmaster, and where a bounce travels back. `is_ours`:
+    an address of ours was asked for.
+    """
 
     address: Address
     is_ours: bool
@@ -44,21 +50,36 @@ class Desk:
     async def admit(self, asked: Address, sender: Address | None, *, may_relay: bool) -> Admitted:
         """Whether a message may go there. Raises CommandError, and Unavailable from the directory."""
         address, mailbox = asked, await self._parts.directory.find_mailbox(asked)
+        back: Address | None = None
         for_postmaster = asked.local.lower() == "postmaster"
         if mailbox is None and for_postmaster:
             address, mailbox = await self._postmaster(asked)
         if mailbox is not None:
             if mailbox.state != "active":
                 raise CommandError(f"mailbox-{mailbox.state}")
+        elif (back := await self._return_path(asked, sender)) is not None:
+            address = back
         elif await self._is_ours(asked.domain):
             self._refuse_unknown(asked)
         elif not may_relay:
             raise CommandError("relay-denied")
         if self._screened and not for_postmaster:  # who is refused by mistake can tell someone
             await self._screen(sender, address)
-        return Admitted(address, mailbox is not None)
+        return Admitted(address, mailbox is not None or back is not None)
 
-    def _refuse_unknown(self, asked: Address) -> None:
+    async def _return_path(self, asked: Address, sender: Address | None) -> Address | None:
+        """The sender of mail that we passed on, when a bounce comes back for it."""
+        try:
+            back = await self._parts.directory.return_path(asked)
+        except InputError as exc:
+            if exc.code == "return-path-old":
+                raise CommandError("return-path-old") from None
+            self._refuse_unknown(asked)
+        if back is not None and sender is not None:
+            raise CommandError("return-path")  # else it would carry any mail to its owner
+        return back
+
+    def _refuse_unknown(self, asked: Address) -> NoReturn:
         if routes_onward(asked):
             raise CommandError("relay-denied")
         if self._counters.unknown_recipient():

@@ -158,6 +158,8 @@ _OWN: dict[str, tuple[int, str]] = {
     # addresses
     "relay-denied": (550, "5.7.1"),
     "unknown-recipient": (550, "5.1.1"),
+    "return-path": (550, "5.7.1"),
+    "return-path-old": (550, "5.7.1"),
     "mailbox-suspended": (550, "5.2.1"),
     "mailbox-recalled": (550, "5.2.1"),
     "too-many-recipients": (452, "4.5.3"),

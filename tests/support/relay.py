@@ -21,7 +21,7 @@ from mailgov.addresses import Address
 from mailgov.config import Config, Limits, load_config
 from mailgov.directory.guard import Guard, Try, network_of
 from mailgov.directory.tokens import ITERATIONS, SignInKey
-from mailgov.errors import NotAllowed
+from mailgov.errors import InputError, NotAllowed
 from mailgov.message import Body, Envelope
 from mailgov.queue.spool import Spool
 from mailgov.relay.ports import Sent, Tokens
@@ -98,6 +98,7 @@ class FakeDirectory:
     local_domains: tuple[str, ...] = (DOMAIN, HOSTNAME)
     apps: dict[str, list[str]] = field(default_factory=lambda: {OFFICIAL: [APP_PASSWORD]})
     guard: Guard = field(default_factory=lambda: Guard(Limits()))
+    return_paths: dict[str, Address | InputError] = field(default_factory=dict)
 
     async def sign_in(
         self, name: str, password: str, *, channel: str, ip: str
@@ -149,6 +150,13 @@ class FakeDirectory:
         if self.trouble is not None:
             raise self.trouble
         return self.mailboxes.get(address.key)
+
+    async def return_path(self, address: Address) -> Address | None:
+        """The sender behind a rewritten one."""
+        found = self.return_paths.get(str(address))
+        if isinstance(found, InputError):
+            raise found
+        return found
 
 
 @dataclass

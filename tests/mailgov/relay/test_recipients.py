@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from mailgov.addresses import Address
+from mailgov.errors import InputError
 from mailgov.relay.commands import CommandError
 from mailgov.relay.ports import Sent
 from mailgov.relay.rates import SendingRates
@@ -302,3 +304,47 @@ class TestSendingRates:
                 await client.envelope("a@example.org", OFFICIAL, OFFICE)
                 assert (await client.data(SMALL)).startswith("250 ")
             await client.close()
+
+
+class TestReturnPaths:
+    BACK = f"SRS0=aaaaaaaa=bb=example.vn=dan@{DOMAIN}"
+
+    async def test_a_bounce_travels_back_to_who_sent_the_message(
+        self, tmp_path: Path, authority: Authority
+    ) -> None:
+        async with running_relay(tmp_path, authority) as relay:
+            relay.directory.return_paths[self.BACK] = Address.parse("Dan@example.vn")
+            client = await relay.connect("mx")
+            await client.say("EHLO c.example")
+            await client.say("MAIL FROM:<>")
+            assert (await client.say(f"RCPT TO:<{self.BACK}>")).startswith("250 ")
+            assert (await client.data(SMALL)).startswith("250 ")
+            ((envelope, _),) = relay.intake.received
+            assert envelope.mail_from is None
+            assert envelope.direction == "inbound"
+            assert [str(one.address) for one in envelope.recipients] == ["Dan@example.vn"]
+            await client.close()
+
+    @pytest.mark.parametrize(
+        ("found", "sender", "reply"),
+        [
+            (InputError("return-path-forged", address="x"), "", "550 5.1.1 [unknown-recipient]"),
+            (
+                InputError("return-path-old", address="x", days=21),
+                "",
+                "550 5.7.1 [return-path-old]",
+            ),
+            (Address("dan", "example.vn"), "a@example.org", "550 5.7.1 [return-path]"),
+        ],
+    )
+    async def test_forged_ones_old_ones_and_other_mail_are_refused(
+        self,
+        found: Address | InputError,
+        sender: str,
+        reply: str,
+        tmp_path: Path,
+        authority: Authority,
+    ) -> None:
+        async with running_relay(tmp_path, authority) as relay:
+            relay.directory.return_paths[self.BACK] = found
+            assert (await rcpt(relay, self.BACK, sender)).startswith(reply)
