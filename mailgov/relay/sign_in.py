@@ -86,7 +86,7 @@ async def _external(handler: Handler, ask: Ask, initial: bytes | None) -> Reply:
     # What it names goes into the ledger as well where it opens nothing.
     names = [account.address for account in whose] or [name.key for name in certificate.names]
     account = await handler.login_by_certificate(names[0] if names else "", good=not why)
-    if account is None:
+    if account is None:  # good, and yet no: the directory looks at the mailbox itself
         raise CommandError(why or "login-certificate-suspended")
     handler.signed_in(account)
     return replies.SIGNED_IN
@@ -110,6 +110,4 @@ def _why_not(certificate: ClientCertificate, whose: list[Account]) -> str:
         return "login-certificate-several"
     if not certificate.is_in_force(utc_now()):
         return "login-certificate-expired"
-    if not certificate.for_clients:
-        return "login-certificate-purpose"
-    return "" if whose[0].state == "active" else "login-certificate-suspended"
+    return "" if certificate.for_clients else "login-certificate-purpose"
