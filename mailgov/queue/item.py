@@ -27,7 +27,7 @@ class NewRecipient:
     original: str = ""  # ORCPT, as given
     notify: frozenset[str] = frozenset()  # RFC 3461; empty: default
     state: Literal["queued", "held"] = "queued"
-    group_id: int | None = None  # mailbox id of the group that was written to
+    group_id: int | None = None  # mailbox id of the group written to, or of whose forward led here
 
 
 @dataclass(frozen=True, slots=True)

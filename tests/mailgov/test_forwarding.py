@@ -77,6 +77,11 @@ class Checks:
 
 @pytest.fixture
 def filled(database: Database) -> Database:
+    return fill(database)
+
+
+def fill(database: Database) -> Database:
+    """An, Bình and the office."""
     with database.write() as session:
         fill_directory(session)
         new = NewMailbox(address=BINH, agency="H99.02", name="Trần Thị Bình", staff_no="VC-2")
@@ -190,7 +195,10 @@ async def test_to_the_last_day(
     assert recipients(filled, outcome.queue_id) == expected
 
 
-async def test_outside_is_denied_by_default_and_told_once(filled: Database, tmp_path: Path) -> None:
+async def test_outside_is_denied_by_default_and_told_once(
+    any_database: Database, tmp_path: Path
+) -> None:
+    filled = fill(any_database)
     forward(filled, AWAY)
     we = gate(filled, tmp_path)
     first = await we.receive(letter_to(AN), body())
@@ -281,6 +289,26 @@ async def test_a_sender_too_long_to_rewrite_stays_and_is_told(
     outcome = await we.receive(letter_to(AN, sender=f"{'d' * 60}@example.vn"), body())
     ((_, told),) = others(filled, outcome.queue_id)
     assert told.address == AN
+
+
+async def test_a_bounce_that_comes_back_is_let_through(filled: Database, tmp_path: Path) -> None:
+    outcome = await gate(filled, tmp_path).receive(letter_to(DAN, sender=""), body())
+    assert outcome.accepted
+    with filled.read() as session:
+        row = session.exec(select(RecipientRow)).one()
+    assert (row.address, row.destination, row.state) == (DAN, "example.vn", "queued")
+
+
+async def test_what_is_judged_again_is_judged_for_whom_it_was_written_to(
+    filled: Database, tmp_path: Path
+) -> None:
+    forward(filled, OFFICE, keep_copy=False)
+    forward(filled, OFFICE, of=BINH)
+    we = gate(filled, tmp_path)
+    for to in (AN, BINH):
+        outcome = await we.receive(letter_to(to), body())
+        known = (await we.rejudge(outcome.queue_id)).facts.envelope
+        assert [one.address for one in known.recipients] == [to]
 
 
 def number(session: Session, address: str) -> int:

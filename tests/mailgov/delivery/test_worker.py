@@ -251,6 +251,21 @@ async def test_a_notice_goes_to_whoever_is_there_to_read_it(
     assert (states["bounced"], states.get("delivered", 0)) == (1, notices)
 
 
+async def test_of_mail_passed_on_its_first_sender_hears(post: Post) -> None:
+    seen: list[Address] = []
+
+    async def script(parcel: Parcel, fence: Fence) -> Answer:
+        if parcel.message.mail_from is not None:
+            return NO
+        seen.extend(item.address for item in parcel.items)
+        return Taken("250 ok", "relay")
+
+    accept(post.made.database, message("b@x.vn", sender="SRS0=a=b=example.vn=dan@tinhmau.gov.vn"))
+    await post.deliver(Scripted(script))
+    assert seen == [Address("dan", "example.vn")]
+    assert post.balance() == {"bounced": 1, "delivered": 1}
+
+
 async def test_a_notice_that_can_not_be_delivered_ends_there(post: Post) -> None:
     accept(post.made.database, message("b@x.vn", sender="stranger@example.vn"))
     await post.deliver(Scripted(says(NO)))
