@@ -18,13 +18,12 @@ from sqlmodel import col, select
 
 from mailgov.config import Limits
 from mailgov.db import Database
-from mailgov.db.models import EventRow
+from mailgov.db.models import EventRow, Mailbox
 from mailgov.directory import Directory
-from mailgov.directory.provisioning import suspend
 from mailgov.errors import ConfigError
 from mailgov.relay.server import load_certificate
 
-from ...support.directory import AN, NOW, OFFICE, PASSWORD, act, fill_directory
+from ...support.directory import AN, NOW, OFFICE, PASSWORD, fill_directory
 from ...support.relay import HOSTNAME, Authority, Client, Relay, plain, running_relay
 
 STRANGER = "la@vidu.org"
@@ -292,9 +291,10 @@ async def test_one_that_rests_on_an_old_one(site: Site) -> None:
     assert reply.startswith("535 5.7.8 [login-certificate-expired] ")
 
 
-async def test_a_suspended_mailbox(site: Site) -> None:
+@pytest.mark.parametrize("state", ["suspended", "recalled"])
+async def test_a_closed_mailbox(site: Site, state: str) -> None:
     with site.database.write() as session:
-        suspend(session, act("nghỉ việc"), AN)
+        session.exec(select(Mailbox).where(Mailbox.address == AN)).one().state = state
     reply = await site.told(site.issuer.issue(site.folder))
     assert reply.startswith("535 5.7.8 [login-certificate-suspended] ")
     assert site.sign_ins() == [(AN, "smtp", False)]
