@@ -134,6 +134,11 @@ def test_a_reload_takes_over_what_was_changed_and_refuses_nobody(life: Life) -> 
     [
         ("message_bytes = 1048576", "message_bytes = 'many'", "config-not-valid"),
         ('submission = "127.0.0.1:0"', 'submission = "{taken}"', "port-busy"),
+        (
+            'mx = "127.0.0.1:0"',
+            'mx = "127.0.0.1:0"\nclient_authorities = ["none.pem"]',
+            "client-authorities-not-valid",
+        ),
         ('path = "{data}"', 'path = "{data}2"', "reload-needs-restart"),
     ],
 )
