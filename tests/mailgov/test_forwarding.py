@@ -3,7 +3,7 @@
 import hashlib
 from base64 import b64encode
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
@@ -22,27 +22,31 @@ from sqlmodel import Session, select
 from mailgov.addresses import Address
 from mailgov.authentication import Authenticated
 from mailgov.authentication.passing_on import arc_set
-from mailgov.config import Config
+from mailgov.config import Config, load_config
 from mailgov.db import Database
 from mailgov.db.models import Forward, Instance, Mailbox, MessageRow, RecipientRow
 from mailgov.db.models.instance import RETURN_PATH_KEY
+from mailgov.delivery.transports import Transport
+from mailgov.delivery.transports.maildir import MaildirTransport
+from mailgov.delivery.transports.smtp import SmtpTransport
+from mailgov.delivery.worker import Worker
 from mailgov.directory import Directory
 from mailgov.directory.provisioning import NewMailbox, add_mailbox, suspend
 from mailgov.directory.provisioning.forwards import add_forward, remove_forward
-from mailgov.directory.return_paths import return_path
 from mailgov.errors import InputError, NotFound
 from mailgov.intake import Intake
 from mailgov.message import Body, Envelope, Recipient
-from mailgov.queue import Queue, Spool
+from mailgov.queue import MAILBOX, Queue, Spool
 from mailgov.rulesets import AgencyRulesets
 from mailgov.signing import Signer
 from mailgov.signing.dns_records import dkim_value
 from mailgov.signing.keyring import KeyRing
 from mailgov.signing.keys import create_key
-from mailgov_policies import Ruleset, default_ruleset, facts
+from mailgov_policies import Facts, Ruleset, Verdict, default_ruleset, facts
 
 from ..support.directory import AN, OFFICE, SUFFIXES, act, fill_directory
 from ..support.dns import FakeResolver
+from ..support.smtp_peer import Peer, serving
 
 NOW = datetime(2024, 11, 25, 2, tzinfo=UTC)  # dkimpy takes no seal from the future
 TODAY = date(2024, 11, 25)
@@ -94,7 +98,7 @@ def gate(database: Database, folder: Path, rules: Ruleset | None = None) -> Inta
     """The gate with a real directory."""
     spool = Spool(folder / "spool")
     spool.prepare(database)
-    config = Config()
+    config = load_config(None, data={"path": str(folder)})
     signer = Signer(database, KeyRing(folder / "keys"), lambda: NOW)
     resolver = FakeResolver()
     return Intake(
@@ -241,19 +245,64 @@ async def test_outside_where_rules_let_it_out(filled: Database, tmp_path: Path, 
     assert recipients(filled, outcome.queue_id) == [AN]
     ((row, one),) = others(filled, outcome.queue_id)
     assert (one.address, one.destination) == (AWAY, "example.org")
-    with filled.read() as session:
-        back = return_path(session, Address.parse(row.mail_from), TODAY)
-    assert back == Address.parse(DAN)
+    directory = we.directory
+    assert isinstance(directory, Directory)
+    assert await directory.return_path(Address.parse(row.mail_from)) == Address.parse(DAN)
     assert row.mail_from.endswith("@sonoivu.tinhmau.test")
 
-    content = we.spool.open(row).read()
-    assert content == message  # not a byte of it is touched
-    whole = row.prefix + content
+    whole = await sent(we, directory, tmp_path, row.mail_from)
+    assert whole.endswith(message)  # not a byte of it is touched
     records = {b"s._domainkey.example.vn.": theirs, b"k._domainkey.sonoivu.tinhmau.test.": ours}
     assert dkim.verify(whole, dnsfunc=lambda name, timeout=5: records.get(name))
     state, _, reason = dkim.arc_verify(whole, dnsfunc=lambda name, timeout=5: records.get(name))
     assert state == b"pass", reason
     assert f"ARC-Authentication-Results: i=1; {US}; spf=pass".encode() in whole
+
+
+async def sent(we: Intake, directory: Directory, folder: Path, mail_from: str) -> bytes:
+    """What a server outside gets, when the queue has delivered everything."""
+    peer = Peer()
+    resolver = FakeResolver(addresses_of={"example.org": ["127.0.0.1"]})
+    settings = we.config.delivery.model_copy(update={"allow_loopback": True})
+    async with serving(peer):
+        remote = SmtpTransport(settings, "mail.tinhmau.test", resolver, port=peer.port)
+        transports: dict[str, Transport] = {MAILBOX: MaildirTransport(folder), "": remote}
+        worker = Worker(
+            config=we.config, queue=we.queue, directory=directory, clock=we.clock,
+            transports=transports,
+        )  # fmt: skip
+        while await worker.start_due():
+            await worker.idle()
+        await remote.close()
+    (received,) = peer.received
+    assert received.recipients == [f"RCPT TO:<{AWAY}>"]
+    assert received.mail.startswith(f"MAIL FROM:<{mail_from}>")
+    return received.data
+
+
+@dataclass
+class Asked:
+    """Judges as asked, and remembers the facts."""
+
+    rules: AgencyRulesets
+    seen: list[Facts] = field(default_factory=list)
+
+    async def judge(self, found: Facts, on: date) -> Verdict:
+        self.seen.append(found)
+        return await self.rules.judge(found, on)
+
+
+async def test_the_rules_are_those_of_the_mailbox_that_passes_it_on(
+    filled: Database, tmp_path: Path
+) -> None:
+    forward(filled, AWAY)
+    we = gate(filled, tmp_path)
+    asked = Asked(AgencyRulesets(default_ruleset(), None, filled))
+    await replace(we, rules=asked).receive(letter_to(AN), body())
+    came, left = (found.envelope for found in asked.seen)
+    assert (came.forwarded_by, came.direction) == ("", "inbound")
+    assert (left.forwarded_by, left.direction, left.agency) == (AN, "internal", "H99.02")
+    assert [(one.address, one.local) for one in left.recipients] == [(AWAY.lower(), False)]
 
 
 async def test_a_bounce_stays_a_bounce(filled: Database, tmp_path: Path) -> None:
