@@ -4,6 +4,7 @@ from starlette.routing import BaseRoute, Route
 
 from mailgov_webmail.doors import Endpoint, anyone, signed_in
 from mailgov_webmail.pages import (
+    absence,
     access,
     actions,
     compose,
@@ -73,6 +74,9 @@ routes: list[BaseRoute] = [
     Route("/reports/{report}", signed_in(reports.show)),
     Route("/reports/{report}/{kind}", signed_in(reports.file)),
     Route("/settings", signed_in(settings.show)),
+    Route("/settings/absence", signed_in(absence.show), methods=["GET"]),
+    Route("/settings/absence", signed_in(absence.save), methods=["POST"]),
+    Route("/settings/absence/off", signed_in(absence.turn_off), methods=["POST"]),
     Route("/settings/devices", signed_in(settings.end_other_sign_ins), methods=["POST"]),
     Route("/settings/devices", signed_in(access.show, enrolling=True), methods=["GET"]),
     Route("/settings/devices/passwords", signed_in(access.add), methods=["POST"]),
