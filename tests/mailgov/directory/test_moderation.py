@@ -47,8 +47,8 @@ def people_and_groups(session: Session) -> None:
 
 
 @pytest.fixture
-def session(any_database: Database) -> Any:
-    with any_database.write() as session:
+def session(database: Database) -> Any:
+    with database.write() as session:
         people_and_groups(session)
         yield session
 
@@ -198,6 +198,9 @@ async def test_at_the_gate_the_login_counts_and_no_stranger_is_believed(
         people_and_groups(session)
         edit_group(session, act(), ALL, mode="moderated", add=[AN])
         add_alias(session, act(), address="tat-ca@tinhmau.test", mailbox=ALL)
+        grant_send_as(session, act(), mailbox=OFFICE, holder=CHI)
+        assert (names(session, ALL), names(session, SOME)) == ([AN], [CHI])
+        assert moderated_by(session, number(session, CHI), TODAY) == {number(session, SOME)}
     by_moderator = await judged(any_database, AN, ALL, "submission", login=AN)
     by_other = await judged(any_database, BINH, "tat-ca@tinhmau.test", "submission", login=BINH)
     forged = await judged(any_database, AN, ALL, "inbound")
