@@ -82,6 +82,9 @@ class NoMailboxes:
         """No."""
         return False
 
+    async def return_path(self, _address: Address) -> None:
+        """None."""
+
 
 def fill(database: Database, recipients: int, destinations: int, per_message: int) -> None:
     """Messages in turn to every destination."""

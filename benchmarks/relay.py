@@ -78,6 +78,9 @@ class Neighbours:
         """Every one."""
         return Yes()
 
+    async def return_path(self, address: Address) -> None:  # noqa: ARG002
+        """None is a rewritten one."""
+
     async def sent(self, login: str) -> Sent:  # noqa: ARG002
         """Nothing yet."""
         return Sent()

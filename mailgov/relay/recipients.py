@@ -57,10 +57,9 @@ class Desk:
         if mailbox is not None:
             if mailbox.state != "active":
                 raise CommandError(f"mailbox-{mailbox.state}")
-        elif (back := await self._return_path(asked, sender)) is not None:
-            address = back
         elif await self._is_ours(asked.domain):
-            self._refuse_unknown(asked)
+            back = await self._return_path(asked, sender)
+            address = back or self._refuse_unknown(asked)
         elif not may_relay:
             raise CommandError("relay-denied")
         if self._screened and not for_postmaster:  # who is refused by mistake can tell someone

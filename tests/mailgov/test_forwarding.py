@@ -32,6 +32,7 @@ from mailgov.delivery.transports.smtp import SmtpTransport
 from mailgov.delivery.worker import Worker
 from mailgov.directory import Directory
 from mailgov.directory.provisioning import NewMailbox, add_mailbox, suspend
+from mailgov.directory.provisioning.absences import set_absence
 from mailgov.directory.provisioning.forwards import add_forward, remove_forward
 from mailgov.errors import InputError, NotFound
 from mailgov.intake import Intake
@@ -338,6 +339,16 @@ async def test_a_sender_too_long_to_rewrite_stays_and_is_told(
     outcome = await we.receive(letter_to(AN, sender=f"{'d' * 60}@example.vn"), body())
     ((_, told),) = others(filled, outcome.queue_id)
     assert told.address == AN
+
+
+async def test_whoever_is_away_answers_large_mail_too(filled: Database, tmp_path: Path) -> None:
+    with filled.write() as session:
+        set_absence(session, act(), AN, "Tôi nghỉ phép.")
+    we = gate(filled, tmp_path)
+    writer = we.spool.writer()
+    writer.write(LETTER + b"Dong nua.\r\n" * 30_000)
+    outcome = await we.receive(letter_to(AN, sender=OFFICE), writer.finish())
+    assert [one.address for _, one in others(filled, outcome.queue_id)] == [OFFICE]
 
 
 async def test_a_bounce_that_comes_back_is_let_through(filled: Database, tmp_path: Path) -> None:
