@@ -78,7 +78,7 @@ class Neighbours:
         """Every one."""
         return Yes()
 
-    async def return_path(self, address: Address) -> None:  # noqa: ARG002
+    async def return_path(self, address: Address) -> None:
         """None is a rewritten one."""
 
     async def sent(self, login: str) -> Sent:  # noqa: ARG002
