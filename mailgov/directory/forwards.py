@@ -82,6 +82,8 @@ def spread(session: Session, mailbox_ids: Collection[int], today: date) -> Sprea
             break
         seen |= level
         rows = _in_force(session, level, today)
+        if not rows:
+            break
         ours = queries.mailboxes(session, [row.target for row, _, _ in rows], today)
         domains = {row.target.rpartition("@")[2] for row, _, _ in rows}
         local = queries.local_domains(session, domains)
