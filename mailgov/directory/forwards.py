@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
+from sqlalchemy import BindParameter, bindparam
 from sqlmodel import Session, col, or_, select
 
 from mailgov.addresses import Address
@@ -21,6 +22,9 @@ MOST_TARGETS = 5
 FIELDS = ("address", "target", "keep_copy", "until", "told_at")
 
 _MOST_STEPS = 5  # from mailbox to mailbox to mailbox
+
+_IDS: BindParameter[list[int]] = bindparam("ids", expanding=True)
+_ANY = select(Forward.id).where(col(Forward.mailbox_id).in_(_IDS)).limit(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +85,9 @@ def spread(session: Session, mailbox_ids: Collection[int], today: date) -> Sprea
         if not level:
             break
         seen |= level
-        rows = _in_force(session, level, today)
-        if not rows:
+        if not _forwards(session, level):
             break
+        rows = _in_force(session, level, today)
         ours = queries.mailboxes(session, [row.target for row, _, _ in rows], today)
         domains = {row.target.rpartition("@")[2] for row, _, _ in rows}
         local = queries.local_domains(session, domains)
@@ -107,6 +111,12 @@ def spread(session: Session, mailbox_ids: Collection[int], today: date) -> Sprea
 
 def _takes(target: queries.LocalMailbox | None) -> bool:
     return target is not None and target.state == "active" and target.kind != KIND
+
+
+def _forwards(session: Session, mailbox_ids: Iterable[int]) -> bool:
+    """Whether any of them does: most do not, and every message asks."""
+    found = session.connection().execute(_ANY, {"ids": list(mailbox_ids)})
+    return found.first() is not None
 
 
 def _in_force(
