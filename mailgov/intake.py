@@ -8,44 +8,40 @@ storage: only then may anyone say 250.
 """
 
 import asyncio
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from email.utils import format_datetime
-from typing import Literal, Protocol
+from typing import Protocol
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from mailgov import absence, correspondence, faults, forwarding
-from mailgov.addresses import Address
 from mailgov.authentication import NOT_CHECKED, Authenticated
-from mailgov.authentication.contribution import Contribution, Disposition
+from mailgov.authentication.contribution import Contribution
 from mailgov.authentication.reports.arriving import may_bring_report, read_arriving
 from mailgov.authentication.reports.received import Report, keep_report
 from mailgov.clock import Clock, local_date
 from mailgov.config import Config
-from mailgov.content.header_block import HeaderBlock, split_header
+from mailgov.content.header_block import HeaderBlock
 from mailgov.db import Database
-from mailgov.db.models import Mailbox, MessageRow, RecipientRow, Refusal
+from mailgov.db.models import MessageRow
 from mailgov.directory import forwards
 from mailgov.directory.forwards import Spread, WayOut
 from mailgov.directory.groups import Member
-from mailgov.errors import Conflict, NotFound, OutcomeUnknown, Unavailable
+from mailgov.errors import Conflict, OutcomeUnknown, Unavailable
+from mailgov.gate import fields, records
+from mailgov.gate.outcome import Channel, Judgement, Outcome
 from mailgov.holding.refused_secrets import is_secret, stripped
 from mailgov.holding.telling import tell_held, tell_secret
 from mailgov.ledger import record
-from mailgov.ledger.events import MessageAccepted, MessageAdvised, MessageRefused
+from mailgov.ledger.events import MessageAdvised, MessageRefused
 from mailgov.logs import logger
-from mailgov.message import Body, Client, Direction, Envelope, Recipient, new_queue_id
+from mailgov.message import Body, Envelope, new_queue_id
 from mailgov.message_trace import received_field
-from mailgov.queue import NewMessage, NewRecipient, Queue, Spool, enqueue
+from mailgov.queue import NewMessage, Queue, Spool, enqueue
 from mailgov.queue.spool import is_intact
 from mailgov.scanner import NO_SCANNER, Scan
 from mailgov_policies import Action, Facts, Verdict, facts
-from mailgov_policies.stored import keep
-
-Channel = Literal["smtp", "web", "milter"]
 
 LOOK_UP_SECONDS = (0.1, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0)
 """Pauses between looks for a message whose commit got no answer."""
@@ -100,26 +96,6 @@ class Judge(Protocol):
 
     async def judge(self, facts: Facts, on: date) -> Verdict:
         """The verdict by the rules of those concerned. Raises Unavailable."""
-
-
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """What is known of a message, and what the policy says of it."""
-
-    facts: Facts
-    verdict: Verdict
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome(Judgement):
-    """A judgement that was carried out: queued, held or refused under this queue id."""
-
-    queue_id: str
-
-    @property
-    def accepted(self) -> bool:
-        """Whether we answer for the message from now on."""
-        return self.verdict.action < Action.DEFER
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +179,7 @@ class Intake:
                 outcome = Outcome(judgement.facts, judgement.verdict, queue_id)
                 part = authenticated.contribution
                 if outcome.accepted:
-                    event = _advised(outcome, envelope, body, now, elsewhere)
+                    event = records.advised(outcome, envelope, body, now, elsewhere)
                     await self._note(outcome, event, now, part)
                 else:
                     await self._refused(outcome, envelope, given, now, "milter", part)
@@ -221,7 +197,7 @@ class Intake:
             taken = correspondence.taken(outcome.facts.content, outcome.queue_id, now)
             session.add_all(taken)
             record(session, event)
-            _contribute(session, part, outcome, now)
+            records.contribute(session, part, outcome, now)
 
         await self.database.submit(work)
 
@@ -235,11 +211,11 @@ class Intake:
 
         Raises NotFound `queue-id-unknown`, Conflict `message-corrupt` or `message-gone`, Unavailable.
         """
-        row, envelope = await self.database.query(lambda session: _stored(session, queue_id))
+        row, envelope = await self.database.query(lambda session: records.stored(session, queue_id))
         body = self.spool.open(row)
         if not await asyncio.to_thread(is_intact, body):
             raise Conflict("message-corrupt", queue_id=queue_id)
-        header = await asyncio.to_thread(_read_header, body, self.config.limits.header_bytes)
+        header = await asyncio.to_thread(fields.read_header, body, self.config.limits.header_bytes)
         content, scan = await self._examined(body)
         authenticated = await self._authenticated(envelope, header, body, content)
         return await self._judged(envelope, content, authenticated.results, scan, queue_id)
@@ -283,12 +259,12 @@ class Intake:
 
     async def _cleaned(self, envelope: Envelope, body: Body) -> tuple[Body, HeaderBlock]:
         """The body without fields that only we may write, or that must not travel."""
-        header = await asyncio.to_thread(_read_header, body, self.config.limits.header_bytes)
-        unwanted = _unwanted_fields(header, envelope, self.config.authserv_id)
+        header = await asyncio.to_thread(fields.read_header, body, self.config.limits.header_bytes)
+        unwanted = fields.unwanted_fields(header, envelope, self.config.authserv_id)
         if not unwanted:
             return body, header
         kept = header.without(unwanted)
-        cleaned = await asyncio.to_thread(_with_header, self.spool, body, header, kept)
+        cleaned = await asyncio.to_thread(fields.with_header, self.spool, body, header, kept)
         return cleaned, kept
 
     async def _authenticated(
@@ -313,8 +289,8 @@ class Intake:
         received = received_field(envelope, outcome.queue_id, hostname, now)
         if envelope.direction == "inbound":
             # Results stand above the Received of whoever checked (RFC 8601, 4; RFC 7208, 9.1).
-            return authenticated.field + received + _policy_field(outcome.verdict)
-        added = _missing_fields(header, outcome.queue_id, hostname, now)
+            return authenticated.field + received + fields.policy_field(outcome.verdict)
+        added = fields.missing_fields(header, outcome.queue_id, hostname, now)
         author = next(iter(outcome.facts.content.header.from_), None)  # none in a held, unread one
         domain = author.domain if author else outcome.facts.envelope.login.rpartition("@")[2]
         signature = await self.signer.sign(added + header.raw, body, domain)
@@ -322,7 +298,7 @@ class Intake:
             # Unsigned mail in our name would be refused or mistrusted elsewhere.
             raise Unavailable("signing-key-absent", domain=domain)
         faults.point("A7")
-        return (signature or b"") + received + _policy_field(outcome.verdict) + added
+        return (signature or b"") + received + fields.policy_field(outcome.verdict) + added
 
     async def _store(
         self,
@@ -338,10 +314,10 @@ class Intake:
         """Bytes first, then rows and event in one transaction; durable when this returns."""
         reports = await self._reports(outcome, envelope, body)
         members = await self._members(outcome)
-        new = _new_message(outcome, envelope, body, prefix, now, members)
+        new = records.new_message(outcome, envelope, body, prefix, now, members)
         spread = await self._spread(new)
         new = replace(new, recipients=forwarding.within(new.recipients, spread))
-        event = _accepted(outcome, envelope, new, now, channel, reason)
+        event = records.accepted(outcome, envelope, new, now, channel, reason)
         # What reads the body comes first: keeping it moves its file.
         answers = await self._answers(outcome, envelope, body, now)
         onward = await self._onward(outcome, new, spread.ways_out, now)
@@ -357,10 +333,14 @@ class Intake:
                 forwarding.record(session, self.config, new.queue_id, one, now)
             session.add_all(correspondence.taken(outcome.facts.content, new.queue_id, now))
             record(session, event)
-            _contribute(session, part, outcome, now)
+            records.contribute(session, part, outcome, now)
             for report in reports:
                 keep_report(
-                    session, report, now, organisation=_author(outcome), message_id=new.queue_id
+                    session,
+                    report,
+                    now,
+                    organisation=records.author(outcome),
+                    message_id=new.queue_id,
                 )
             if not outcome.verdict.delivers:
                 subject = outcome.facts.content.header.subject
@@ -382,7 +362,7 @@ class Intake:
             return []
         known, content = outcome.facts.envelope, outcome.facts.content
         limit = self.config.limits.header_bytes
-        asked = absence.Asked(envelope, known, content, lambda: _read_header(body, limit))
+        asked = absence.Asked(envelope, known, content, lambda: fields.read_header(body, limit))
         return await absence.answers(asked, self.database, self.signer, self.config, now)
 
     async def _spread(self, new: NewMessage) -> Spread:
@@ -408,7 +388,7 @@ class Intake:
 
         limit = self.config.limits.header_bytes
         original = forwarding.Original(
-            new, lambda: _read_header(new.body, limit), known.sender_local
+            new, lambda: fields.read_header(new.body, limit), known.sender_local
         )
         parts = forwarding.Parts(self.config, self.database, self.spool, self.seal, judge)
         return await forwarding.outside(parts, original, ways, now)
@@ -458,11 +438,11 @@ class Intake:
             at=now,
             message_id=outcome.queue_id,
             mailbox=outcome.facts.envelope.login,
-            agency_code=_agency(outcome),
+            agency_code=records.agency(outcome),
             actor=outcome.facts.envelope.login or outcome.facts.envelope.mail_from,
             direction=envelope.direction,
             code=outcome.verdict.code,
-            codes=_deciding_codes(outcome.verdict),
+            codes=records.deciding_codes(outcome.verdict),
             category=document.category if document else "",
             document_type=document.type if document else "",
             channel=channel,
@@ -470,15 +450,15 @@ class Intake:
             mail_from=outcome.facts.envelope.mail_from,
             recipients=[recipient.address for recipient in outcome.facts.envelope.recipients],
             deferred=outcome.verdict.action is Action.DEFER,
-            authentication=_authentication(outcome),
+            authentication=records.authentication(outcome),
         )
 
         def work(session: Session) -> None:
-            _contribute(session, part, outcome, now)
+            records.contribute(session, part, outcome, now)
             if not is_secret(outcome.verdict):
                 record(session, event)
                 if not event.deferred:
-                    session.add(_refusal(outcome, event))
+                    session.add(records.refusal(outcome, event))
                 return
             kept = stripped(session, event, outcome.verdict, body.sha256)
             record(session, kept)
@@ -486,271 +466,3 @@ class Intake:
 
         await self.database.submit(work)
         self.queue.wake()
-
-
-def _refusal(outcome: Outcome, event: MessageRefused) -> Refusal:
-    return Refusal(
-        message_id=outcome.queue_id,
-        agency_code=event.agency_code,
-        facts=keep(outcome.facts),
-        refused_at=event.at,
-    )
-
-
-def _stored(session: Session, queue_id: str) -> tuple[MessageRow, Envelope]:
-    """A message that waits, and its envelope with those who have not got it yet."""
-    row = session.get(MessageRow, queue_id)
-    if row is None:
-        raise NotFound("queue-id-unknown", queue_id=queue_id)
-    if row.done_at is not None:
-        raise Conflict("message-gone", queue_id=queue_id)
-    waiting = select(RecipientRow).where(
-        RecipientRow.message_id == queue_id, col(RecipientRow.done_at).is_(None)
-    )
-    rows = session.exec(waiting.order_by(col(RecipientRow.id))).all()
-    direction: dict[str, Direction] = {d: d for d in ("submission", "inbound", "internal")}
-    envelope = Envelope(
-        direction=direction[row.direction],
-        mail_from=Address.parse(row.mail_from) if row.mail_from else None,
-        recipients=(
-            *(
-                Recipient(Address.parse(one.address), original=one.original)
-                for one in rows
-                if one.group_id is None
-            ),
-            *_groups(session, rows),
-        ),
-        login=Address.parse(row.login) if row.login else None,
-        client=Client(ip=row.client_ip),
-        smtputf8=row.smtputf8,
-    )
-    return row, envelope
-
-
-def _groups(session: Session, rows: Sequence[RecipientRow]) -> Iterable[Recipient]:
-    """The groups that were written to: as such they were judged."""
-    own = {row.mailbox_id for row in rows if row.group_id is None}  # who also passed it on
-    through = dict.fromkeys(row.group_id for row in rows if row.group_id is not None)
-    for group_id in through:
-        if group_id in own:
-            continue
-        yield Recipient(Address.parse(session.get_one(Mailbox, group_id).address))
-
-
-def _read_header(body: Body, limit_bytes: int) -> HeaderBlock:
-    with body.open() as stream:
-        return split_header(stream.read(limit_bytes))
-
-
-def _with_header(spool: Spool, body: Body, old: HeaderBlock, new: HeaderBlock) -> Body:
-    writer = spool.writer()
-    writer.write(new.raw)
-    with body.open() as stream:
-        stream.seek(len(old.raw))
-        while chunk := stream.read(1 << 18):
-            writer.write(chunk)
-    return writer.finish()
-
-
-def _unwanted_fields(header: HeaderBlock, envelope: Envelope, authserv_id: str) -> frozenset[int]:
-    """Positions of fields to drop.
-
-    Bcc of submissions (RFC 5322, 3.6.3), Return-Path (RFC 5321, 4.4: ours to write at delivery),
-    our own marks, and Authentication-Results in our name (RFC 8601, 5). Nor the separator of mbox
-    files: behind our trace fields it would stand within the header.
-    """
-    drop = {b"return-path", b"x-mailgov-policy"}
-    if envelope.direction != "inbound":
-        drop |= {b"bcc", b"resent-bcc"}
-    ours = authserv_id.lower().encode()
-    return frozenset(
-        position
-        for position, (name, value) in enumerate(header.fields)
-        if name in drop
-        or (name == b"authentication-results" and _names(value, ours))
-        or (position == 0 and not name and value.startswith((b"From ", b">From ")))
-    )
-
-
-def _names(results: bytes, authserv_id: bytes) -> bool:
-    """Whether results may claim to be this server's, whatever comments, quotes and version they have.
-
-    Our name counts wherever it stands but as the value of a property: a foreign field that speaks of
-    us in a comment is no loss.
-    """
-    ours = rb"(?<![a-z0-9._@=-])%b(?![a-z0-9_-]|\.[a-z0-9])" % re.escape(authserv_id)
-    return re.search(ours, results.lower().replace(b"\\", b"")) is not None
-
-
-def _missing_fields(header: HeaderBlock, queue_id: str, hostname: str, now: datetime) -> bytes:
-    """Date and Message-ID for clients that left them to us (RFC 6409, 8.2 and 8.3)."""
-    names = {name for name, _ in header.fields}
-    fields = b""
-    if b"message-id" not in names:
-        fields += f"Message-ID: <{queue_id}@{hostname}>\r\n".encode()
-    if b"date" not in names:
-        fields += f"Date: {format_datetime(now)}\r\n".encode()
-    return fields
-
-
-def _policy_field(verdict: Verdict) -> bytes:
-    if verdict.action is Action.PASS:
-        return b""
-    return f"X-Mailgov-Policy: action={verdict.action.label}; reason={verdict.code}\r\n".encode()
-
-
-def _deciding_codes(verdict: Verdict) -> list[str]:
-    """The findings that brought the outcome about: a warning in a refused message is none."""
-    if verdict.action >= Action.DEFER:
-        least = verdict.action
-    else:
-        least = Action.TAG if verdict.delivers else Action.HOLD
-    return list(dict.fromkeys(f.code for f in verdict.findings if f.action >= least))
-
-
-def _agency(outcome: Outcome) -> str:
-    """The unit whose figures the message belongs to: sender's, else first recipient's."""
-    known = outcome.facts.envelope
-    if known.agency:
-        return known.agency
-    return next((r.agency for r in known.recipients if r.agency), "")
-
-
-def _authentication(outcome: Outcome) -> dict[str, str]:
-    """What was found of an inbound message, for reports; nothing for our own."""
-    if outcome.facts.envelope.direction != "inbound":
-        return {}
-    found = outcome.facts.envelope.authentication
-    return {"spf": found.spf, "dkim": found.dkim, "dmarc": found.dmarc, "arc": found.arc}
-
-
-def _author(outcome: Outcome) -> str:
-    """The domain in From, of a message whose author was authenticated."""
-    return next((person.domain for person in outcome.facts.content.header.from_), "")
-
-
-def _contribute(
-    session: Session, part: Contribution | None, outcome: Outcome, now: datetime
-) -> None:
-    """The message's row in a DMARC report; one that comes again counts when it is decided."""
-    if part is None or outcome.verdict.action is Action.DEFER:
-        return
-    disposition: Disposition = "none"
-    if not outcome.verdict.delivers:
-        disposition = "quarantine" if outcome.accepted else "reject"
-    part.keep(session, outcome.queue_id, now, disposition)
-
-
-def _new_message(
-    outcome: Outcome,
-    envelope: Envelope,
-    body: Body,
-    prefix: bytes,
-    now: datetime,
-    members: Mapping[int, Sequence[Member]],
-) -> NewMessage:
-    content = outcome.facts.content
-    held = not outcome.verdict.delivers
-    return NewMessage(
-        queue_id=outcome.queue_id,
-        envelope=envelope,
-        body=body,
-        spool_name="",  # told when it is kept
-        prefix=prefix,
-        verdict=outcome.verdict,
-        document=content.document,
-        agency_code=_agency(outcome),
-        message_id=content.header.message_id,
-        header_from=content.header.from_[0].address if content.header.from_ else "",
-        recipients=tuple(_new_recipients(outcome, envelope, members, held=held)),
-        accepted_at=now,
-        judged=outcome.facts,
-    )
-
-
-def _new_recipients(
-    outcome: Outcome,
-    envelope: Envelope,
-    members: Mapping[int, Sequence[Member]],
-    *,
-    held: bool,
-) -> Iterable[NewRecipient]:
-    """Everybody who gets the message, once: groups give way to those whom they lead to."""
-    known = outcome.facts.envelope.recipients
-    found: dict[str, NewRecipient] = {}
-    for recipient, fact in zip(envelope.recipients, known, strict=True):
-        one = NewRecipient(
-            address=str(recipient.address),
-            original=recipient.original,
-            notify=recipient.notify,
-            destination="mailbox" if fact.local else recipient.address.domain,
-            mailbox_id=fact.mailbox_id,
-            state="held" if held else "queued",
-        )
-        if fact.kind != "group" or fact.mailbox_id is None:
-            found[recipient.address.key] = one
-            continue
-        for member in members[fact.mailbox_id]:
-            through = replace(
-                one,
-                address=member.address,
-                mailbox_id=member.mailbox_id,
-                group_id=fact.mailbox_id,
-                original=one.original or f"rfc822;{recipient.address}",
-            )
-            found.setdefault(member.address, through)
-    return found.values()
-
-
-def _advised(
-    outcome: Outcome, envelope: Envelope, body: Body, now: datetime, elsewhere: str
-) -> MessageAdvised:
-    document = outcome.facts.content.document
-    return MessageAdvised(
-        at=now,
-        message_id=outcome.queue_id,
-        mailbox=outcome.facts.envelope.login,
-        agency_code=_agency(outcome),
-        actor=outcome.facts.envelope.login or outcome.facts.envelope.mail_from,
-        direction=envelope.direction,
-        action=outcome.verdict.action.label,
-        codes=_deciding_codes(outcome.verdict),
-        category=document.category if document else "",
-        document_type=document.type if document else "",
-        header_message_id=outcome.facts.content.header.message_id,
-        mail_from=outcome.facts.envelope.mail_from,
-        recipients=[recipient.address for recipient in outcome.facts.envelope.recipients],
-        size_bytes=body.size_bytes,
-        elsewhere=elsewhere,
-    )
-
-
-def _accepted(
-    outcome: Outcome,
-    envelope: Envelope,
-    new: NewMessage,
-    now: datetime,
-    channel: Channel,
-    reason: str,
-) -> MessageAccepted:
-    document = new.document
-    return MessageAccepted(
-        at=now,
-        message_id=outcome.queue_id,
-        mailbox=outcome.facts.envelope.login,
-        agency_code=new.agency_code,
-        actor=outcome.facts.envelope.login or outcome.facts.envelope.mail_from,
-        direction=envelope.direction,
-        action=outcome.verdict.action.label,
-        codes=_deciding_codes(outcome.verdict),
-        category=document.category if document else "",
-        document_type=document.type if document else "",
-        number=document.number if document else "",
-        symbol=document.symbol if document else "",
-        urgency=document.urgency if document else "",
-        recipients=len(new.recipients),
-        size_bytes=new.size_bytes,
-        channel=channel,
-        reason=reason,
-        authentication=_authentication(outcome),
-    )

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from mailgov.intake import Outcome
+from mailgov.gate.outcome import Outcome
 from mailgov.milter import wire
 from mailgov.milter.wire import Actions, Negotiated
 from mailgov.relay import replies

@@ -6,7 +6,8 @@ from ipaddress import ip_address
 from mailgov.clock import Clock
 from mailgov.config import Config
 from mailgov.errors import MailgovError
-from mailgov.intake import Intake, Outcome
+from mailgov.gate.outcome import Outcome
+from mailgov.intake import Intake
 from mailgov.logs import logger
 from mailgov.message import Body, Client, Direction, new_queue_id
 from mailgov.milter import answer, wire

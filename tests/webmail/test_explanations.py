@@ -12,8 +12,8 @@ from sqlmodel import col, select
 from mailgov.addresses import Address
 from mailgov.config import Config
 from mailgov.db.models import MessageRow, RecipientRow
+from mailgov.gate.outcome import Judgement
 from mailgov.holding.telling import tell_held
-from mailgov.intake import Judgement
 from mailgov.relay import replies
 from mailgov.texts import LANGUAGES, Language, without_marks
 from mailgov.texts.explanation import Explanation, of_rule

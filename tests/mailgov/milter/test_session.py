@@ -15,7 +15,7 @@ from mailgov.addresses import Address
 from mailgov.clock import utc_now
 from mailgov.config import Config
 from mailgov.errors import Unavailable
-from mailgov.intake import Outcome
+from mailgov.gate.outcome import Outcome
 from mailgov.message import Body, Envelope
 from mailgov.milter import MilterServer, session
 from mailgov.queue import Spool

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from mailgov import texts
-from mailgov.intake import Judgement
+from mailgov.gate.outcome import Judgement
 from mailgov.texts.explanation import of_finding
 from mailgov_policies import Action, Finding
 from mailgov_policies.document_types import document_types, email_categories

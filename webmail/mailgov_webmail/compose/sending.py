@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from mailgov.addresses import Address
 from mailgov.directory import Account
 from mailgov.errors import MailgovError
-from mailgov.intake import Judgement, Outcome
+from mailgov.gate.outcome import Judgement, Outcome
 from mailgov.logs import logger
 from mailgov.message import Body, Client, Envelope
 from mailgov.message import Recipient as EnvelopeRecipient
