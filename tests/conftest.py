@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from sqlalchemy import text
 from sqlmodel import SQLModel
 
@@ -18,6 +19,16 @@ from .support.imap_engines import dovecot_engine, embedded_engine, engine  # noq
 CORPUS = Path(
     os.environ.get("MAILGOV_CORPUS", Path(__file__).resolve().parents[2] / "shared" / "corpus")
 )
+
+
+@pytest.fixture(autouse=True)
+def _log_as_before() -> Iterator[None]:
+    """Commands set up the log of the process; the next test finds it as this one did."""
+    before = structlog.get_config()
+    processors = list(before["processors"])
+    yield
+    before["processors"][:] = processors
+    structlog.configure(**before)
 
 
 @pytest.fixture(scope="session")
