@@ -229,7 +229,9 @@ def _hand_over(
     except smtplib.SMTPResponseException as exc:
         code, reply = exc.smtp_code, exc.smtp_error
     text = reply if isinstance(reply, str) else reply.decode("utf-8", "replace")
-    return f"{code} {' '.join(text.split())}"
+    # Each line of a long reply repeats the enhanced code (RFC 2034, 4): once is enough to read.
+    first, *more = text.splitlines() or [""]
+    return " ".join([str(code), first, *(line.partition(" ")[2] for line in more)])
 
 
 def _dialog(client: smtplib.SMTP, sample: Sample, content: bytes) -> tuple[int, bytes | str]:
