@@ -16,7 +16,7 @@ _K = TypeVar("_K")
 # Keys remembered by each table. The one unused for longest goes first: forgetting it lets nobody
 # gain more than a fresh start costs in addresses.
 MAX_KEYS = 65_536
-MINUTE, DAY = 60.0, 86_400.0
+MINUTE = 60.0
 
 
 def host_of(ip: IPAddress) -> bytes:
@@ -133,43 +133,6 @@ def _lower(counter: Counter[_K], key: _K) -> None:
     counter[key] -= 1
     if counter[key] <= 0:
         del counter[key]
-
-
-class LoginGuard:
-    """Bounds guesses at passwords, for each account and network: strangers lock nobody out.
-
-    An attempt is charged before the password is checked, so that many at once gain nothing, and
-    given back when it was right.
-    """
-
-    def __init__(self, limits: Limits) -> None:
-        self._tables = (
-            Allowance(limits.failed_logins_per_minute, MINUTE),
-            Allowance(limits.failed_logins_per_day, DAY),
-            Allowance(limits.failed_logins_per_minute_network, MINUTE),
-        )
-
-    def begin(self, name: str, ip: IPAddress, now: float) -> bool:
-        """Whether this attempt may be made now."""
-        charged: list[tuple[Allowance, Hashable]] = []
-        for table, key in self._keys(name, ip):
-            if not table.spend(key, now):
-                for other, spent in charged:
-                    other.give_back(spent)
-                return False
-            charged.append((table, key))
-        return True
-
-    def forgive(self, name: str, ip: IPAddress) -> None:
-        """The attempt was right, or never came to a check."""
-        for table, key in self._keys(name, ip):
-            table.give_back(key)
-
-    def _keys(self, name: str, ip: IPAddress) -> list[tuple[Allowance, Hashable]]:
-        network = network_of(ip)
-        account = (name[:254].casefold(), network)
-        minute, day, of_network = self._tables
-        return [(minute, account), (day, account), (of_network, network)]
 
 
 class Guest:
