@@ -1,18 +1,26 @@
 """One file per noun. Importing this package registers every table with the metadata."""
 
 from mailgov.db.models.absence import Absence, AbsenceAnswer
-from mailgov.db.models.agency import Agency
+from mailgov.db.models.agency import Agency, AgencyPast
 from mailgov.db.models.document import TakenDocument
-from mailgov.db.models.domain import DkimKey, Domain
+from mailgov.db.models.domain import DkimKey, Domain, DomainSuccession
 from mailgov.db.models.event import EventRow
 from mailgov.db.models.forward import Forward
 from mailgov.db.models.greylist import Greylisted
 from mailgov.db.models.group import GroupMember, GroupMode, GroupModerator
 from mailgov.db.models.instance import Instance
 from mailgov.db.models.job import Job, JobRow
-from mailgov.db.models.mailbox import Alias, Credential, Delegation, Mailbox
+from mailgov.db.models.mailbox import (
+    Alias,
+    Credential,
+    Delegation,
+    FormerAddress,
+    Mailbox,
+    OfficeKeepers,
+)
 from mailgov.db.models.message import MessageRow, RecipientRow, VerdictRow
-from mailgov.db.models.person import Person
+from mailgov.db.models.person import Person, Post
+from mailgov.db.models.plan import PlannedAct
 from mailgov.db.models.refusal import Refusal
 from mailgov.db.models.reports import (
     DmarcResult,
@@ -30,15 +38,18 @@ __all__ = [
     "Absence",
     "AbsenceAnswer",
     "Agency",
+    "AgencyPast",
     "Alias",
     "Credential",
     "Delegation",
     "DkimKey",
     "DmarcResult",
     "Domain",
+    "DomainSuccession",
     "Draft",
     "DraftFile",
     "EventRow",
+    "FormerAddress",
     "Forward",
     "Greylisted",
     "GroupMember",
@@ -50,7 +61,10 @@ __all__ = [
     "KnownPlace",
     "Mailbox",
     "MessageRow",
+    "OfficeKeepers",
     "Person",
+    "PlannedAct",
+    "Post",
     "ReceivedReport",
     "ReceivedRow",
     "RecipientRow",

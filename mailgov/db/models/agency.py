@@ -2,6 +2,7 @@
 
 from datetime import date, datetime
 
+from sqlalchemy import UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from mailgov.clock import utc_now
@@ -23,7 +24,33 @@ class Agency(SQLModel, table=True):
     headcount: int = 0  # declared by the agency; a staff list beats it
     regulation: str = ""  # number of its e-mail regulation in force
     office_mailbox: str = ""
+    # What its people get unless their row says otherwise; empty and 0: as the agency above.
+    address_scheme: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    person_quota_mb: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    office_quota_mb: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     valid_from: date | None = None
-    valid_to: date | None = None
+    valid_to: date | None = None  # the last day
     successor_id: int | None = Field(default=None, foreign_key="agency.id")
+    created_at: datetime = Field(default_factory=utc_now, sa_type=Moment)
+
+
+class AgencyPast(SQLModel, table=True):
+    """What an agency was until a day; what it is now stands in its own row.
+
+    On a day it was what the past of the nearest later `until` says, else what it is now.
+    """
+
+    __tablename__ = "agency_past"
+    __table_args__ = (UniqueConstraint("agency_id", "until"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    agency_id: int = Field(foreign_key="agency.id", index=True)
+    until: date  # the first day on which this was no longer so
+    parent_id: int | None = Field(default=None, foreign_key="agency.id")
+    name_vi: str
+    name_en: str = ""
+    short_name: str = ""
+    level: str
+    headcount: int = 0
+    regulation: str = ""
     created_at: datetime = Field(default_factory=utc_now, sa_type=Moment)

@@ -1,6 +1,6 @@
 """Mail domains and their signing keys."""
 
-from datetime import datetime
+from datetime import date, datetime
 
 from sqlalchemy import UniqueConstraint
 from sqlmodel import Field, SQLModel
@@ -18,6 +18,18 @@ class Domain(SQLModel, table=True):
     name: str = Field(unique=True, max_length=255)  # lower-case A-labels
     agency_id: int = Field(foreign_key="agency.id", index=True)
     state: str = "active"  # active, disabled
+    created_at: datetime = Field(default_factory=utc_now, sa_type=Moment)
+
+
+class DomainSuccession(SQLModel, table=True):
+    """Another domain has taken this one's place; mail to it is taken until a day all the same."""
+
+    __tablename__ = "domain_succession"
+
+    domain_id: int = Field(foreign_key="domain.id", primary_key=True)
+    successor_id: int = Field(foreign_key="domain.id", index=True)
+    since: date
+    accepted_until: date | None = None  # the last day
     created_at: datetime = Field(default_factory=utc_now, sa_type=Moment)
 
 

@@ -20,6 +20,8 @@ class Mailbox(SQLModel, table=True):
     address: str = Field(unique=True, max_length=254)  # Address.key
     kind: str = "person"
     display_name: str = ""
+    # The address whose folder holds its mail; empty: its own. A mailbox that is renamed keeps it.
+    home: str = Field(default="", max_length=254, sa_column_kwargs={"server_default": ""})
     person_id: int | None = Field(default=None, foreign_key="person.id", index=True)
     agency_id: int = Field(foreign_key="agency.id", index=True)
     domain_id: int = Field(foreign_key="domain.id", index=True)
@@ -45,6 +47,29 @@ class Alias(SQLModel, table=True):
     address: str = Field(unique=True, max_length=254)  # Address.key
     mailbox_id: int = Field(foreign_key="mailbox.id", index=True)
     valid_until: date | None = None
+    created_at: datetime = Field(default_factory=utc_now, sa_type=Moment)
+
+
+class FormerAddress(SQLModel, table=True):
+    """An address that a mailbox had as its own; nobody else gets it while mail may look for it."""
+
+    __tablename__ = "former_address"
+
+    id: int | None = Field(default=None, primary_key=True)
+    address: str = Field(max_length=254, index=True)  # Address.key
+    mailbox_id: int = Field(foreign_key="mailbox.id", index=True)
+    until: date  # the first day on which the mailbox had another one
+    created_at: datetime = Field(default_factory=utc_now, sa_type=Moment)
+
+
+class OfficeKeepers(SQLModel, table=True):
+    """Who answers for a mailbox that is nobody's own (rule office-mailbox-owner)."""
+
+    __tablename__ = "office_keepers"
+
+    mailbox_id: int = Field(foreign_key="mailbox.id", primary_key=True)
+    keeper_id: int | None = Field(default=None, foreign_key="person.id", index=True)
+    deputy_id: int | None = Field(default=None, foreign_key="person.id", index=True)
     created_at: datetime = Field(default_factory=utc_now, sa_type=Moment)
 
 

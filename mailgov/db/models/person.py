@@ -23,3 +23,20 @@ class Person(SQLModel, table=True):
     joined_on: date | None = None
     left_on: date | None = None
     created_at: datetime = Field(default_factory=utc_now, sa_type=Moment)
+
+
+class Post(SQLModel, table=True):
+    """A post (chức vụ) that a person holds or held; a person may hold several at a time."""
+
+    __tablename__ = "post"
+
+    id: int | None = Field(default=None, primary_key=True)
+    person_id: int = Field(foreign_key="person.id", index=True)
+    agency_id: int = Field(foreign_key="agency.id", index=True)
+    title: str = Field(max_length=120)
+    mailbox_id: int | None = Field(  # of the post, such as chutich@
+        default=None, foreign_key="mailbox.id", index=True
+    )
+    first_day: date
+    last_day: date | None = None
+    created_at: datetime = Field(default_factory=utc_now, sa_type=Moment)
