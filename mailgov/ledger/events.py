@@ -326,6 +326,21 @@ class DirectoryChanged(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ActPlanned(Event):
+    """An act with a day was planned, cancelled, done, or could not be done."""
+
+    kind: ClassVar[str] = "act.planned"
+
+    act: int  # its number
+    what: str  # kind of the act, such as mailbox.transfer
+    step: str  # planned, cancelled, done, failed
+    target: str  # address, or code of an agency
+    on: str = ""  # its day
+    code: str = ""  # of the error, when it could not be done
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigurationReloaded(Event):
     """A running server read its configuration again: taken over whole, or refused whole."""
 
@@ -377,6 +392,7 @@ KINDS: dict[str, type[Event]] = {
         SignIn,
         SignInsHeld,
         DirectoryChanged,
+        ActPlanned,
         ConfigurationReloaded,
         ReportRun,
     )

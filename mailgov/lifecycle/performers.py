@@ -1,0 +1,5 @@
+"""Which function does which kind of act. Each room of acts adds its own here."""
+
+from mailgov.lifecycle.planning import Performers
+
+PERFORMERS: Performers = {}
