@@ -2,6 +2,7 @@
 
 from mailgov.db.models.absence import Absence, AbsenceAnswer
 from mailgov.db.models.agency import Agency, AgencyPast
+from mailgov.db.models.api import ApiRun, ApiToken
 from mailgov.db.models.document import TakenDocument
 from mailgov.db.models.domain import DkimKey, Domain, DomainSuccession
 from mailgov.db.models.event import EventRow
@@ -40,6 +41,8 @@ __all__ = [
     "Agency",
     "AgencyPast",
     "Alias",
+    "ApiRun",
+    "ApiToken",
     "Credential",
     "Delegation",
     "DkimKey",
