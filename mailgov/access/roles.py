@@ -13,13 +13,30 @@ from sqlmodel import Session, col, select
 from mailgov.db.models import Agency
 from mailgov.errors import NotAllowed
 
-Act = Literal["administer", "trace", "report", "open-rows", "secure"]
+Act = Literal[
+    "look",  # at the directory: agencies, domains, mailboxes, groups
+    "administer",  # the directory
+    "grant",  # every role, not only that of an agency administrator
+    "trace",  # mail by its envelope
+    "report",
+    "open-rows",  # the names behind a number
+    "audit",  # the ledger: who did what
+    "secure",  # held mail
+    "keys",  # signing keys
+    "operate",  # the platform: services, configuration, backups, the queue
+]
+
+OPERATOR = "operator"
 
 # What each role is for. Content of mail is in no role's list.
 ACTS: dict[str, frozenset[Act]] = {
-    "it": frozenset({"administer", "trace", "report"}),
-    "auditor": frozenset({"trace", "report", "open-rows"}),
-    "security-officer": frozenset({"trace", "secure"}),
+    OPERATOR: frozenset(
+        {"look", "administer", "grant", "trace", "report", "audit", "secure", "keys", "operate"}
+    ),
+    "it": frozenset({"look", "administer", "trace", "report"}),
+    "auditor": frozenset({"look", "trace", "report", "open-rows", "audit"}),
+    "security-officer": frozenset({"look", "trace", "secure"}),
+    "key-officer": frozenset({"look", "keys"}),
 }
 
 
