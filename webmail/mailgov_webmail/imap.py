@@ -1,268 +1,41 @@
-"""Mailboxes over IMAP, the same against every engine. The only file that knows aioimaplib.
-
-aioimaplib 2.0.3 is used for its states and tags, no more: its receive path recurses once a line,
-takes every `* ` out of what it reads and counts parentheses inside strings, so ours replaces it;
-it has no lock, and a command that was given up leaves the connection out of step, so each command
-here has a lock and a time limit, after which the connection is closed and never used again.
-"""
+"""Mailboxes over IMAP, the same against every engine."""
 
 import asyncio
 import re
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-import aioimaplib
-from aioimaplib import aioimaplib as lib
 from imapclient.exceptions import ProtocolError
 
 from mailgov.config import Config
 from mailgov.errors import Conflict, MailgovError, NotFound, Unavailable
-from mailgov.mailstore import master, reach
-from mailgov_webmail.imap_answers import (
-    Unit,
+from mailgov.imap_client import COMMAND_SECONDS, Answer, Connection, Library, internal_date
+from mailgov.imap_client.answers import (
     fetched,
-    flags_of,
     folder_name,
-    listed,
-    numbers,
     parsed,
     quoted,
-    role,
     status,
-    summary,
     uid_sets,
     uids_of,
 )
+from mailgov.mailstore import master, reach
+from mailgov_webmail.imap_answers import flags_of, listed, role, summary
 from mailgov_webmail.mailbox import Filter, Folder, Listing, Quota, Role, Summary
 
-COMMAND_SECONDS, SEARCH_SECONDS = 30.0, 60.0
+SEARCH_SECONDS = 60.0
 IDLE_SECONDS = 90.0  # how long an unused connection is kept for its owner's next click
-FRESH_SECONDS = 5.0  # a connection used so lately needs no NOOP to be trusted
 KNOWN_SECONDS = 3.0  # the mail store hears of a new mailbox a moment after the directory
 MOST_CONNECTIONS = 64
 
-_LITERAL = re.compile(rb"\{(\d+)\}$")
-_TAGGED = re.compile(rb"[A-Z0-9]+ (?:OK|NO|BAD)\b")
-_CODE = re.compile(rb"\[(?P<name>[A-Z-]+)(?: (?P<rest>[^\]]*))?\]")
 _ORDER: Sequence[Role] = ("inbox", "drafts", "sent", "archive", "junk", "trash", "")
 _ROW = "(UID FLAGS INTERNALDATE RFC822.SIZE ENVELOPE BODYSTRUCTURE)"
 _FILTERS: Mapping[Filter, str] = {"unread": "UNSEEN", "flag": "FLAGGED"}
-
-
-class _Protocol(lib.IMAP4ClientProtocol):  # type: ignore[misc]  # the library has no types
-    """The library's states with a receive path of our own: linear, and true to the bytes."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(loop)
-        self.units: list[Unit] = []  # untagged responses since the last command began
-        self.lost = asyncio.Event()
-        self._buffer = bytearray()
-        self._unit: Unit = []
-        self._literal_bytes: int | None = None
-
-    def data_received(self, data: bytes) -> None:
-        self._buffer += data
-        position = 0
-        while (end := self._next_piece(position)) is not None:
-            position = end
-        del self._buffer[:position]
-
-    def _next_piece(self, position: int) -> int | None:
-        """Take a literal or a line from the buffer; the position after it, None when it is cut."""
-        if self._literal_bytes is not None:
-            end = position + self._literal_bytes
-            if len(self._buffer) < end:
-                return None
-            self._unit.append(bytes(self._buffer[position:end]))
-            self._literal_bytes = None
-            return end
-        end = self._buffer.find(b"\r\n", position)
-        if end < 0:
-            return None
-        line = bytes(self._buffer[position:end])
-        self._unit.append(line)
-        if literal := _LITERAL.search(line):
-            self._literal_bytes = int(literal[1])
-        else:
-            unit, self._unit = self._unit, []
-            self._dispatch(unit)
-        return end + 2
-
-    def _dispatch(self, unit: Unit) -> None:
-        line = unit[0]
-        if self.state == lib.CONNECTED and line.startswith(b"* OK"):
-            self._handle_line(line, None)
-        elif line.startswith(b"* "):
-            self.units.append(unit)
-            for command in self._pending():
-                command.append_to_resp(line[2:].removeprefix(b"CAPABILITY "))
-        elif line.startswith(b"+"):
-            self._continuation(line)
-        elif _TAGGED.match(line):
-            self._response_done(line)
-        elif self.transport is not None:
-            self.transport.abort()  # it does not speak our language
-
-    def _pending(self) -> list[Any]:
-        commands = [*self.pending_async_commands.values(), self.pending_sync_command]
-        return [command for command in commands if command is not None]
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.lost.set()
-        super().connection_lost(exc)
-        for command in self._pending():  # nobody else would wake them before their time is up
-            command.close(b"connection lost", "BYE")
-
-
-class _Library(aioimaplib.IMAP4):  # type: ignore[misc]  # the library has no types
-    """The library's client with the protocol above."""
-
-    def create_client(
-        self,
-        host: str,
-        port: int,
-        loop: asyncio.AbstractEventLoop | None,
-        conn_lost_cb: Callable[[Exception | None], None] | None = None,  # noqa: ARG002 - the library's signature
-        ssl_context: ssl.SSLContext | None = None,
-    ) -> None:
-        loop = loop or asyncio.get_running_loop()
-        self.protocol = _Protocol(loop)
-        connecting = loop.create_connection(lambda: self.protocol, host, port, ssl=ssl_context)
-        self._client_task = loop.create_task(connecting)
-
-    def give_up(self) -> None:
-        """Drop the connection, or the attempt to make one."""
-        self.protocol.lost.set()
-        self._client_task.cancel()
-        if self.protocol.transport is not None:
-            self.protocol.transport.abort()
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """What a command came to: OK, NO or BAD, the words after it, and the responses before it."""
-
-    result: str
-    text: bytes
-    units: list[Unit]
-
-    def code(self, name: bytes) -> list[bytes]:
-        """The arguments of a response code such as COPYUID, wherever the server put it."""
-        for line in (self.text, *(unit[0] for unit in self.units)):
-            for found in _CODE.finditer(line):
-                if found["name"] == name:
-                    return (found["rest"] or b"").split()
-        return []
-
-
-class _Connection:
-    """One IMAP connection with one command at a time."""
-
-    def __init__(self, library: _Library) -> None:
-        self._library = library
-        self._lock = asyncio.Lock()
-        self.selected = ""
-        self.uidvalidity = 0
-        self.exists = 0
-        self.used_at = time.monotonic()
-
-    @property
-    def closed(self) -> bool:
-        return bool(self._library.protocol.lost.is_set())
-
-    def close(self) -> None:
-        self._library.give_up()
-
-    async def greeting(self) -> None:
-        """Wait until the server has greeted."""
-        async with self._guarded(COMMAND_SECONDS):
-            hello = asyncio.ensure_future(self._library.wait_hello_from_server())
-            lost = asyncio.ensure_future(self._library.protocol.lost.wait())
-            try:
-                await asyncio.wait((hello, lost), return_when="FIRST_COMPLETED")
-                if not hello.done():
-                    raise ConnectionError("the connection was lost")
-                hello.result()
-            finally:
-                hello.cancel()
-                lost.cancel()
-
-    async def command(self, name: str, *args: str, seconds: float = COMMAND_SECONDS) -> _Answer:
-        """Run one command whatever its outcome. Raises Unavailable `mailstore-unavailable`."""
-        async with self._guarded(seconds):
-            protocol = self._library.protocol
-            protocol.units = []
-            prefix = None
-            if name.startswith("UID "):
-                prefix, name = name.split(" ", 1)
-            request = lib.Command(name, protocol.new_tag(), *args, prefix=prefix)
-            return self._answer(await protocol.execute(request))
-
-    async def append(self, data: bytes, *args: str) -> _Answer:
-        """APPEND with its literal."""
-        async with self._guarded(COMMAND_SECONDS):
-            protocol = self._library.protocol
-            protocol.units = []
-            protocol.literal_data = data
-            request = lib.Command("APPEND", protocol.new_tag(), *args, f"{{{len(data)}}}")
-            return self._answer(await protocol.execute(request))
-
-    def _answer(self, response: Any) -> _Answer:
-        protocol = self._library.protocol
-        if response.result not in ("OK", "NO", "BAD"):
-            raise ConnectionError("the connection was lost")
-        text = bytes(response.lines[-1]) if response.lines else b""
-        return _Answer(response.result, text, protocol.units)
-
-    @asynccontextmanager
-    async def _guarded(self, seconds: float) -> AsyncIterator[None]:
-        """The lock and the time limit; whatever cuts a command short closes the connection."""
-        async with self._lock:
-            try:
-                async with asyncio.timeout(seconds):
-                    yield
-            except (OSError, TimeoutError, lib.AioImapException) as exc:
-                self.close()
-                raise Unavailable("mailstore-unavailable") from exc
-            except BaseException:
-                self.close()
-                raise
-            self.used_at = time.monotonic()
-
-    async def log_in(self, user: str, password: str) -> bool:
-        """Sign in; False when the server does not let this user in."""
-        answer = await self.command("LOGIN", quoted(user), quoted(password))
-        if answer.result == "OK":
-            self._library.protocol.state = lib.AUTH
-        return answer.result == "OK"
-
-    async def select(self, folder: str) -> None:
-        """Open a folder. Raises NotFound `folder-missing`."""
-        answer = await self.command("SELECT", folder_name(folder))
-        if answer.result != "OK":
-            self.selected = ""
-            self._library.protocol.state = lib.AUTH
-            raise NotFound("folder-missing", folder=folder)
-        self._library.protocol.state = lib.SELECTED
-        self.selected = folder
-        self.uidvalidity = int((answer.code(b"UIDVALIDITY") or [b"0"])[0])
-        self.exists = max(numbers(answer.units, b"EXISTS"), default=0)
-
-    async def alive(self) -> bool:
-        """Whether the connection can still be used."""
-        if self.closed:
-            return False
-        if time.monotonic() - self.used_at < FRESH_SECONDS:
-            return True
-        try:
-            return (await self.command("NOOP")).result == "OK"
-        except Unavailable:
-            return False
 
 
 class ImapPool:
@@ -275,7 +48,7 @@ class ImapPool:
     def __init__(self, config: Config, *, idle_seconds: float = IDLE_SECONDS) -> None:
         self._config = config
         self._idle_seconds = idle_seconds
-        self._idle: dict[str, list[_Connection]] = {}
+        self._idle: dict[str, list[Connection]] = {}
         self._places = asyncio.Semaphore(MOST_CONNECTIONS)
         self._closed = False
 
@@ -292,7 +65,7 @@ class ImapPool:
         self._idle.clear()
 
     @asynccontextmanager
-    async def connection(self, address: str) -> AsyncIterator[_Connection]:
+    async def connection(self, address: str) -> AsyncIterator[Connection]:
         """A signed-in connection for one piece of work."""
         async with self._place():
             connection = await self._kept(address) or await self._open(address)
@@ -313,7 +86,7 @@ class ImapPool:
         finally:
             self._places.release()
 
-    async def _kept(self, address: str) -> _Connection | None:
+    async def _kept(self, address: str) -> Connection | None:
         while kept := self._idle.get(address):
             connection = kept.pop()
             if await connection.alive():
@@ -321,7 +94,7 @@ class ImapPool:
             connection.close()
         return None
 
-    def _keep(self, address: str, connection: _Connection) -> None:
+    def _keep(self, address: str, connection: Connection) -> None:
         if connection.closed:
             return
         if self._closed:
@@ -331,7 +104,7 @@ class ImapPool:
         loop = asyncio.get_running_loop()
         loop.call_later(self._idle_seconds, self._expire, address, connection, connection.used_at)
 
-    def _expire(self, address: str, connection: _Connection, used_at: float) -> None:
+    def _expire(self, address: str, connection: Connection, used_at: float) -> None:
         """Close a connection that was not used since; a later use has set a later alarm."""
         kept = self._idle.get(address, [])
         if connection in kept and connection.used_at == used_at:
@@ -340,7 +113,7 @@ class ImapPool:
         if not kept:
             self._idle.pop(address, None)
 
-    async def _open(self, address: str) -> _Connection:
+    async def _open(self, address: str) -> Connection:
         host, port = await asyncio.to_thread(reach.listener, self._config)
         secret = await asyncio.to_thread(master.secret, self._config.data.path)
         deadline = time.monotonic() + KNOWN_SECONDS
@@ -348,7 +121,7 @@ class ImapPool:
             context = None
             if not reach.is_loopback(host):
                 context = await asyncio.to_thread(_our_certificate, self._config)
-            connection = _Connection(_Library(host, port, ssl_context=context))
+            connection = Connection(Library(host, port, ssl_context=context))
             await connection.greeting()
             if await connection.log_in(master.login_name(address), secret):
                 return connection
@@ -501,7 +274,7 @@ class MailboxClient:
         """
         arguments = [folder_name(folder), f"({' '.join(flags)})"]
         if received_at is not None:
-            arguments.append(lib.time2internaldate(received_at.astimezone(UTC)))
+            arguments.append(internal_date(received_at))
         async with self._connection() as connection:
             answer = _taken(await connection.append(data, *arguments), folder)
         code = answer.code(b"APPENDUID")
@@ -530,7 +303,7 @@ class MailboxClient:
         return None
 
     @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[_Connection]:
+    async def _connection(self) -> AsyncIterator[Connection]:
         async with self._pool.connection(self.address) as connection:
             try:
                 yield connection
@@ -539,22 +312,22 @@ class MailboxClient:
                 raise Unavailable("mailstore-unavailable") from exc
 
     @asynccontextmanager
-    async def _opened(self, folder: str) -> AsyncIterator[_Connection]:
+    async def _opened(self, folder: str) -> AsyncIterator[Connection]:
         async with self._connection() as connection:
             if connection.selected != folder:
                 await connection.select(folder)
             yield connection
 
 
-async def _must(waiting: Any) -> _Answer:
+async def _must(waiting: Any) -> Answer:
     """An answer that can only be OK unless the store is in trouble."""
-    answer: _Answer = await waiting
+    answer: Answer = await waiting
     if answer.result != "OK":
         raise Unavailable("mailstore-unavailable")
     return answer
 
 
-def _taken(answer: _Answer, folder: str) -> _Answer:
+def _taken(answer: Answer, folder: str) -> Answer:
     """The answer to a command that puts something into a folder, its refusals told apart."""
     if answer.result == "OK":
         return answer
@@ -569,7 +342,7 @@ def _taken(answer: _Answer, folder: str) -> _Answer:
     raise Unavailable("mailstore-unavailable")
 
 
-async def _search(connection: _Connection, criteria: str) -> list[int]:
+async def _search(connection: Connection, criteria: str) -> list[int]:
     """UIDs in ascending order."""
     answer = await _must(
         connection.command("UID SEARCH", "CHARSET", "UTF-8", criteria, seconds=SEARCH_SECONDS)
@@ -582,7 +355,7 @@ async def _search(connection: _Connection, criteria: str) -> list[int]:
     return sorted(uids)
 
 
-async def _listing(connection: _Connection, uids: list[int], offset: int, limit: int) -> Listing:
+async def _listing(connection: Connection, uids: list[int], offset: int, limit: int) -> Listing:
     """Part of what a search found, newest first."""
     wanted = uids[::-1][offset : offset + limit]
     rows = [row for part in uid_sets(wanted) for row in await _rows(connection, "UID FETCH", part)]
@@ -590,7 +363,7 @@ async def _listing(connection: _Connection, uids: list[int], offset: int, limit:
     return Listing(connection.selected, connection.uidvalidity, len(uids), tuple(rows))
 
 
-async def _rows(connection: _Connection, command: str, numbers: str) -> list[Summary]:
+async def _rows(connection: Connection, command: str, numbers: str) -> list[Summary]:
     answer = await _must(connection.command(command, numbers, _ROW))
     # What another session changed meanwhile is told in between, without the fields asked for.
     rows = [summary(row) for row in fetched(answer.units) if b"ENVELOPE" in row and b"UID" in row]

@@ -1,0 +1,1 @@
+"""The address book of an agency, for phones and mail programs (CardDAV)."""

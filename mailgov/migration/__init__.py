@@ -1,0 +1,1 @@
+"""Mail and people from other systems, and mail to take along."""
