@@ -3,10 +3,16 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Column, Index, Integer
+from sqlalchemy import JSON, BigInteger, Column, Index, Integer, text
 from sqlmodel import Field, SQLModel
 
 from mailgov.db.types import Moment
+
+# Histories of mailboxes and agencies: changes only, which are few beside the events of mail.
+_CHANGES = {
+    "sqlite_where": text("kind = 'directory.changed'"),
+    "postgresql_where": text("kind = 'directory.changed'"),
+}
 
 
 class EventRow(SQLModel, table=True):
@@ -16,6 +22,8 @@ class EventRow(SQLModel, table=True):
     __table_args__ = (
         Index("ix_event_kind_at", "kind", "at"),
         Index("ix_event_message", "message_id"),
+        Index("ix_event_change_mailbox", "mailbox", "id", **_CHANGES),
+        Index("ix_event_change_agency", "agency_code", "mailbox", "id", **_CHANGES),
     )
 
     id: int | None = Field(
