@@ -3,6 +3,7 @@
 from mailgov.db.models.absence import Absence, AbsenceAnswer
 from mailgov.db.models.agency import Agency, AgencyPast
 from mailgov.db.models.api import ApiRun, ApiToken
+from mailgov.db.models.approval import Approval
 from mailgov.db.models.document import TakenDocument
 from mailgov.db.models.domain import DkimKey, Domain, DomainSuccession
 from mailgov.db.models.event import EventRow
@@ -12,12 +13,14 @@ from mailgov.db.models.group import GroupMember, GroupMode, GroupModerator
 from mailgov.db.models.instance import Instance
 from mailgov.db.models.job import Job, JobRow
 from mailgov.db.models.mailbox import (
+    Activation,
     Alias,
     Credential,
     Delegation,
     FormerAddress,
     Mailbox,
     OfficeKeepers,
+    Told,
 )
 from mailgov.db.models.message import MessageRow, RecipientRow, VerdictRow
 from mailgov.db.models.person import Person, Post
@@ -38,9 +41,11 @@ from mailgov.db.models.web import Draft, DraftFile, WebSession
 __all__ = [
     "Absence",
     "AbsenceAnswer",
+    "Activation",
     "Agency",
     "AgencyPast",
     "Alias",
+    "Approval",
     "ApiRun",
     "ApiToken",
     "Credential",
@@ -80,6 +85,7 @@ __all__ = [
     "StsPolicy",
     "TakenDocument",
     "TlsResult",
+    "Told",
     "VerdictRow",
     "WebSession",
 ]

@@ -28,6 +28,11 @@ class Agency(SQLModel, table=True):
     address_scheme: str = Field(default="", sa_column_kwargs={"server_default": ""})
     person_quota_mb: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     office_quota_mb: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    # Months for which mailboxes of leavers stay, those of leaders, and how long mail is kept then.
+    grace_months: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    leader_grace_months: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    retention_months: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    reviewed_on: date | None = None  # when its accounts were last gone through (rule account-review)
     valid_from: date | None = None
     valid_to: date | None = None  # the last day
     successor_id: int | None = Field(default=None, foreign_key="agency.id")

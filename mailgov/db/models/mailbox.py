@@ -36,6 +36,18 @@ class Mailbox(SQLModel, table=True):
     suspended_at: datetime | None = Field(default=None, sa_type=Moment)
     suspended_until: date | None = None
     suspend_reason: str = ""
+    reopened_at: datetime | None = Field(default=None, sa_type=Moment)  # last time it was resumed
+    # The end: stop on a day, read-only for a time of grace, kept, and then the mail is removed.
+    recalled_at: datetime | None = Field(default=None, sa_type=Moment)
+    readable_until: date | None = None  # the last day of grace
+    kept_until: date | None = None  # before this day has passed nothing is removed
+    holder_reads: bool = Field(  # who had it may still read in the time of grace
+        default=False, sa_column_kwargs={"server_default": false()}
+    )
+    # Whom senders are told to write to instead, and who gets what still comes.
+    contact: str = Field(default="", max_length=254, sa_column_kwargs={"server_default": ""})
+    receipt: str = Field(default="", max_length=40, sa_column_kwargs={"server_default": ""})
+    removed_at: datetime | None = Field(default=None, sa_type=Moment)
 
 
 class Alias(SQLModel, table=True):
@@ -91,6 +103,29 @@ class Credential(SQLModel, table=True):
     last_used_at: datetime | None = Field(default=None, sa_type=Moment)
     last_used_from: str = Field(default="", sa_column_kwargs={"server_default": ""})  # IP address
     revoked_at: datetime | None = Field(default=None, sa_type=Moment)
+
+
+class Activation(SQLModel, table=True):
+    """A link by which the holder sets the first password, or one after a loss; good for once."""
+
+    __tablename__ = "activation"
+
+    token_hash: str = Field(primary_key=True, max_length=64)  # SHA-256 of a random token
+    mailbox_id: int = Field(foreign_key="mailbox.id", index=True)
+    created_at: datetime = Field(default_factory=utc_now, sa_type=Moment)
+    expires_at: datetime = Field(sa_type=Moment)
+    ended_at: datetime | None = Field(default=None, sa_type=Moment)  # used, or made void
+
+
+class Told(SQLModel, table=True):
+    """What the holder of a mailbox was told of by a letter, so that nobody hears it twice."""
+
+    __tablename__ = "told"
+
+    mailbox_id: int = Field(primary_key=True, foreign_key="mailbox.id")
+    matter: str = Field(primary_key=True, max_length=20)  # quota, unused, password-age
+    step: str = Field(max_length=40)  # such as 80 of a quota
+    at: datetime = Field(sa_type=Moment)
 
 
 class Delegation(SQLModel, table=True):

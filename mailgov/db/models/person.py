@@ -21,7 +21,9 @@ class Person(SQLModel, table=True):
     staff_group: str = ""  # lanh-dao, cong-chuc, vien-chuc, nguoi-lao-dong
     phone: str = Field(default="", sa_column_kwargs={"server_default": ""})
     joined_on: date | None = None
-    left_on: date | None = None
+    left_on: date | None = None  # the first day on which they were no longer there
+    # Length of a labour contract in months; none for those on the payroll (rule eligibility).
+    contract_months: int | None = None
     created_at: datetime = Field(default_factory=utc_now, sa_type=Moment)
 
 
