@@ -70,6 +70,8 @@ class Database:
         self._writer_count = 1 if self.is_sqlite else writers
         self._writers: list[threading.Thread] = []
         self._start_lock = threading.Lock()
+        self.prepare: Callable[[Session], None] | None = None
+        """Called with each session before it is used, such as to keep it to a branch."""
 
     def _engine(self, connections: int, *, immediate: bool) -> Engine:
         if not self.is_sqlite:
@@ -128,6 +130,8 @@ class Database:
     def read(self) -> Iterator[Session]:
         """A session for reading: one consistent view."""
         with _translated(), Session(self._read_engine) as session:
+            if self.prepare is not None:
+                self.prepare(session)
             yield session
 
     @contextmanager
@@ -141,6 +145,8 @@ class Database:
             Session(self._write_engine) as session,
             session.begin(),
         ):
+            if self.prepare is not None:
+                self.prepare(session)
             yield session
 
     async def query(self, work: Callable[[Session], T]) -> T:

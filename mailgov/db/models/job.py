@@ -24,6 +24,8 @@ class Job(SQLModel, table=True):
     counts: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))  # verb: rows
     actor: str
     reason: str = ""
+    # At the top of the branch that it was kept to; empty: the whole platform, or several branches.
+    agency_code: str = Field(default="", max_length=35, sa_column_kwargs={"server_default": ""})
     created_at: datetime = Field(default_factory=utc_now, sa_type=Moment)
     ended_at: datetime | None = Field(default=None, sa_type=Moment)
 

@@ -125,7 +125,7 @@ class RecipientRow(SQLModel, table=True):
     # Whose turn it is: destination and agency, a space between them; lanes of a rank take turns.
     lane: str = Field(default="", sa_column_kwargs={"server_default": ""})
     rank: int = Field(default=3, sa_column_kwargs={"server_default": "3"})  # 0 goes first, 4 last
-    mailbox_id: int | None = Field(default=None, foreign_key="mailbox.id")
+    mailbox_id: int | None = Field(default=None, foreign_key="mailbox.id", index=True)
     group_id: int | None = None  # mailbox id of the group written to, or of whose forward led here
     state: str = "queued"  # queued, held, delivered, bounced, removed
     attempts: int = 0  # raised at each claim: the fencing number of the lease
