@@ -19,6 +19,7 @@ from pydantic_settings import (
 
 from mailgov.errors import ConfigError
 from mailgov.settings import (
+    Api,
     Authentication,
     BackupSettings,
     Clients,
@@ -47,6 +48,7 @@ from mailgov.settings import (
 )
 
 __all__ = [
+    "Api",
     "Authentication",
     "BackupSettings",
     "Clients",
@@ -105,6 +107,7 @@ class Config(BaseSettings):
     backup: BackupSettings = BackupSettings()
     sign_in: SignIn = SignIn()
     milter: Milter = Milter()
+    api: Api = Api()
     metrics: Metrics = Metrics()
     log: Log = Log()
 

@@ -18,6 +18,10 @@ def _listen(text: str) -> str:
     return text
 
 
+def _listen_or_none(text: str) -> str:
+    return _listen(text) if text else ""
+
+
 def _socket_address(text: str) -> str:
     return text if not text or text.startswith("/") else _listen(text)
 
@@ -548,6 +552,30 @@ class Milter(_Section):
     connections: int = Field(500, ge=1, description="connections of mail servers at once")
     idle_seconds: float = Field(
         1800, ge=10, description="wait for the next command of a mail server"
+    )
+
+
+class Api(_Section):
+    """Administration interface for programs and for `mailgov --server`, and SCIM for personnel systems."""
+
+    listen: Annotated[str, AfterValidator(_listen_or_none)] = Field(
+        "", description="HTTP listener, TLS unless on loopback; empty: none"
+    )
+    certificate: Path | None = Field(
+        None, description="PEM file with the certificate chain; empty: that of the relay"
+    )
+    private_key: Path | None = Field(
+        None, description="PEM file with the private key; empty: that of the relay"
+    )
+    token_days: int = Field(366, ge=1, description="days that a token may be in force at most")
+    calls_per_minute: int = Field(240, ge=1, description="calls of one token")
+    commands: int = Field(4, ge=1, le=64, description="commands that run at once; others wait")
+    commands_waiting: int = Field(32, ge=1, description="commands that wait at most")
+    command_minutes: float = Field(240, gt=0, description="minutes that one command may take")
+    body_bytes: int = Field(MiB, ge=KiB, description="one call without files")
+    upload_bytes: int = Field(40 * MiB, ge=MiB, description="the files of one call")
+    keep_hours: float = Field(
+        24, gt=0, description="hours for which results can be fetched, and repeated calls are known"
     )
 
 

@@ -34,6 +34,7 @@ NOUNS = {
     "group": "directory",
     "absence": "directory",
     "role": "directory",
+    "token": "directory",
     "job": "directory",
     "dkim": "keys",
     "dns": "keys",

@@ -22,7 +22,9 @@ ITERATIONS = 4096  # RFC 7677, 4: least for SCRAM-SHA-256; ample for 140 random 
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"  # base32: no sign looks like another one of it
 _GROUPS, _SIGNS = 7, 4
 
-Purpose = Literal["app-password", "scram", "name", "recovery-code", "browser", "second-step"]
+Purpose = Literal[
+    "app-password", "api-token", "scram", "name", "recovery-code", "browser", "second-step"
+]
 
 
 def new_app_password() -> str:
