@@ -41,6 +41,7 @@ from mailgov.settings import (
     Relay,
     Scanner,
     Screening,
+    Roles,
     SignIn,
     Signing,
     Site,
@@ -69,6 +70,7 @@ __all__ = [
     "Policy",
     "Readers",
     "Relay",
+    "Roles",
     "Scanner",
     "Screening",
     "SignIn",
@@ -106,6 +108,7 @@ class Config(BaseSettings):
     clients: Clients = Clients()
     backup: BackupSettings = BackupSettings()
     sign_in: SignIn = SignIn()
+    roles: Roles = Roles()
     milter: Milter = Milter()
     api: Api = Api()
     metrics: Metrics = Metrics()

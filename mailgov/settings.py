@@ -41,6 +41,13 @@ def _one_or_more(value: Any) -> Any:
 Paths = Annotated[list[Path], BeforeValidator(_one_or_more)]
 
 
+def _account(text: str) -> str:
+    account, sign, address = text.partition("=")
+    if not (account and sign and address.count("@") == 1):
+        raise ValueError("expected `account=address of a mailbox`")
+    return text
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
@@ -521,13 +528,32 @@ class SignIn(_Section):
         "until-second-factor",
         description="what opens SMTP and IMAP besides app passwords: the person's password always, until a second factor is on, or never",
     )
-    second_factor_roles: list[Literal["it", "auditor", "security-officer"]] = Field(
-        ["it", "security-officer"],
+    second_factor_roles: list[
+        Literal["operator", "it", "auditor", "security-officer", "key-officer"]
+    ] = Field(
+        ["operator", "it", "security-officer", "key-officer"],
         description="roles whose holders must have a second factor in the webmail before anything else",
     )
     app_passwords: int = Field(20, ge=1, le=100, description="app passwords of one mailbox")
     known_days: int = Field(
         60, ge=1, description="days for which a network or browser stays known as its owner's"
+    )
+
+
+class Roles(_Section):
+    """Who acts on the command line, and what needs two persons."""
+
+    accounts: list[Annotated[str, AfterValidator(_account)]] = Field(
+        [],
+        description="accounts of this machine besides root and the owner of the data, each with the mailbox whose roles it acts with, such as `lan=lanpt@vidu.gov.vn`",
+    )
+    approval_days: int = Field(
+        7, ge=1, le=90, description="days after which a request for a second person's yes lapses"
+    )
+    bulk_release: int = Field(
+        20,
+        ge=1,
+        description="messages that one person may release at once; more need a second one's yes",
     )
 
 
