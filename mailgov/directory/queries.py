@@ -51,6 +51,7 @@ class LocalMailbox:
     state: str
     interagency_only: bool
     quota_mb: int
+    home: str = ""  # the address whose folder holds the mail; empty: its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +173,7 @@ _LOCAL = (
     col(Mailbox.state),
     col(Mailbox.interagency_only),
     col(Mailbox.quota_mb),
+    col(Mailbox.home),
 )
 _BY_ADDRESS = (
     select(*_LOCAL).join(Agency, _AGENCY_OF_MAILBOX).where(col(Mailbox.address).in_(_KEYS))

@@ -209,6 +209,7 @@ class SharedAccount:
     """An account with its thread, and the sessions that want to hear of changes."""
 
     def __init__(self, home: Path) -> None:
+        self.home = home
         self.sessions = 0
         self.quota_bytes = 0  # as the directory said when the last session began; 0: no limit
         self.listeners: set[asyncio.Event] = set()

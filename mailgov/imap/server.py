@@ -47,6 +47,10 @@ class Box(Protocol):
     def quota_mb(self) -> int:
         """Space granted; 0 for no limit."""
 
+    @property
+    def home(self) -> str:
+        """The address whose folder holds the mail; empty for the mailbox's own."""
+
 
 class Accounts(Protocol):
     """The directory, as the server needs it. Every method raises Unavailable."""
@@ -165,7 +169,8 @@ class ImapServer:
         most = self._config.limits.connections_per_user
         if sum(s.address == holder.address for s in self._sessions) >= most:
             raise FolderError("LIMIT", "there are too many sessions of this mailbox")
-        home = layout.home(self._config.data.path, address)
+        kept_as = Address.parse(box.home) if box.home else address
+        home = layout.home(self._config.data.path, kept_as)
         async with self._opening:
             account = self._open.get(home)
             if account is None:
@@ -183,13 +188,12 @@ class ImapServer:
             return None
         return await self._accounts.account(address)
 
-    async def leave(self, address: str, account: SharedAccount) -> None:
+    async def leave(self, account: SharedAccount) -> None:
         """A session has ended; its mailbox is closed when it was the last."""
-        home = layout.home(self._config.data.path, Address.parse(address))
         async with self._opening:
             account.sessions -= 1
             if account.sessions == 0:
-                del self._open[home]
+                del self._open[account.home]
                 await account.close()
 
 

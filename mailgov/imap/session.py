@@ -50,7 +50,7 @@ class Gate(Protocol):
         `UNAVAILABLE` when too many passwords were wrong.
         """
 
-    async def leave(self, address: str, account: SharedAccount) -> None:
+    async def leave(self, account: SharedAccount) -> None:
         """The session that was admitted has ended."""
 
 
@@ -100,7 +100,7 @@ class Session:
             await self.bye(str(exc))
         finally:
             if self._talk is not None:
-                await self._gate.leave(self.address, self._talk.account)
+                await self._gate.leave(self._talk.account)
 
     async def bye(self, why: str) -> None:
         """Tell the client that it is over; it may not be listening any more."""

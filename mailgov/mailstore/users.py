@@ -37,13 +37,15 @@ class User:
     """An active mailbox that something opens.
 
     `password_hash` is an argon2id PHC string, empty where the password does not open IMAP; `apps`
-    are the app passwords that do: digest, and number of the credential.
+    are the app passwords that do: digest, and number of the credential. `home` is the address whose
+    folder holds the mail, empty for its own.
     """
 
     address: str
     password_hash: str
     quota_mb: int
     apps: frozenset[tuple[str, int]] = frozenset()
+    home: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,7 @@ def active_users(session: Session, programs: Programs = "password") -> list[User
         sqlalchemy.select(
             col(Mailbox.address),
             col(Mailbox.quota_mb),
+            col(Mailbox.home),
             col(Credential.kind),
             col(Credential.hash),
             col(Credential.scopes),
@@ -127,8 +130,8 @@ def active_users(session: Session, programs: Programs = "password") -> list[User
         .order_by(col(Mailbox.address), col(Credential.id))
     )
     users: dict[str, User] = {}
-    for address, quota_mb, kind, stored, scopes, number, second_factor in rows:
-        user = users.get(address, User(address, "", quota_mb))
+    for address, quota_mb, home, kind, stored, scopes, number, second_factor in rows:
+        user = users.get(address, User(address, "", quota_mb, home=home))
         if kind == "app":
             if "imap" in scopes.split():
                 user = replace(user, apps=user.apps | {(stored, number)})
@@ -155,7 +158,7 @@ def _escaped(address: str) -> str:
 
 def _line(user: User, data: Path) -> str:
     name = _escaped(user.address)
-    home = layout.home(data, Address.parse(user.address))
+    home = layout.home(data, Address.parse(user.home or user.address))
     quota = f"userdb_quota_rule=*:storage={user.quota_mb}M"
     stored = f"{{ARGON2ID}}{user.password_hash}" if user.password_hash else _CLOSED
     return f"{name}:{stored}::::{home}::{quota}\n"

@@ -122,7 +122,7 @@ def take(session: Session, claim: Claim) -> Claimed:
             turn.serve_fresh(rank)
         turn.serve(rank)
     leased, poison = turn.lease()
-    return Claimed(_items(connection, leased), turn.served, poison)
+    return Claimed(items(connection, leased), turn.served, poison)
 
 
 class _Turn:
@@ -346,6 +346,7 @@ _ITEM = (
     select(
         RECIPIENT,
         MAILBOX.c.address.label("mailbox"),
+        MAILBOX.c.home,
         *(
             column.label(f"message_{column.name}")
             for column in MESSAGE.c
@@ -357,18 +358,19 @@ _ITEM = (
 )
 
 
-def _items(connection: Connection, leased: Sequence[Any]) -> list[QueueItem]:
+def items(connection: Connection, leased: Sequence[Any]) -> list[QueueItem]:
+    """What an attempt needs of recipients, in their order; rows of `id` and `next_attempt_at`."""
     if not leased:
         return []
     query = _ITEM.where(RECIPIENT.c.id.in_([row.id for row in leased]))
     rows = {row.id: row for row in connection.execute(query)}
     messages: dict[str, QueuedMessage] = {}
-    items = []
+    found = []
     for before in leased:
         row = rows[before.id]
         message = messages.setdefault(row.message_id, _message(row))
-        items.append(_item(row, message, by_hand=before.next_attempt_at == BY_HAND))
-    return items
+        found.append(_item(row, message, by_hand=before.next_attempt_at == BY_HAND))
+    return found
 
 
 def _message(row: Row[Any]) -> QueuedMessage:
@@ -402,4 +404,5 @@ def _item(row: Row[Any], message: QueuedMessage, *, by_hand: bool) -> QueueItem:
         delay_notified=row.delay_notified_at is not None,
         by_hand=by_hand,
         crashes=row.crashes,
+        home=Address.parse(row.home) if row.home else None,
     )

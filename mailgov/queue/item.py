@@ -88,6 +88,7 @@ class QueueItem:
     delay_notified: bool
     by_hand: bool = False  # somebody wants it tried now, even at a destination that seems dead
     crashes: int = 0  # processes that died with it under way, one after another
+    home: Address | None = None  # whose folder holds the mailbox, where it was renamed
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,7 @@ class Holder:
     address: str
     state: str = "active"
     quota_mb: int = QUOTA_MB
+    home: str = ""
 
 
 class TestDirectory:

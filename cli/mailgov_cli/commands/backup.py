@@ -92,9 +92,12 @@ def mailbox(
     """Bring back one mailbox into a folder of its own; the running one is not touched."""
     from mailgov.addresses import Address
     from mailgov.backup.store import restore_mailbox
+    from mailgov.directory.former import home_of
 
     run = runtime(ctx)
-    messages = restore_mailbox(run.config, Address.parse(address), to, name)
+    with run.database.read() as session:
+        home = home_of(session, Address.parse(address))
+    messages = restore_mailbox(run.config, home, to, name)
     record = {"mailbox": address, "folder": str(to), "messages": messages}
     run.emit("backup.mailbox/1", [record], tuple(record), single=True)
 

@@ -41,7 +41,7 @@ class MaildirTransport:
     def _deliver_one(self, item: QueueItem, body: Body) -> Answer:
         if item.mailbox is None:
             return DeliveryRefused("mailbox-unknown", address=item.address)
-        folder = layout.maildir(self._data, item.mailbox)
+        folder = layout.maildir(self._data, item.home or item.mailbox)
         top = _top(item, item.mailbox)
         size_bytes = len(top) + body.size_bytes
         name = f"{item.message.queue_id}.{item.recipient_id},S={size_bytes},W={size_bytes}"

@@ -1,6 +1,7 @@
 """Adding mailboxes, opening and closing them, and their passwords."""
 
 from dataclasses import dataclass
+from datetime import date
 
 from sqlalchemy import update
 from sqlmodel import Session, col, select
@@ -18,6 +19,7 @@ from mailgov.db.models import (
 )
 from mailgov.directory.change import Act, Change, edited_fields, new_fields, recorded
 from mailgov.directory.credentials import hash_password, require_good
+from mailgov.directory.former import holder_before
 from mailgov.directory.naming import free_forms, person_name, require_local_part
 from mailgov.directory.provisioning.agencies import ancestors, get_agency
 from mailgov.errors import Conflict, InputError, NotFound
@@ -76,10 +78,10 @@ def add_mailbox(session: Session, act: Act, new: NewMailbox) -> Change:
     _require_form(address, new)
     agency = get_agency(session, new.agency)
     domain = _domain_for(session, address, agency)
-    if (taken := _taken(session, address.key)) is not None:
+    if (taken := _taken(session, address.key, local_date(act.at))) is not None:
         if _already_so(session, taken, agency, new):
             return _nothing("add", taken, agency.code)
-        raise _taken_by(session, taken, address, agency, domain)
+        raise _taken_by(session, act, taken, address, agency, domain)
     if new.kind == "office":
         _require_first_office(session, agency)
     person = _person(session, act, agency, new) if new.kind == "person" else None
@@ -155,8 +157,8 @@ def _domain_for(session: Session, address: Address, agency: Agency) -> Domain:
     return domain
 
 
-def _taken(session: Session, key: str) -> Mailbox | None:
-    """The mailbox that the address leads to, as its own address or as an alias."""
+def _taken(session: Session, key: str, today: date) -> Mailbox | None:
+    """The mailbox that the address leads to, as its own address or as an alias, or once led to."""
     mailbox = session.exec(select(Mailbox).where(Mailbox.address == key)).first()
     if mailbox is None:
         mailbox = session.exec(
@@ -164,7 +166,7 @@ def _taken(session: Session, key: str) -> Mailbox | None:
             .join(Alias, col(Alias.mailbox_id) == col(Mailbox.id))
             .where(Alias.address == key)
         ).first()
-    return mailbox
+    return mailbox or holder_before(session, key, today)
 
 
 def _already_so(session: Session, taken: Mailbox, agency: Agency, new: NewMailbox) -> bool:
@@ -184,7 +186,7 @@ def _already_so(session: Session, taken: Mailbox, agency: Agency, new: NewMailbo
 
 
 def _taken_by(
-    session: Session, taken: Mailbox, address: Address, agency: Agency, domain: Domain
+    session: Session, act: Act, taken: Mailbox, address: Address, agency: Agency, domain: Domain
 ) -> Conflict:
     person = session.get(Person, taken.person_id) if taken.person_id else None
     holder_agency = session.get_one(Agency, taken.agency_id)
@@ -192,15 +194,15 @@ def _taken_by(
     holder = f"{taken.display_name} ({', '.join([*about, holder_agency.name_vi])})"
     # In a domain of its own the unit's name in the address would say nothing.
     unit = "" if domain.agency_id == agency.id else agency.short_name
-    suggestion = free_address(session, address, unit)
+    suggestion = free_address(session, address, local_date(act.at), unit)
     return Conflict("mailbox-taken", address=address.key, holder=holder, suggestion=suggestion)
 
 
-def free_address(session: Session, address: Address, unit: str = "") -> str:
+def free_address(session: Session, address: Address, today: date, unit: str = "") -> str:
     """An address like the given one that is free, by the rules for collisions."""
     for local in free_forms(address.local, unit):
         key = Address(local, address.domain).key
-        if _taken(session, key) is None:
+        if _taken(session, key, today) is None:
             return key
     raise Conflict("no-free-address", address=address.key)
 

@@ -6,8 +6,10 @@ from sqlmodel import Session, select
 
 from mailgov.access import ACTS
 from mailgov.addresses import Address
+from mailgov.clock import local_date
 from mailgov.db.models import Agency, Alias, Delegation, Domain, Mailbox, RoleGrant
 from mailgov.directory.change import Act, Change, edited_fields, new_fields, recorded
+from mailgov.directory.former import holder_before
 from mailgov.directory.naming import require_local_part
 from mailgov.directory.provisioning.agencies import get_agency
 from mailgov.directory.provisioning.mailboxes import get_mailbox
@@ -22,7 +24,7 @@ def add_alias(
     """Let mail to `address` reach a mailbox, and the mailbox send from it; `until` is the last day.
 
     Raises InputError `address-not-valid`, `local-part-not-valid`, `name-reserved`; NotFound
-    `mailbox-unknown`, `domain-unknown`; Conflict `alias-taken`.
+    `mailbox-unknown`, `domain-unknown`; Conflict `alias-taken`, `address-was-used`.
     """
     target = get_mailbox(session, mailbox)
     alias = Address.parse(address.lower())
@@ -33,6 +35,10 @@ def add_alias(
     existing = session.exec(select(Alias).where(Alias.address == alias.key)).first()
     if existing is not None and existing.mailbox_id != target.id:
         holder = session.get_one(Mailbox, existing.mailbox_id).address
+    elif holder is None and existing is None:
+        before = holder_before(session, alias.key, local_date(act.at))
+        if before is not None and before.id != target.id:
+            raise Conflict("address-was-used", address=alias.key, holder=before.address)
     if holder is not None:
         raise Conflict("alias-taken", address=alias.key, holder=holder)
     if existing is not None:
