@@ -28,6 +28,7 @@ from mailgov.settings import (
     Delivery,
     Dns,
     KiB,
+    Lifecycle,
     Limits,
     Listen,
     Log,
@@ -59,6 +60,7 @@ __all__ = [
     "Delivery",
     "Dns",
     "KiB",
+    "Lifecycle",
     "Limits",
     "Listen",
     "Log",
@@ -108,6 +110,7 @@ class Config(BaseSettings):
     clients: Clients = Clients()
     backup: BackupSettings = BackupSettings()
     sign_in: SignIn = SignIn()
+    lifecycle: Lifecycle = Lifecycle()
     roles: Roles = Roles()
     milter: Milter = Milter()
     api: Api = Api()

@@ -540,6 +540,58 @@ class SignIn(_Section):
     )
 
 
+class Lifecycle(_Section):
+    """How long passwords, unused accounts and the mailboxes of leavers last."""
+
+    password_months: int = Field(
+        3,
+        ge=1,
+        description="age of a password at which its holder must change it; with a second factor there is none",
+    )
+    admin_password_months: int = Field(
+        2, ge=1, description="the same for whoever holds a role, with a second factor too"
+    )
+    password_history: int = Field(3, ge=1, description="last passwords that may not be used again")
+    admin_password_history: int = Field(10, ge=1, description="the same for whoever holds a role")
+    breached_passwords: Path | None = Field(
+        None,
+        description="file of passwords known to be breached, one a line; beside a list of our own",
+    )
+    unused_days: int = Field(
+        45,
+        ge=7,
+        description="days without a sign-in after which an account is locked; mail still arrives",
+    )
+    warning_days: int = Field(
+        7,
+        ge=1,
+        description="days before a lock or a forced change of password when the holder is told",
+    )
+    activation_days: int = Field(
+        7, ge=1, le=90, description="days for which an activation link is good"
+    )
+    grace_months: int = Field(
+        6,
+        ge=0,
+        description="months for which the mailbox of a leaver stays before it is only kept; an agency may say otherwise",
+    )
+    leader_grace_months: int = Field(12, ge=0, description="the same for leaders")
+    retention_months: int = Field(
+        12,
+        ge=0,
+        description="months for which mail is kept after that, before it may be removed; an agency may say otherwise",
+    )
+    contract_months: int = Field(
+        12, ge=0, description="shortest labour contract with which somebody gets a mailbox"
+    )
+    quota_warnings: list[Annotated[int, Field(ge=1, le=100)]] = Field(
+        [80, 95], description="percent of the quota at which the holder is told, once each"
+    )
+    review_months: int = Field(
+        12, ge=1, description="months after which an agency's accounts are to be gone through again"
+    )
+
+
 class Roles(_Section):
     """Who acts on the command line, and what needs two persons."""
 
