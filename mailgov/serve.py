@@ -7,7 +7,8 @@ before it is ready ends the start with its error; one that fails later is starte
 pauses.
 
 When a sync fails, all roles stop and the process ends at once, with an exit code: nothing more is
-written, not even by closing files, and the next start recovers (mailgov/durable.py).
+written, not even by closing files, but for a note of what was under way
+(mailgov/queue/unrecorded.py), and the next start recovers (mailgov/durable.py).
 """
 
 import asyncio
@@ -38,7 +39,7 @@ from mailgov.services import Services
 ROLES = ("relay", "deliver", "mailstore", "web", "metrics", "scheduler")
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 30.0
 STOP_SECONDS = 20.0
-DISTRUST_STOP_SECONDS = 3.0  # for the last 451; nothing can be written down any more
+DISTRUST_STOP_SECONDS = 12.0  # for the last 451, and answers to what was sent already
 DISTRUST_EXIT_CODE = 9  # as of Unavailable: whoever supervises us starts us again
 
 Announce = Callable[[str, str], None]

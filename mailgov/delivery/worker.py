@@ -8,12 +8,13 @@ import asyncio
 import random
 import shutil
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from itertools import chain, repeat
-from typing import Protocol, TypeVar
+from functools import partial
+from typing import Protocol
 
+from mailgov import durable
 from mailgov.addresses import Address
 from mailgov.clock import Clock
 from mailgov.config import Config
@@ -21,6 +22,7 @@ from mailgov.content.header_block import HeaderBlock, split_header
 from mailgov.delivery import bounce
 from mailgov.delivery.destinations import Destinations, is_trouble
 from mailgov.delivery.outcome import NoticeKind, Outcome, conclude
+from mailgov.delivery.recording import Attempt, Recorder, by_message
 from mailgov.delivery.transports import Answer, Answers, LeaseLost, Parcel, Taken, Transport
 from mailgov.errors import DeliveryDeferred, DeliveryError, InputError, Unavailable
 from mailgov.logs import logger
@@ -28,8 +30,6 @@ from mailgov.message import Body
 from mailgov.queue import MAILBOX, NewMessage, Queue, QueuedMessage, QueueItem
 from mailgov.queue.claims import MAX_RECIPIENTS
 from mailgov.queue.item import Notice
-
-T = TypeVar("T")
 
 POLL_SECONDS = 1.0
 """At least so often the queue is looked at: others may have put something in."""
@@ -48,9 +48,6 @@ LOCAL_PROBE_SECONDS = 10.0
 
 DISK_RESERVE_BYTES = 8 << 20
 """With less than this free no attempt begins: its result could not be written down."""
-
-RETRY_SECONDS = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
-"""Waits before a result is written again to a database in trouble."""
 
 log = logger("delivery")
 
@@ -115,7 +112,8 @@ class Worker:
         # Half of what is under way may be ours: mailboxes and others' servers don't wait for each other.
         half = max(settings.concurrency // 2, 1)
         self._local = Destinations(half, half, LOCAL_PROBE_SECONDS)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._recorder = Recorder(queue, config.data.path / "unrecorded")
+        self._tasks: dict[asyncio.Task[None], Attempt] = {}
         self._active = 0  # recipients under way
         self._claims = 0
         self._suspects = 0  # messages under way that may have killed a process
@@ -125,12 +123,17 @@ class Worker:
         """Deliver what is due until `stop` is set; then let attempts under way finish."""
         stopped = asyncio.create_task(self._wake_at(stop))
         try:
-            await self._when_served(self._queue.recover)
+            await self._recorder.when_served(self._recover)
             while not stop.is_set():
                 await self._round()
         finally:
             stopped.cancel()
             await self._finish()
+
+    async def _recover(self) -> None:
+        """Begin where the process before us ended."""
+        await self._recorder.take_over(self._settle_taken)
+        await self._queue.recover()
 
     async def _wake_at(self, stop: asyncio.Event) -> None:
         await stop.wait()
@@ -164,7 +167,7 @@ class Worker:
             self._settings.concurrency - len(self._tasks),
             (MAX_ACTIVE_RECIPIENTS - self._active) // MAX_RECIPIENTS,
         )
-        if free <= 0 or not await self._can_write():
+        if free <= 0 or self._recorder.is_behind or not await self._can_write():
             return 0
         self._claims += 1
         items = await self._queue.claim(
@@ -174,7 +177,7 @@ class Worker:
             grave=1 - self._grave,
             fresh=(free + self._claims % 2) // 2,  # of single messages every other
         )
-        groups = _by_message(items)
+        groups = by_message(items)
         for group in groups:
             self._begin(group)
         return len(groups)
@@ -206,7 +209,7 @@ class Worker:
         self._grave += crashes > 1
 
         def ended(task: "asyncio.Task[None]") -> None:
-            self._tasks.discard(task)
+            del self._tasks[task]
             self._known(destination).end(destination)
             self._active -= len(items)
             self._suspects -= crashes == 1
@@ -215,8 +218,9 @@ class Worker:
                 log.error("attempt.failed", exc_info=error)
             self._queue.wake()
 
-        task = asyncio.create_task(self._deliver(items))
-        self._tasks.add(task)
+        attempt = Attempt(items)
+        task = asyncio.create_task(self._deliver(attempt))
+        self._tasks[task] = attempt
         task.add_done_callback(ended)
 
     async def idle(self) -> None:
@@ -225,38 +229,71 @@ class Worker:
             await asyncio.wait(self._tasks)
 
     async def _finish(self) -> None:
-        """Let attempts finish for a while, cancel the rest, close connections."""
+        """Let attempts finish for a while, cancel the rest, close connections, note what is left."""
+        if durable.failure():
+            # Only answers to a dot are worth waiting for: nothing can be written down any more.
+            for task, attempt in list(self._tasks.items()):
+                if not attempt.is_final or attempt.answers is not None:
+                    task.cancel()
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=STOP_SECONDS)
             for task in late:
                 task.cancel()
             await self.idle()
+        await self._recorder.close()
         for transport in self._transports.values():
             await transport.close()
 
-    async def _deliver(self, items: Sequence[QueueItem]) -> None:
+    async def _deliver(self, attempt: Attempt) -> None:
         """Deliver one message to recipients at one destination."""
-        attempt = _Attempt(self._queue, items)
         try:
             await self._attempt(attempt)
         except asyncio.CancelledError:
-            if not attempt.is_final:
-                await self._queue.release(items)
+            if attempt.is_final and attempt.answers is None:
+                await self._put_off(attempt)
+            else:
+                await self._recorder.leave(attempt)
             raise
+        except Unavailable as exc:
+            log.warning("queue.unavailable", why=str(exc))
+            await self._recorder.leave(attempt)
 
-    async def _attempt(self, attempt: "_Attempt") -> None:
-        """Try once and write down what came of it."""
+    async def _put_off(self, attempt: Attempt) -> None:
+        """We leave before an answer to the dot: it may have been a yes."""
+        unknown = DeliveryDeferred("outcome-unknown", host=attempt.items[0].destination)
+        answers = dict.fromkeys((item.recipient_id for item in attempt.items), unknown)
+        now = self._clock()
+        outcomes = conclude(attempt.items, answers, now, self._settings, random.random)
+        waits = [o.result for o in outcomes if o.result.state == "queued"]
+        try:
+            await self._queue.settle(waits)
+        except Unavailable as exc:
+            log.warning("queue.unavailable", why=str(exc))
+            waits = []
+        # What is too old by now is given up, and told of, by its next attempt.
+        done = {result.item.recipient_id for result in waits}
+        attempt.items = tuple(item for item in attempt.items if item.recipient_id not in done)
+        await self._recorder.leave(attempt)
+
+    async def _attempt(self, attempt: Attempt) -> None:
+        """Try once and write down what came of it. Raises Unavailable when the disk failed."""
         message = attempt.items[0].message
-        body = await self._when_served(lambda: self._queue.load(message))
+        body = await self._recorder.when_served(lambda: self._queue.load(message))
         if body is None:
             return  # set aside: these are not the bytes that were accepted
         try:
-            answers = await self._answers(attempt, body)
+            attempt.answers = await self._answers(attempt, body)
         except LeaseLost:
             log.warning("lease.lost", queue_id=message.queue_id)
+            # Unless others have it: no process has died of it.
+            await self._recorder.when_served(lambda: self._queue.release(attempt.items))
             return
-        now = self._clock()
-        outcomes = conclude(attempt.items, answers, now, self._settings, random.random)
+        await self._settle(attempt.items, attempt.answers, body)
+
+    async def _settle(self, items: Sequence[QueueItem], answers: Answers, body: Body) -> None:
+        """Write down what came of an attempt. Raises Unavailable when the disk failed."""
+        message, now = items[0].message, self._clock()
+        outcomes = conclude(items, answers, now, self._settings, random.random)
         for outcome in outcomes:
             _log(outcome)
 
@@ -264,9 +301,15 @@ class Worker:
             notices = await self._notices(message, body, outcomes, now)
             await self._queue.settle([outcome.result for outcome in outcomes], notices)
 
-        await self._when_served(settle)
+        await self._recorder.record(settle)
 
-    async def _answers(self, attempt: "_Attempt", body: Body) -> Answers:
+    async def _settle_taken(self, items: Sequence[QueueItem], answers: Answers) -> None:
+        """Write down what the process before us could not."""
+        body = await self._queue.load(items[0].message)
+        if body is not None:
+            await self._settle(items, answers, body)
+
+    async def _answers(self, attempt: Attempt, body: Body) -> Answers:
         """What the destination says; what is known of it when it seems dead."""
         destination = attempt.items[0].destination
         known = self._known(destination)
@@ -281,7 +324,7 @@ class Worker:
             log.warning("destination.dead", destination=destination, why=str(trouble))
         return answers
 
-    async def _tried(self, attempt: "_Attempt", body: Body) -> Answers:
+    async def _tried(self, attempt: Attempt, body: Body) -> Answers:
         """What the transport says; trouble of any kind is a reason to try later."""
         items = attempt.items
         parcel = Parcel(items[0].message, items[0].destination, items, body)
@@ -289,7 +332,7 @@ class Worker:
         error: DeliveryError
         try:
             async with asyncio.timeout(self._settings.attempt_seconds):
-                return await transport.deliver(parcel, attempt.fence)
+                return await transport.deliver(parcel, partial(self._recorder.fence, attempt))
         except DeliveryError as exc:
             error = exc
         except TimeoutError:
@@ -396,37 +439,6 @@ class Worker:
             return None
         return bounce.Sender(address, address.domain, None)
 
-    async def _when_served(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Do it again while the database is in trouble, as long as a lease lasts.
-
-        Until then nobody else touches our recipients, and a result is not lost. Raises Unavailable.
-        """
-        end = asyncio.get_running_loop().time() + self._settings.lease_seconds
-        for wait in chain(RETRY_SECONDS, repeat(RETRY_SECONDS[-1])):
-            try:
-                return await work()
-            except Unavailable as exc:
-                if asyncio.get_running_loop().time() + wait > end:
-                    raise
-                log.warning("queue.unavailable", why=str(exc))
-                await asyncio.sleep(wait)
-        raise AssertionError("repeat never ends")
-
-
-class _Attempt:
-    """Items on their way, and whether their delivery may have become final."""
-
-    def __init__(self, queue: Queue, items: Iterable[QueueItem]) -> None:
-        self._queue = queue
-        self.items = tuple(items)
-        self.is_final = False
-
-    async def fence(self) -> None:
-        """Right before a delivery becomes final. Raises LeaseLost, Unavailable."""
-        if not await self._queue.are_ours(self.items):
-            raise LeaseLost
-        self.is_final = True
-
 
 def _is_notice_lost(outcome: Outcome) -> bool:
     """Whether a notice of ours came back: only the postmaster is left to hear of it."""
@@ -438,14 +450,6 @@ def _is_notice_lost(outcome: Outcome) -> bool:
 def _is_from_there(answer: Answer) -> bool:
     """Whether the destination said something of the message, be it no."""
     return isinstance(answer, Taken) or answer.code in ("peer-refused", "peer-deferred")
-
-
-def _by_message(items: Iterable[QueueItem]) -> list[list[QueueItem]]:
-    """Items of one message at one destination together, in the order of their claim."""
-    groups: dict[tuple[str, str], list[QueueItem]] = {}
-    for item in items:
-        groups.setdefault((item.message.queue_id, item.destination), []).append(item)
-    return list(groups.values())
 
 
 def _header(message: QueuedMessage, body: Body) -> HeaderBlock:

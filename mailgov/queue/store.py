@@ -20,6 +20,7 @@ from mailgov.queue.item import Notice, QueuedMessage, QueueItem, Result
 from mailgov.queue.schedule import longest_wait
 from mailgov.queue.spool import Spool, is_intact
 from mailgov.queue.tables import MESSAGE
+from mailgov.queue.unrecorded import Unrecorded, still_open
 
 ORPHAN_AGE = timedelta(hours=24)
 """Files without a row are kept this long: their transaction may still be under way."""
@@ -232,8 +233,14 @@ class Queue:
             faults.point("D8")
             await asyncio.to_thread(self._spool.remove, name)
 
+    async def still_open(self, attempts: Sequence[Unrecorded]) -> list[QueueItem]:
+        """The recipients of attempts that nobody has written a result of, nor begun another."""
+        return await self._database.query(lambda session: still_open(session, attempts))
+
     async def release(self, items: Sequence[QueueItem]) -> None:
-        """Give leases back unused."""
+        """Give leases back: due at once. What was claimed by others meanwhile stays theirs."""
+        if not items:
+            return
         now = self._clock()
         self._forget(items)
         await self._database.submit(lambda session: results.release(session, items, now))

@@ -18,6 +18,7 @@ from mailgov import faults
 from mailgov.addresses import Address
 from mailgov.config import Config, load_config
 from mailgov.db import Database
+from mailgov.delivery import recording
 from mailgov.delivery import worker as worker_module
 from mailgov.delivery.transports import Answer, Answers, Fence, Parcel, Taken, Transport
 from mailgov.delivery.transports.maildir import MaildirTransport
@@ -522,7 +523,7 @@ async def test_a_lease_that_ran_out_ends_the_attempt_before_the_dot(post: Post) 
 async def test_results_wait_for_a_database_in_trouble(
     post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker_module, "RETRY_SECONDS", (0.001,))
+    monkeypatch.setattr(recording, "RETRY_SECONDS", (0.001,))
     settle, troubles = post.made.queue.settle, iter([True, True, False])
 
     async def troubled(*arguments: Sequence[object]) -> object:
