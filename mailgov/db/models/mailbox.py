@@ -36,6 +36,8 @@ class Mailbox(SQLModel, table=True):
     suspended_at: datetime | None = Field(default=None, sa_type=Moment)
     suspended_until: date | None = None
     suspend_reason: str = ""
+    # Nobody signs in, but mail arrives: not used for long (rule inactive-account).
+    locked_at: datetime | None = Field(default=None, sa_type=Moment)
     reopened_at: datetime | None = Field(default=None, sa_type=Moment)  # last time it was resumed
     # The end: stop on a day, read-only for a time of grace, kept, and then the mail is removed.
     recalled_at: datetime | None = Field(default=None, sa_type=Moment)
