@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from mailgov.texts import Language
-from mailgov_cli import words
+from mailgov_cli import acting, words
 from mailgov_cli.output import Format
 from mailgov_cli.runtime import Runtime
 
@@ -83,6 +83,14 @@ class Told:
 
 class Verb(Told, TyperCommand):
     """One command."""
+
+    def invoke(self, ctx: "Context") -> Any:
+        """Run it, if whoever asks may."""
+        run = ctx.find_root().obj
+        if isinstance(run, Runtime):
+            run.verb = path_of(ctx)
+            acting.require(run)
+        return super().invoke(ctx)
 
 
 class NounGroup(Told, TyperGroup):
@@ -195,5 +203,11 @@ def _globals(
         int, typer.Option("--verbose", "-v", count=True, help="say where a fault happened")
     ] = 0,
     no_input: Annotated[bool, typer.Option("--no-input", help="never ask")] = False,
+    acting_as: Annotated[
+        str | None,
+        typer.Option(
+            "--as", help="act with the roles of this mailbox's holder alone", metavar="ADDRESS"
+        ),
+    ] = None,
 ) -> None:
     """What every command takes."""

@@ -3,30 +3,31 @@
 Imports of the platform stand inside: help and mistakes of usage must answer at once.
 """
 
-import os
-import pwd
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
 
 from mailgov.texts import Language
-from mailgov_cli import output, words
+from mailgov_cli import acting, output, words
 from mailgov_cli.exits import UsageMistake
-from mailgov_cli.output import Format, Row
+from mailgov_cli.output import LIMIT, Format, Row
 
 if TYPE_CHECKING:
     from sqlmodel import Session
 
+    from mailgov.access import Authority
     from mailgov.config import Config
     from mailgov.db import Database
     from mailgov.directory.provisioning import Act, Change
+    from mailgov.lookups import PlainDatabase
 
 
 class StoppedReading(Exception):
@@ -45,7 +46,10 @@ class Runtime:
     quiet: bool = False
     verbose: int = 0
     no_input: bool = False
-    _opened: "list[Database]" = field(default_factory=list)
+    acting_as: str = ""  # mailbox whose holder's roles are taken on
+    verb: str = ""  # the command under way, such as `mailbox add`
+    _authority: "Authority | None" = None
+    _opened: "list[Database | PlainDatabase]" = field(default_factory=list)
 
     # What the platform holds -------------------------------------------------------------------
 
@@ -63,20 +67,43 @@ class Runtime:
         return load_config(find_config(self.config_file))
 
     @cached_property
+    def lookups(self) -> "PlainDatabase":
+        """The same database for look-ups that answer at once: no mapper is loaded.
+
+        Raises as `database` does.
+        """
+        from mailgov.lookups import PlainDatabase, require_schema
+
+        self._require_data()
+        source = PlainDatabase(self.config.database_url, acting.tops(self))
+        self._opened.append(source)
+        require_schema(source, is_sqlite=source.file is not None)
+        return source
+
+    def _require_data(self) -> None:
+        from mailgov.errors import ConfigError
+
+        if not self.config.data.path.is_dir():
+            raise ConfigError("data-missing", folder=self.config.data.path)
+
+    @cached_property
     def database(self) -> "Database":
         """The database with the schema of this program.
 
         Raises ConfigError `data-missing`, Unavailable `schema-outdated` or `database-unavailable`.
         """
-        from mailgov.db.migrate import require_current
-        from mailgov.errors import ConfigError, Unavailable
+        from mailgov.lookups import SessionSource, require_schema
 
-        if not self.config.data.path.is_dir():
-            raise ConfigError("data-missing", folder=self.config.data.path)
+        self._require_data()
         database = self.open_database()
         if database.file is not None and not database.file.exists():
+            from mailgov.errors import Unavailable
+
             raise Unavailable("schema-missing", file=database.file)
-        require_current(database)
+        with database.read() as session:
+            require_schema(SessionSource(session), is_sqlite=database.is_sqlite)
+        if acting.narrows(self):
+            self._authority = acting.keep(self, database)
         return database
 
     def open_database(self) -> "Database":
@@ -92,7 +119,21 @@ class Runtime:
         from mailgov.clock import utc_now
         from mailgov.directory.provisioning import Act
 
-        return Act(actor=f"cli:{_user()}", at=utc_now(), reason=reason)
+        return Act(actor=self.actor, at=utc_now(), reason=reason)
+
+    @property
+    def actor(self) -> str:
+        """Who acts, as the ledger keeps it."""
+        if not acting.narrows(self):
+            return f"cli:{acting.account()}"
+        return self.authority.actor
+
+    @property
+    def authority(self) -> "Authority":
+        """Who acts, and with which roles. Raises NotAllowed `account-without-role`."""
+        if self._authority is None:
+            self._authority = acting.authority(self, self.database)
+        return self._authority
 
     @contextmanager
     def change(self, *, dry_run: bool) -> "Iterator[Session]":
@@ -135,10 +176,12 @@ class Runtime:
         fields: Sequence[str],
         *,
         single: bool = False,
+        cursor: str | None = None,
     ) -> None:
         """Write rows to stdout or to the file of `-o`, in the format asked for.
 
-        `fields` are the columns in order; `--fields` chooses among them.
+        `fields` are the columns in order; `--fields` chooses among them. `cursor` is where the
+        next page of an object begins.
         """
         chosen = self._chosen(fields)
         on_terminal = not self._to_file and sys.stdout.isatty()
@@ -152,7 +195,32 @@ class Runtime:
                 language=self.language,
                 width=shutil.get_terminal_size().columns if on_terminal else None,
                 single=single,
+                cursor=cursor,
             )
+
+    def page_of(self, limit: int | None) -> int | None:
+        """How many rows a list is to have; None: all of them, one after the other.
+
+        Without `--limit` people and objects get a page, lines for programs come whole.
+        """
+        if limit is None and self.shown_format in (Format.TABLE, Format.JSON):
+            return LIMIT
+        return limit
+
+    def emit_page(
+        self, schema: str, rows: Iterator[Row], fields: Sequence[str], page: int | None, key: str
+    ) -> None:
+        """Write a page of rows, or all that come when `page` is None.
+
+        `rows` may have one more than the page: then there is a next one, after the last row's `key`.
+        """
+        if page is None:
+            self.emit(schema, rows, fields)
+            return
+        shown = list(islice(rows, page + 1))
+        cursor = shown[page - 1][key] if len(shown) > page else None
+        self.emit(schema, shown[:page], fields, cursor=cursor)
+        self.tell_of_more(shown, page)
 
     def emit_text(self, text: str) -> None:
         """Write prepared text, for people, to stdout or to the file of `-o`."""
@@ -243,14 +311,6 @@ def runtime(ctx: typer.Context) -> Runtime:
     run = ctx.find_root().obj
     assert isinstance(run, Runtime)
     return run
-
-
-def _user() -> str:
-    """The account of the operating system; not what the environment claims."""
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return str(os.getuid())
 
 
 def read_secret(run: Runtime, file: Path | None, *, prompt: bool) -> str | None:

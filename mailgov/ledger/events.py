@@ -313,6 +313,20 @@ class SignInsHeld(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalStep(Event):
+    """A step of something that needs two persons."""
+
+    kind: ClassVar[str] = "approval.step"
+
+    approval: str  # its id
+    step: str  # asked, approved, denied, withdrawn, used
+    what: str  # key-export, bulk-release, open-names
+    subject: dict[str, Any] = field(default_factory=dict)
+    asked_by: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DirectoryChanged(Event):
     """An agency, domain, key, person or mailbox was added or changed."""
 
@@ -349,6 +363,19 @@ class ConfigurationReloaded(Event):
     applied: bool
     code: str = ""  # of the error; the old configuration stays
     sections: list[str] = field(default_factory=list)  # that changed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandCalled(Event):
+    """A program ran a command at the administration interface, or called SCIM; `actor` is its token."""
+
+    kind: ClassVar[str] = "command.called"
+
+    command: str  # such as `mailbox add`, `scim PATCH Users`
+    outcome: str  # exit code, or status of HTTP
+    run: str = ""
+    ip: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -394,6 +421,7 @@ KINDS: dict[str, type[Event]] = {
         DirectoryChanged,
         ActPlanned,
         ConfigurationReloaded,
+        CommandCalled,
         ReportRun,
     )
 }

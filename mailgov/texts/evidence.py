@@ -4,11 +4,12 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mailgov.texts.entries import Language, entry, fill
-from mailgov_policies import Problem
-from mailgov_policies.document_types import document_types, email_categories
+
+if TYPE_CHECKING:  # the rules are large, and most errors of the command line tell of none
+    from mailgov_policies import Problem
 
 _MAX_VALUE = 200  # letters of one value in a sentence
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
@@ -82,12 +83,14 @@ def ruleset_problems(language: Language, problems: Any) -> str:
     """Every fault of a ruleset file, one after the other; text stays as it is."""
     if isinstance(problems, str) or not isinstance(problems, Iterable):
         return str(problems)
+    from mailgov_policies import Problem
+
     return "; ".join(
         ruleset_problem(language, one) if isinstance(one, Problem) else str(one) for one in problems
     )
 
 
-def ruleset_problem(language: Language, problem: Problem) -> str:
+def ruleset_problem(language: Language, problem: "Problem") -> str:
     """Where the fault is, and what is wrong."""
     table = entry(language, "ruleset-problem")
     fields: dict[str, Any] = dict(problem.fields)
@@ -105,6 +108,8 @@ def _encoding(language: Language, value: str) -> str:
 
 
 def _type(language: Language, value: str) -> str:
+    from mailgov_policies.document_types import document_types, email_categories
+
     known = document_types().get(value) or email_categories().get(value)
     if known is None:
         return value
