@@ -427,8 +427,6 @@ async def copy(talk: Conversation, scanner: Scanner, *, by_uid: bool, move: bool
     def work(account: Account) -> tuple[int, list[tuple[int, int]]]:
         target = account.target(name)
         uids = [uid for _, uid in view.chosen(chosen_by, by_uid=by_uid)]
-        if move and target is view.folder:
-            raise FolderError("CANNOT", "the messages are there already")
         if not move:
             sizes = (view.folder.entries[uid].size for uid in uids if uid in view.folder.entries)
             account.require_room(sum(sizes), talk.account.quota_bytes)

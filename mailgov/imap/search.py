@@ -222,7 +222,7 @@ def _field_text(name: bytes, value: bytes) -> str:
     if name in _ADDRESS_FIELDS:
         # Comments and folds may stand inside an address: look at the bare addresses too.
         bare = (
-            (local or b"") + b"@" + (domain or b"") for _, local, domain in read_addresses(value)
+            (local or b"") + b"@" + (domain or b"") for _, _, local, domain in read_addresses(value)
         )
         text += " " + decode(b" ".join(bare))
     return folded(text)

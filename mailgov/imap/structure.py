@@ -18,8 +18,9 @@ _TOKEN = re.compile(
     re.DOTALL,
 )
 
-Address = tuple[bytes | None, bytes | None, bytes | None]
-"""Name, local part, domain. A group opens with (None, name, None) and closes with three None."""
+Address = tuple[bytes | None, bytes | None, bytes | None, bytes | None]
+"""Name, route, local part, domain. A group has its name as local part and no domain; it closes with None
+alone."""
 
 
 def envelope(part: Part) -> bytes:
@@ -49,8 +50,7 @@ def _addresses(part: Part, name: bytes) -> list[Address]:
 
 def _address_list(addresses: Iterable[Address]) -> bytes:
     written = b"".join(
-        b"(%b NIL %b %b)" % (string(name), string(local), string(domain))
-        for name, local, domain in addresses
+        b"(%b)" % b" ".join(string(item) for item in address) for address in addresses
     )
     return b"(%b)" % written if written else b"NIL"
 
@@ -71,6 +71,7 @@ class _AddressReader:
         self._words: list[bytes] = []  # since the last separator
         self._comment = b""
         self._angle: list[bytes] | None = None  # what stood between < and >
+        self._route: bytes | None = None
         self._in_angle = False
         self._in_group = False
 
@@ -96,7 +97,7 @@ class _AddressReader:
                 )
         self._finish()
         if self._in_group:
-            self.found.append((None, None, None))
+            self.found.append((None, None, None, None))
 
     def _special(self, sign: bytes) -> None:
         if sign == b"<":
@@ -104,17 +105,19 @@ class _AddressReader:
         elif sign == b">":
             self._in_angle = False
         elif self._in_angle and self._angle is not None:
-            # A route before the address (RFC 5322, 4.4) ends in a colon and is of no use today.
-            self._angle = [] if sign == b":" else [*self._angle, sign]
+            if sign == b":":  # a route stood before the address (RFC 5322, 4.4)
+                self._route, self._angle = b"".join(self._angle), []
+            else:
+                self._angle.append(sign)
         elif sign == b"@":
             self._words.append(sign)
         elif sign == b":":
-            self.found.append((None, b" ".join(self._words), None))
+            self.found.append((None, None, b" ".join(self._words), None))
             self._words, self._in_group = [], True
         else:
             self._finish()
             if sign == b";" and self._in_group:
-                self.found.append((None, None, None))
+                self.found.append((None, None, None, None))
                 self._in_group = False
 
     def _finish(self) -> None:
@@ -125,15 +128,17 @@ class _AddressReader:
         elif self._words:
             self._note(self._comment or None, self._words)
         self._words, self._angle, self._in_angle, self._comment = [], None, False, b""
+        self._route = None
 
     def _note(self, name: bytes | None, words: list[bytes]) -> None:
         if b"@" in words:
             at = words.index(b"@")
-            self.found.append((name, b"".join(words[:at]), _domain(words[at + 1 :])))
+            domain = _domain(words[at + 1 :])
+            self.found.append((name, self._route, b"".join(words[:at]), domain))
         elif len(words) == 1:
-            self.found.append((name, words[0], NO_DOMAIN))
+            self.found.append((name, self._route, words[0], NO_DOMAIN))
         elif words or name:
-            self.found.append((name or b" ".join(words), NO_LOCAL_PART, NO_DOMAIN))
+            self.found.append((name or b" ".join(words), self._route, NO_LOCAL_PART, NO_DOMAIN))
 
 
 def _domain(words: list[bytes]) -> bytes:

@@ -2,7 +2,9 @@
 
 A script has settings, a blank line, and commands: `ok fetch 1 flags` sends a command and says how
 it must end; lines after it that begin with `*` must come, those with `!` must not; `$name` is bound
-when first seen. A number before a command chooses the connection; `tag1 …` lines are sent together.
+when first seen, `$3` is the present number of what was message 3 when the command was sent. A number
+before a command chooses the connection; `tag1 …` lines are sent together. A list that begins with
+`$!unordered` names what it holds among others, in any order, `$!ban=` what it must not hold.
 """
 
 import re
@@ -12,7 +14,9 @@ from pathlib import Path
 
 from .imap_wire import Value, Wire, values
 
-_FETCHED = ("flags", "uid", "internaldate", "envelope", "rfc822", "body")
+_FETCHED = ("flags", "uid", "internaldate", "envelope", "rfc822", "body", "binary", "modseq")
+_COUNTED = ("messages", "recent", "unseen")
+_NAME = re.compile(r"\$\$|\$(\w+)|\$\{(\w+)\}")
 
 
 @dataclass
@@ -24,6 +28,7 @@ class Step:
     result: str
     command: str
     expected: list[str] = field(default_factory=list)
+    code: str = ""  # what must stand in the line of its end, such as `[trycreate]`
 
 
 @dataclass
@@ -32,7 +37,12 @@ class Script:
 
     settings: dict[str, str]
     steps: list[Step]
-    messages: list[bytes]
+    messages: list[tuple[bytes, bytes]]  # when it came, as IMAP writes it, and its bytes
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """What a server must announce for the script to concern it."""
+        return frozenset(self.settings.get("capabilities", "").upper().split())
 
 
 def load(file: Path) -> Script:
@@ -45,9 +55,18 @@ def load(file: Path) -> Script:
     mailbox = file.with_name(f"{file.name}.mbox")
     if not mailbox.exists():
         mailbox = file.with_name("default.mbox")
-    parts = re.split(rb"(?m)^From user@domain.*\n", mailbox.read_bytes())[1:]
-    messages = [part.replace(b"\n", b"\r\n") for part in parts]
+    parts = re.split(rb"(?m)^From user@domain +(.*)\n", mailbox.read_bytes())[1:]
+    messages = [
+        (_internal_date(when), part.replace(b"\n", b"\r\n"))
+        for when, part in zip(parts[::2], parts[1::2], strict=True)
+    ]
     return Script(settings, list(_steps(body)), messages)
+
+
+def _internal_date(when: bytes) -> bytes:
+    """The moment of a line such as `From user@domain  Fri Feb 22 23:00:00 2008 +0200`."""
+    _, month, day, hour, year, *zone = when.split()
+    return b'"%2d-%b-%b %b %b" ' % (int(day), month, year, hour, zone[0] if zone else b"+0000")
 
 
 def _literal(found: re.Match[str]) -> str:
@@ -62,11 +81,14 @@ def _steps(body: str) -> Iterator[Step]:
             assert step is not None
             step.expected.append(line)
             continue
-        if step is not None:
-            yield step
         found = re.match(r'(?:(\d) )?(?:(tag\d+) )?(?:(ok|no|bad|"")(?: |$))?(.*)', line, re.DOTALL)
         assert found is not None
         number, tag, result, command = found.groups()
+        if step is not None and result and not tag and (not command or command.startswith("[")):
+            step.result, step.code = result, command  # the end of the command before
+            continue
+        if step is not None:
+            yield step
         step = Step(int(number or 1), tag or "", (result or "").strip('"'), command)
     if step is not None:
         yield step
@@ -100,16 +122,16 @@ class Runner:
 
     def run(self) -> None:
         self._prepare()
-        pending: dict[str, bytes] = {}
+        pending: dict[tuple[int, str], bytes] = {}
         together: list[str] = []  # what commands sent together expect, in any order
         told: list[bytes] = []
         for step in self.script.steps:
             wire = self.wires[step.connection - 1]
             if step.tag and not step.result:
-                pending[step.tag] = wire.start(self._filled(step.command))
+                pending[step.connection, step.tag] = wire.start(self._filled(step.command))
                 together += step.expected
             elif step.tag:
-                told += wire.finish(pending.pop(step.tag))
+                told += wire.finish(pending.pop((step.connection, step.tag)))
                 if not pending:
                     step.expected, together = together, []
                     self._check(step, told)
@@ -127,18 +149,19 @@ class Runner:
         for _ in range(count):
             self._append(self.wires[0], "$mailbox")
         if state == "selected":
-            self.wires[0].ok(self._filled("select $mailbox"))
+            for wire in self.wires:
+                wire.ok(self._filled("select $mailbox"))
 
     def _do(self, wire: Wire, step: Step) -> list[bytes]:
-        if re.fullmatch(r"append( \S+( \(.*\))?)?", step.command):
+        if re.fullmatch(r"append( \S+( \([^)]*\))?)?", step.command):
             return self._append(wire, step.command.removeprefix("append").strip() or "$mailbox")
         return wire.run(self._filled(step.command))
 
     def _append(self, wire: Wire, arguments: str) -> list[bytes]:
-        message = self.script.messages[self._waiting % len(self.script.messages)]
+        when, message = self.script.messages[self._waiting % len(self.script.messages)]
         self._waiting += 1
         folder, _, flags = self._filled(arguments).partition(b" ")
-        return wire.append(folder, message, flags + b" " if flags else b"")
+        return wire.append(folder, message, (flags + b" " if flags else b"") + when)
 
     def _filled(self, text: str) -> bytes:
         """The text with its names put in."""
@@ -149,16 +172,24 @@ class Runner:
             known = self.names[found[1] or found[2]]
             return known.decode("latin-1") if isinstance(known, bytes) else str(known)
 
-        return re.sub(r"\$\$|\$(\w+)|\$\{(\w+)\}", value, text).encode("latin-1")
+        return _NAME.sub(value, text).encode("latin-1")
 
     def _check(self, step: Step, responses: list[bytes]) -> None:
         *untagged, last = responses
-        got = last.split(b" ")[1].decode().lower()
-        assert not step.result or got == step.result, (step.command, last)
-        there = [values(response)[1:] for response in untagged if response.startswith(b"* ")]
+        tag, got = last.split(b" ")[:2]
+        assert not step.result or got.decode().lower() == step.result, (step.command, last)
+        assert not step.code or self._fits(
+            values(self._known(step.code).encode()), values(last)[2:3], _Numbers()
+        ), (step.command, last)
+        self.names["tag"] = tag.decode()
+        there = [
+            (values(response)[1:], numbers)
+            for response, numbers in _with_numbers(untagged)
+            if response.startswith(b"* ")
+        ]
         for line in step.expected:
             wanted = values(self._known(line[2:]).encode("latin-1"))
-            found = any(self._fits(wanted, have[: len(wanted)]) for have in there)
+            found = any(self._fits(wanted, have[: len(wanted)], now) for have, now in there)
             if line.startswith(("*", "!")):
                 assert found == line.startswith("*"), (step.command, line, untagged)
 
@@ -171,42 +202,115 @@ class Runner:
                 text = text.replace(f"${{{name}}}", word).replace(f"${name}", word)
         return text
 
-    def _fits(self, wanted: Value, have: Value) -> bool:
+    def _fits(self, wanted: Value, have: Value, numbers: "_Numbers") -> bool:
         """Whether a value is the one wanted; names are bound only when the whole fits."""
         bound = dict(self.names)
-        fits = _fits(wanted, have, bound)
+        fits = _fits(wanted, have, _Bound(bound, numbers))
         if fits:
             self.names = bound
         return fits
 
 
-def _fits(wanted: Value, have: Value, names: dict[str, Value]) -> bool:
-    if isinstance(wanted, str) and wanted.startswith("$") and not wanted.startswith("$$"):
-        return names.setdefault(wanted[1:], have) == have
+@dataclass
+class _Numbers:
+    """Which messages went since the command was sent, by the numbers they had then."""
+
+    gone: tuple[int, ...] = ()
+
+    def now(self, then: int) -> int:
+        """The present number of a message."""
+        return then - sum(number < then for number in self.gone)
+
+    def without(self, now: int) -> "_Numbers":
+        """After the removal of what has this number now."""
+        then = now
+        while then in self.gone or self.now(then) != now:
+            then += 1
+        return _Numbers((*self.gone, then))
+
+
+def _with_numbers(responses: list[bytes]) -> Iterator[tuple[bytes, _Numbers]]:
+    """Each response with the numbers that held when it came."""
+    numbers = _Numbers()
+    for response in responses:
+        yield response, numbers
+        if found := re.fullmatch(rb"\* (\d+) EXPUNGE", response):
+            numbers = numbers.without(int(found[1]))
+
+
+@dataclass
+class _Bound:
+    """What names stand for."""
+
+    names: dict[str, Value]
+    numbers: _Numbers
+
+    def is_it(self, name: str, have: Value) -> bool:
+        """Whether a name stands for a value; one that stands for nothing yet does from now on."""
+        if name.isdigit():
+            return have == str(self.numbers.now(int(name)))
+        known = self.names.setdefault(name, have)
+        if isinstance(known, list) or isinstance(have, list):
+            return known == have
+        return _bytes(known) == _bytes(have)
+
+    def within(self, text: str) -> str:
+        """A text of several names, such as `$uid1:$uid3`, with what they stand for."""
+
+        def value(found: re.Match[str]) -> str:
+            name = found[1] or found[2]
+            if found[0] == "$$" or (not name.isdigit() and name not in self.names):
+                return found[0]
+            known = self.numbers.now(int(name)) if name.isdigit() else self.names[name]
+            return known.decode() if isinstance(known, bytes) else str(known)
+
+        return _NAME.sub(value, text)
+
+
+def _fits(wanted: Value, have: Value, bound: _Bound) -> bool:
+    if isinstance(wanted, str) and (name := re.fullmatch(r"\$(\w+)|\$\{(\w+)\}", wanted)):
+        return bound.is_it(name[1] or name[2], have)
+    if isinstance(wanted, str) and "$" in wanted:
+        wanted = bound.within(wanted)
     if isinstance(wanted, list) and isinstance(have, list):
-        if _is_pairs(wanted):
-            there = dict(zip(map(str, have[::2]), have[1::2], strict=False))
-            pairs = zip(map(str, wanted[::2]), wanted[1::2], strict=True)
-            return all(key in there and _fits(value, there[key], names) for key, value in pairs)
-        if _is_flags(wanted) or _is_flags(have):
-            # Attributes of folders, \\Noselect apart, are the server's own to add.
-            left = _flags(have) - _flags(wanted)
-            return _flags(wanted) <= _flags(have) and left <= {"\\recent", "\\noselect"}
-        return len(wanted) == len(have) and all(
-            _fits(one, other, names) for one, other in zip(wanted, have, strict=True)
-        )
+        return _list_fits(wanted, have, bound)
+    if isinstance(wanted, str) and isinstance(have, str) and wanted[:1] == have[:1] == "[":
+        # A response code: `[copyuid $validity 1 2]` is one atom to the reader of responses.
+        code, there = (values(text[1:-1].encode()) for text in (wanted, have))
+        return len(code) <= len(there) and all(map(_fits, code, there, [bound] * len(code)))
     if isinstance(wanted, bytes) or isinstance(have, bytes):
         return _bytes(wanted).lower() == _bytes(have).lower()
     return wanted == have
 
 
+def _list_fits(wanted: list[Value], have: list[Value], bound: _Bound) -> bool:
+    directives = [value for value in wanted if str(value).startswith("$!")]
+    if directives:
+        banned = {str(value).removeprefix("$!ban=") for value in directives}
+        wanted = wanted[len(directives) :]
+        return not banned & set(map(str, have)) and all(
+            any(_fits(one, other, bound) for other in have) for one in wanted
+        )
+    if _is_pairs(wanted):
+        there = dict(zip(map(str, have[::2]), have[1::2], strict=False))
+        pairs = zip(map(str, wanted[::2]), wanted[1::2], strict=True)
+        return all(key in there and _fits(value, there[key], bound) for key, value in pairs)
+    if _is_flags(wanted) or _is_flags(have):
+        # Attributes of folders, \\Noselect apart, are the server's own to add.
+        left = _flags(have) - _flags(wanted)
+        return _flags(wanted) <= _flags(have) and left <= {"\\recent", "\\noselect"}
+    return len(wanted) == len(have) and all(
+        _fits(one, other, bound) for one, other in zip(wanted, have, strict=True)
+    )
+
+
 def _is_pairs(value: list[Value]) -> bool:
     first = value[0] if value else None
-    return isinstance(first, str) and first.startswith(_FETCHED) and len(value) % 2 == 0
+    return isinstance(first, str) and first.startswith(_FETCHED + _COUNTED) and len(value) % 2 == 0
 
 
 def _is_flags(value: list[Value]) -> bool:
-    return bool(value) and all(isinstance(v, str) and v.startswith(("\\", "$$")) for v in value)
+    return any(isinstance(v, str) and v.startswith(("\\", "$$")) for v in value)
 
 
 def _flags(value: list[Value]) -> set[str]:

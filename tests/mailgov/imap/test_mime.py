@@ -73,26 +73,26 @@ def test_parts_lie_inside_each_other_whatever_comes(data: bytes) -> None:
 @pytest.mark.parametrize(
     ("value", "found"),
     [
-        (b"an@vidu.gov.vn", [(None, b"an", b"vidu.gov.vn")]),
+        (b"an@vidu.gov.vn", [(None, None, b"an", b"vidu.gov.vn")]),
         (
             b'"Nguy\xe1\xbb\x85n, An" <an@vidu.gov.vn>',
-            [("Nguyễn, An".encode(), b"an", b"vidu.gov.vn")],
+            [("Nguyễn, An".encode(), None, b"an", b"vidu.gov.vn")],
         ),
-        (b"an@vidu.gov.vn (An (phong 2))", [(b"An (phong 2)", b"an", b"vidu.gov.vn")]),
-        (b"A <@x,@y:an@vidu.gov.vn>", [(b"A", b"an", b"vidu.gov.vn")]),
+        (b"an@vidu.gov.vn (An (phong 2))", [(b"An (phong 2)", None, b"an", b"vidu.gov.vn")]),
+        (b"A <@x,@y:an@vidu.gov.vn>", [(b"A", b"@x,@y", b"an", b"vidu.gov.vn")]),
         (
             b"Phong ban: a@x.vn, b@x.vn;, c@x.vn",
             [
-                (None, b"Phong ban", None),
-                (None, b"a", b"x.vn"),
-                (None, b"b", b"x.vn"),
-                (None, None, None),
-                (None, b"c", b"x.vn"),
+                (None, None, b"Phong ban", None),
+                (None, None, b"a", b"x.vn"),
+                (None, None, b"b", b"x.vn"),
+                (None, None, None, None),
+                (None, None, b"c", b"x.vn"),
             ],
         ),
-        (b"MAILER-DAEMON <>", [(b"MAILER-DAEMON", b"MISSING_MAILBOX", b"MISSING_DOMAIN")]),
-        (b"root", [(None, b"root", b"MISSING_DOMAIN")]),
-        (b'"a b"@x.vn', [(None, b"a b", b"x.vn")]),
+        (b"MAILER-DAEMON <>", [(b"MAILER-DAEMON", None, b"MISSING_MAILBOX", b"MISSING_DOMAIN")]),
+        (b"root", [(None, None, b"root", b"MISSING_DOMAIN")]),
+        (b'"a b"@x.vn', [(None, None, b"a b", b"x.vn")]),
         (b",,;", []),
     ],
 )
