@@ -6,7 +6,17 @@
 
 from mailgov.access.authority import LOCAL, Authority, authority_of, local_authority
 from mailgov.access.fence import Fence, fence, fence_of, inside, whole
-from mailgov.access.roles import ACTS, EVERYTHING, OPERATOR, Act, Role, Scope, branch, require, scope
+from mailgov.access.roles import (
+    ACTS,
+    EVERYTHING,
+    OPERATOR,
+    Act,
+    Role,
+    Scope,
+    branch,
+    require,
+    scope,
+)
 from mailgov.access.verbs import VERBS, act_of
 
 __all__ = [

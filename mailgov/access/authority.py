@@ -17,7 +17,9 @@ class Authority:
 
     actor: str  # as the ledger keeps it
     roles: tuple[Role, ...]
-    address: str = ""  # mailbox of the person; empty: whoever runs the installation, known by account
+    address: str = (
+        ""  # mailbox of the person; empty: whoever runs the installation, known by account
+    )
 
     def permits(self, act: Act | None) -> bool:
         """Whether the act is open to everybody, or to one of the roles somewhere."""

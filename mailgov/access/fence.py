@@ -100,6 +100,7 @@ def _values(session: Session, values: Collection[Any], kind: type[Any]) -> Selec
 
 # What lies inside ------------------------------------------------------------------------------
 
+
 @dataclass(frozen=True, slots=True)
 class _Branch:
     """The branch as statements take it."""
@@ -135,9 +136,7 @@ def _by_domain(model: Any, branch: _Branch) -> ColumnElement[bool]:
 
 def _by_message(model: Any, branch: _Branch) -> ColumnElement[bool]:
     message: Any = MessageRow.metadata.tables["message"]
-    return exists().where(
-        message.c.id == model.message_id, message.c.agency_code.in_(branch.codes)
-    )
+    return exists().where(message.c.id == model.message_id, message.c.agency_code.in_(branch.codes))
 
 
 def _own_or_inside(model: Any, branch: _Branch) -> ColumnElement[bool]:
