@@ -41,7 +41,7 @@ def runs_the_platform(data: "Path") -> bool:
 
 def narrows(run: "Runtime") -> bool:
     """Whether this run acts with less than everything. Raises ConfigError."""
-    return bool(run.acting_as) or not runs_the_platform(run.config.data.path)
+    return run.caller is not None or bool(run.acting_as) or not runs_the_platform(run.config.data.path)
 
 
 def authority(run: "Runtime", database: "Database") -> "Authority":
@@ -55,6 +55,8 @@ def authority(run: "Runtime", database: "Database") -> "Authority":
     from mailgov.clock import local_date, utc_now
     from mailgov.errors import NotAllowed
 
+    if run.caller is not None:
+        return run.caller
     who = account()
     if not narrows(run):
         return local_authority(who)
@@ -104,7 +106,7 @@ def require(run: "Runtime") -> None:
 
     Commands that need no database are stopped here too.
     """
-    if not run.acting_as and os.getuid() == 0:
+    if run.caller is None and not run.acting_as and os.getuid() == 0:
         return
     from mailgov.access import act_of
 

@@ -103,10 +103,11 @@ def main(args: Sequence[str] | None = None) -> int:
     _speak_utf8()
     run = Runtime(language=words.locale_language())
     _glance(given, run)
-    return int(_run(given, run))
+    return int(run_line(given, run))
 
 
-def _run(args: list[str], run: Runtime) -> int:
+def run_line(args: list[str], run: Runtime) -> int:
+    """Run one command line in this run, and close it; returns the exit code and raises nothing."""
     if "_MAILGOV_COMPLETE" in os.environ:  # a shell asks what could come next
         from typer._completion_classes import completion_init
 

@@ -6,7 +6,9 @@ Vietnamese help in texts/vi.toml under `[help."agency list"]`.
 """
 
 from collections.abc import Callable
+from enum import StrEnum
 from functools import cache
+from inspect import unwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,6 +25,14 @@ if TYPE_CHECKING:  # the parser behind typer; named for types only
     from typer._click.core import Parameter
 
 
+class Place(StrEnum):
+    """Where a command can run when the command line works for a server elsewhere."""
+
+    ANYWHERE = "anywhere"  # at the server, for whoever its token permits
+    HERE = "here"  # where it is typed: it needs its files only
+    SERVER = "server"  # typed at the server itself: it starts or rebuilds the installation
+
+
 class Noun(typer.Typer):
     """The commands of one noun; with `single=True` the noun is itself the command."""
 
@@ -33,9 +43,30 @@ class Noun(typer.Typer):
         if not single:
             self.callback()(_nothing)
 
-    def command(self, name: str | None = None, **settings: Any) -> Callable[[Any], Any]:
-        """Register a verb."""
-        return super().command(name, cls=Verb, **settings)
+    def command(
+        self,
+        name: str | None = None,
+        *,
+        place: Place = Place.ANYWHERE,
+        changes: bool | None = None,
+        **settings: Any,
+    ) -> Callable[[Any], Any]:
+        """Register a verb.
+
+        `changes` says whether it changes anything, where its options do not: what changes something
+        has `--dry-run`, or asks for a reason or for consent.
+        """
+        register = super().command(name, cls=Verb, **settings)
+
+        def registered(function: Any) -> Any:
+            _TRAITS[function] = (place, changes)
+            return register(function)
+
+        return registered
+
+
+_TRAITS: dict[Any, tuple[Place, bool | None]] = {}
+_CHANGING = frozenset({"dry_run", "reason", "yes", "confirm"})
 
 
 def _nothing() -> None:
@@ -83,6 +114,17 @@ class Told:
 
 class Verb(Told, TyperCommand):
     """One command."""
+
+    @property
+    def place(self) -> Place:
+        """Where it can run."""
+        return _TRAITS[unwrap(self.callback)][0] if self.callback else Place.ANYWHERE
+
+    @property
+    def changes(self) -> bool:
+        """Whether it may change something; if not, a token that only looks may run it."""
+        said = _TRAITS[unwrap(self.callback)][1] if self.callback else None
+        return any(one.name in _CHANGING for one in self.params) if said is None else said
 
     def invoke(self, ctx: "Context") -> Any:
         """Run it, if whoever asks may."""

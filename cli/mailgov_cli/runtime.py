@@ -5,7 +5,7 @@ Imports of the platform stand inside: help and mistakes of usage must answer at 
 
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -48,6 +48,9 @@ class Runtime:
     no_input: bool = False
     acting_as: str = ""  # mailbox whose holder's roles are taken on
     verb: str = ""  # the command under way, such as `mailbox add`
+    caller: "Authority | None" = None  # who called from elsewhere; None: typed at this machine
+    asked: tuple[str, ...] = ()  # what a caller from elsewhere would have been asked
+    told: "Callable[[int, int], None] | None" = None  # takes progress: done, of how many
     _authority: "Authority | None" = None
     _opened: "list[Database | PlainDatabase]" = field(default_factory=list)
 
@@ -267,6 +270,8 @@ class Runtime:
 
         may_ask = not self.no_input and sys.stdin.isatty()
         text = words.say(self.language, "say", key, **fields)
+        if not may_ask:
+            self.asked = ("consent", text)
         if not may_ask or not typer.confirm(text, err=True):
             raise ConsentMissing("consent-missing")
 
@@ -322,6 +327,7 @@ def read_secret(run: Runtime, file: Path | None, *, prompt: bool) -> str | None:
 
     if file is None:
         if not prompt or run.no_input or not sys.stdin.isatty():
+            run.asked = ("secret",) if prompt else ()
             return None
         text = words.say(run.language, "say", "password")
         return str(typer.prompt(text, hide_input=True, confirmation_prompt=True, err=True))
