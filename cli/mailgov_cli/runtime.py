@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from mailgov.db import Database
     from mailgov.directory.provisioning import Act, Change
     from mailgov.lookups import PlainDatabase
+    from mailgov.whereabouts import Whereabouts
 
 
 class StoppedReading(Exception):
@@ -63,6 +64,16 @@ class Runtime:
 
         return load_config(find_config(self.config_file))
 
+    @cached_property
+    def whereabouts(self) -> "Whereabouts":
+        """Data folder and database, without checking the rest of the configuration.
+
+        Raises ConfigError.
+        """
+        from mailgov.whereabouts import find_config, whereabouts
+
+        return whereabouts(find_config(self.config_file))
+
     def read_config_again(self) -> "Config":
         """The configuration as the file is now. Raises ConfigError."""
         from mailgov.config import find_config, load_config
@@ -78,7 +89,7 @@ class Runtime:
         from mailgov.lookups import PlainDatabase, require_schema
 
         self._require_data()
-        source = PlainDatabase(self.config.database_url, acting.tops(self))
+        source = PlainDatabase(self.whereabouts.database_url, acting.tops(self))
         self._opened.append(source)
         require_schema(source, is_sqlite=source.file is not None)
         return source
@@ -86,8 +97,8 @@ class Runtime:
     def _require_data(self) -> None:
         from mailgov.errors import ConfigError
 
-        if not self.config.data.path.is_dir():
-            raise ConfigError("data-missing", folder=self.config.data.path)
+        if not self.whereabouts.data.is_dir():
+            raise ConfigError("data-missing", folder=self.whereabouts.data)
 
     @cached_property
     def database(self) -> "Database":
@@ -318,8 +329,10 @@ def runtime(ctx: typer.Context) -> Runtime:
     return run
 
 
-def read_secret(run: Runtime, file: Path | None, *, prompt: bool) -> str | None:
-    """A password from a file, from stdin for `-`, or asked for twice on a terminal.
+def read_secret(
+    run: Runtime, file: Path | None, *, prompt: bool, confirm: bool = True, about: str = "password"
+) -> str | None:
+    """A secret from a file, from stdin for `-`, or asked for on a terminal, twice with `confirm`.
 
     None when there is neither. Raises InputError `file-unreadable`, `secret-empty`.
     """
@@ -329,8 +342,8 @@ def read_secret(run: Runtime, file: Path | None, *, prompt: bool) -> str | None:
         if not prompt or run.no_input or not sys.stdin.isatty():
             run.asked = ("secret",) if prompt else ()
             return None
-        text = words.say(run.language, "say", "password")
-        return str(typer.prompt(text, hide_input=True, confirmation_prompt=True, err=True))
+        text = words.say(run.language, "say", about)
+        return str(typer.prompt(text, hide_input=True, confirmation_prompt=confirm, err=True))
     try:
         text = sys.stdin.readline() if str(file) == "-" else file.read_text(encoding="utf-8")
     except OSError as exc:

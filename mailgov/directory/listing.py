@@ -4,23 +4,21 @@ from collections.abc import Collection
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, func
+from sqlalchemy import ColumnElement, func, or_
 from sqlmodel import Session, col, select
 
+from mailgov import lookups
 from mailgov.access import branch
 from mailgov.config import Limits
 from mailgov.db.models import (
     Absence,
     Agency,
     Alias,
-    Credential,
-    Delegation,
     DkimKey,
     Domain,
     EventRow,
     GroupMember,
     Mailbox,
-    Person,
     RoleGrant,
 )
 from mailgov.directory import moderation
@@ -30,12 +28,14 @@ from mailgov.directory.provisioning import get_agency, get_domain, get_mailbox
 from mailgov.directory.provisioning.app_passwords import in_force
 from mailgov.errors import InputError
 from mailgov.ledger import record
-from mailgov.ledger.events import DirectoryChanged, ReportRun, SignIn, SignInsHeld
+from mailgov.ledger.events import ReportRun, SignIn, SignInsHeld
+from mailgov.lookups import SessionSource
+from mailgov.lookups.history import changes_of_agency
 
 Record = dict[str, Any]
 
 AGENCY_FIELDS = ("code", "name", "level", "parent", "headcount", "mailboxes", "domains")
-MAILBOX_FIELDS = ("address", "name", "kind", "agency", "state", "quota_mb", "activated_at")
+MAILBOX_FIELDS = lookups.MAILBOX_FIELDS
 DOMAIN_FIELDS = ("name", "agency", "agency_name", "state", "mailboxes", "keys")
 ALIAS_FIELDS = ("address", "mailbox", "valid_until")
 ABSENCE_FIELDS = ("address", "first_day", "last_day")
@@ -44,8 +44,6 @@ MEMBER_FIELDS = ("member", "kind", "name", "part")
 APP_PASSWORD_FIELDS = ("id", "label", "scopes", "created_at", "last_used_at", "last_used_from")
 SIGN_IN_FIELDS = ("at", "channel", "result", "from")
 ROLE_FIELDS = ("mailbox", "name", "role", "agency", "until")
-
-_HISTORY = 50  # latest changes shown of one thing
 
 
 def agencies(session: Session, *, within: str = "", level: str = "") -> list[Record]:
@@ -78,30 +76,7 @@ def agencies(session: Session, *, within: str = "", level: str = "") -> list[Rec
 
 def agency(session: Session, code: str) -> Record:
     """Everything about one agency. Raises NotFound `agency-unknown`."""
-    row = get_agency(session, code)
-    parent = session.get(Agency, row.parent_id) if row.parent_id else None
-    below = session.exec(
-        select(Agency.code, Agency.name_vi).where(Agency.parent_id == row.id).order_by(Agency.code)
-    ).all()
-    return {
-        "code": row.code,
-        "name": row.name_vi,
-        "name_en": row.name_en,
-        "short_name": row.short_name,
-        "level": row.level,
-        "parent": parent.code if parent else "",
-        "headcount": row.headcount,
-        "regulation": row.regulation,
-        "office_mailbox": row.office_mailbox,
-        "valid_from": row.valid_from,
-        "valid_to": row.valid_to,
-        "domains": _domain_names(session).get(row.id, []),
-        "mailboxes": _counts(session, col(Mailbox.agency_id), col(Mailbox.agency_id) == row.id).get(
-            row.id, 0
-        ),
-        "below": [{"code": code, "name": name} for code, name in below],
-        "history": _history(session, "agency", row.code, col(EventRow.agency_code) == row.code),
-    }
+    return lookups.agency(_source(session), code)
 
 
 def agency_tree(session: Session, top: str = "") -> list[Record]:
@@ -169,7 +144,7 @@ def domain(session: Session, name: str) -> Record:
             for key in keys
         ],
         "created_at": row.created_at,
-        "history": _history(session, "domain", row.name, col(EventRow.agency_code) == owner.code),
+        "history": changes_of_agency(_source(session), "domain", row.name, owner.code),
     }
 
 
@@ -177,72 +152,13 @@ def mailboxes(
     session: Session, *, within: str = "", state: str = "", kind: str = "", limit: int = 1000
 ) -> list[Record]:
     """Mailboxes in the order of their addresses. Raises NotFound `agency-unknown`."""
-    query = (
-        select(Mailbox, Agency.code)
-        .join(Agency, col(Mailbox.agency_id) == col(Agency.id))
-        .order_by(Mailbox.address)
-        .limit(limit)
-    )
-    if within:
-        query = query.where(col(Agency.code).in_(_branch(session, within)))
-    if state:
-        query = query.where(Mailbox.state == state)
-    if kind:
-        query = query.where(Mailbox.kind == kind)
-    return [
-        {
-            "address": box.address,
-            "name": box.display_name,
-            "kind": box.kind,
-            "agency": code,
-            "state": box.state,
-            "quota_mb": box.quota_mb,
-            "activated_at": box.activated_at,
-        }
-        for box, code in session.exec(query)
-    ]
+    source = _source(session)
+    return list(lookups.mailboxes(source, within=within, state=state, kind=kind, limit=limit))
 
 
 def mailbox(session: Session, address: str) -> Record:
     """Everything about one mailbox; never a word of mail. Raises NotFound `mailbox-unknown`."""
-    box = get_mailbox(session, address)
-    owner = session.get_one(Agency, box.agency_id)
-    person = session.get(Person, box.person_id) if box.person_id else None
-    password = session.exec(
-        select(Credential)
-        .where(
-            Credential.mailbox_id == box.id,
-            Credential.kind == "password",
-            col(Credential.revoked_at).is_(None),
-        )
-        .order_by(col(Credential.id).desc())
-    ).first()
-    return {
-        "address": box.address,
-        "name": box.display_name,
-        "kind": box.kind,
-        "staff_no": person.staff_no if person else "",
-        "title": person.title if person else "",
-        "agency": owner.code,
-        "agency_name": owner.name_vi,
-        "state": box.state,
-        "suspend_reason": box.suspend_reason,
-        "suspended_at": box.suspended_at,
-        "quota_mb": box.quota_mb,
-        "interagency_only": box.interagency_only,
-        "public_contact": box.public_contact,
-        "password": "set" if password else "none",
-        "created_at": box.created_at,
-        "activated_at": box.activated_at,
-        "last_sign_in_at": password.last_used_at if password else None,
-        "aliases": [row["address"] for row in aliases(session, mailbox=box.address)],
-        "send_as": _delegations(session, box),
-        "roles": [
-            {"role": row["role"], "agency": row["agency"]}
-            for row in roles(session, mailbox=box.address)
-        ],
-        "history": _history(session, "mailbox", box.address, col(EventRow.mailbox) == box.address),
-    }
+    return lookups.mailbox(_source(session), address)
 
 
 def app_passwords(session: Session, address: str) -> list[Record]:
@@ -395,8 +311,13 @@ def _moderators(session: Session, group: Mailbox, today: date) -> list[Mailbox]:
     ]
 
 
-def roles(session: Session, *, mailbox: str = "", within: str = "") -> list[Record]:
-    """Granted roles by holder. Raises NotFound `mailbox-unknown`, `agency-unknown`."""
+def roles(
+    session: Session, *, mailbox: str = "", within: str = "", on: date | None = None
+) -> list[Record]:
+    """Granted roles by holder; `on` keeps those in force that day.
+
+    Raises NotFound `mailbox-unknown`, `agency-unknown`.
+    """
     query = (
         select(RoleGrant, Mailbox, Agency.code)
         .join(Mailbox, col(RoleGrant.mailbox_id) == col(Mailbox.id))
@@ -407,6 +328,8 @@ def roles(session: Session, *, mailbox: str = "", within: str = "") -> list[Reco
         query = query.where(RoleGrant.mailbox_id == get_mailbox(session, mailbox).id)
     if within:
         query = query.where(col(Agency.code).in_(_branch(session, within)))
+    if on is not None:
+        query = query.where(or_(col(RoleGrant.until).is_(None), col(RoleGrant.until) >= on))
     return [
         {
             "mailbox": box.address,
@@ -419,15 +342,8 @@ def roles(session: Session, *, mailbox: str = "", within: str = "") -> list[Reco
     ]
 
 
-def _delegations(session: Session, box: Mailbox) -> list[Record]:
-    """Mailboxes that this one's holder may use."""
-    rows = session.exec(
-        select(Delegation, Mailbox.address)
-        .join(Mailbox, col(Delegation.mailbox_id) == col(Mailbox.id))
-        .where(Delegation.holder_id == box.id)
-        .order_by(Mailbox.address)
-    )
-    return [{"mailbox": address, "rights": row.rights, "until": row.until} for row, address in rows]
+def _source(session: Session) -> SessionSource:
+    return SessionSource(session)
 
 
 def _branch(session: Session, top: str) -> Collection[str]:
@@ -447,24 +363,3 @@ def _domain_names(session: Session) -> dict[int | None, list[str]]:
     for owner, name in session.exec(select(Domain.agency_id, Domain.name).order_by(Domain.name)):
         names.setdefault(owner, []).append(name)
     return names
-
-
-def _history(session: Session, noun: str, target: str, about: ColumnElement[bool]) -> list[Record]:
-    """The latest changes of one thing, newest first."""
-    rows = session.exec(
-        select(EventRow)
-        .where(EventRow.kind == DirectoryChanged.kind, about)
-        .order_by(col(EventRow.id).desc())
-        .limit(_HISTORY)
-    )
-    return [
-        {
-            "at": row.at,
-            "actor": row.actor,
-            "verb": row.data["verb"],
-            "fields": ", ".join(row.data["changes"]),
-            "reason": row.data["reason"],
-        }
-        for row in rows
-        if (noun, target) == (row.data["noun"], row.data["target"])
-    ]

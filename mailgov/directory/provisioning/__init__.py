@@ -33,6 +33,7 @@ from mailgov.directory.provisioning.rights import (
     grant_send_as,
     remove_alias,
     revoke_delegation,
+    revoke_role,
 )
 from mailgov.directory.provisioning.second_factor import reset_second_factor
 
@@ -62,6 +63,7 @@ __all__ = [
     "resume",
     "revoke_app_password",
     "revoke_delegation",
+    "revoke_role",
     "set_password",
     "suspend",
 ]

@@ -4,7 +4,7 @@ from datetime import date
 
 from sqlmodel import Session, select
 
-from mailgov.access import ACTS
+from mailgov.access import ACTS, OPERATOR, fence_of
 from mailgov.addresses import Address
 from mailgov.clock import local_date
 from mailgov.db.models import Agency, Alias, Delegation, Domain, Mailbox, RoleGrant
@@ -13,7 +13,7 @@ from mailgov.directory.former import holder_before
 from mailgov.directory.naming import require_local_part
 from mailgov.directory.provisioning.agencies import get_agency
 from mailgov.directory.provisioning.mailboxes import get_mailbox
-from mailgov.errors import Conflict, InputError, NotFound
+from mailgov.errors import Conflict, InputError, NotAllowed, NotFound
 
 RIGHTS = ("read", "send-as", "on-behalf")
 
@@ -147,10 +147,15 @@ def grant_role(
 ) -> Change:
     """Give a role over an agency and everything below it; over the whole when none is named.
 
-    Raises InputError `role-not-valid`; NotFound `mailbox-unknown`, `agency-unknown`.
+    `until` is the last day. Raises InputError `role-not-valid`, `role-whole-only` for the role of
+    those who run the platform, `role-ended`; NotFound `mailbox-unknown`, `agency-unknown`;
+    NotAllowed `role-grant-not-allowed`.
     """
-    if role not in ACTS:
-        raise InputError("role-not-valid", role=role, known=", ".join(ACTS))
+    _require_role(session, role)
+    if role == OPERATOR and agency:
+        raise InputError("role-whole-only", role=role)
+    if until is not None and until < local_date(act.at):
+        raise InputError("role-ended", until=until.strftime("%d/%m/%Y"))
     holder = get_mailbox(session, mailbox)
     branch: Agency | None = get_agency(session, agency) if agency else None
     branch_id = branch.id if branch else None
@@ -178,6 +183,38 @@ def grant_role(
     session.flush()
     fields = new_fields(role=role, agency=agency or "*", until=until)
     return _recorded(session, act, "role", "grant", holder, fields)
+
+
+def revoke_role(session: Session, act: Act, *, mailbox: str, role: str, agency: str = "") -> Change:
+    """End a role at once; over the whole when no agency is named.
+
+    Raises InputError `role-not-valid`; NotFound `mailbox-unknown`, `agency-unknown`,
+    `role-not-held`; NotAllowed `role-grant-not-allowed`.
+    """
+    _require_role(session, role)
+    holder = get_mailbox(session, mailbox)
+    branch_id = get_agency(session, agency).id if agency else None
+    existing = session.exec(
+        select(RoleGrant).where(
+            RoleGrant.mailbox_id == holder.id,
+            RoleGrant.role == role,
+            RoleGrant.agency_id == branch_id,
+        )
+    ).first()
+    if existing is None:
+        raise NotFound("role-not-held", address=holder.address, role=role, agency=agency or "*")
+    session.delete(existing)
+    session.flush()
+    fields = {"role": (role, ""), "agency": (agency or "*", "")}
+    return _recorded(session, act, "role", "revoke", holder, fields)
+
+
+def _require_role(session: Session, role: str) -> None:
+    """Raise for what is no role, and for one that somebody kept to a branch may not deal with."""
+    if role not in ACTS:
+        raise InputError("role-not-valid", role=role, known=", ".join(ACTS))
+    if fence_of(session) is not None and role != "it":
+        raise NotAllowed("role-grant-not-allowed")
 
 
 def _recorded(
