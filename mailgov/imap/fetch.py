@@ -19,7 +19,7 @@ _MACROS = {
 }
 _ATTRIBUTES = (  # longer names before those that they begin with
     b"FLAGS", b"INTERNALDATE", b"RFC822.SIZE", b"RFC822.HEADER", b"RFC822.TEXT", b"RFC822",
-    b"ENVELOPE", b"BODYSTRUCTURE", b"UID",
+    b"ENVELOPE", b"BODYSTRUCTURE", b"UID", b"X-GUID",
 )  # fmt: skip
 _KINDS = (b"HEADER.FIELDS.NOT", b"HEADER.FIELDS", b"HEADER", b"TEXT", b"MIME")
 _DESCRIBED = frozenset({b"ENVELOPE", b"BODY", b"BODYSTRUCTURE", b"RFC822.HEADER"})
@@ -167,6 +167,8 @@ def _value(view: View, entry: Entry, item: Item, described: Description | None) 
         return view.flags_list(entry)
     if item.name == b"UID":
         return b"%d" % entry.uid
+    if item.name == b"X-GUID":  # as Dovecot has it: the name of the file
+        return astring(entry.name.encode("utf-8", "surrogateescape"))
     if item.name == b"RFC822.SIZE":
         return b"%d" % entry.size
     if item.name == b"INTERNALDATE":

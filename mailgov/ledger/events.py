@@ -282,6 +282,33 @@ class MessageOpened(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MailboxCopied(Event):
+    """Mail was copied into a mailbox from another server."""
+
+    kind: ClassVar[str] = "mailbox.copied"
+
+    server: str
+    user: str
+    folders: int = 0
+    messages: int = 0
+    failed: int = 0
+    size_bytes: int = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailboxExported(Event):
+    """All mail of a mailbox was written into files outside of the platform."""
+
+    kind: ClassVar[str] = "mailbox.exported"
+
+    form: str  # mbox, maildir
+    messages: int = 0
+    size_bytes: int = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DraftWritten(Event):
     """The owner wrote a draft: an act of use."""
 
@@ -415,6 +442,8 @@ KINDS: dict[str, type[Event]] = {
         MessageCorrupt,
         MessagePoison,
         MessageOpened,
+        MailboxCopied,
+        MailboxExported,
         DraftWritten,
         SignIn,
         SignInsHeld,

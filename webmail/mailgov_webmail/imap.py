@@ -2,8 +2,6 @@
 
 import asyncio
 import re
-import ssl
-import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,7 +12,7 @@ from imapclient.exceptions import ProtocolError
 
 from mailgov.config import Config
 from mailgov.errors import Conflict, MailgovError, NotFound, Unavailable
-from mailgov.imap_client import COMMAND_SECONDS, Answer, Connection, Library, internal_date
+from mailgov.imap_client import COMMAND_SECONDS, Answer, Connection, internal_date
 from mailgov.imap_client.answers import (
     fetched,
     folder_name,
@@ -24,13 +22,12 @@ from mailgov.imap_client.answers import (
     uid_sets,
     uids_of,
 )
-from mailgov.mailstore import master, reach
+from mailgov.mailstore.own_client import connect
 from mailgov_webmail.imap_answers import flags_of, listed, role, summary
 from mailgov_webmail.mailbox import Filter, Folder, Listing, Quota, Role, Summary
 
 SEARCH_SECONDS = 60.0
 IDLE_SECONDS = 90.0  # how long an unused connection is kept for its owner's next click
-KNOWN_SECONDS = 3.0  # the mail store hears of a new mailbox a moment after the directory
 MOST_CONNECTIONS = 64
 
 _ORDER: Sequence[Role] = ("inbox", "drafts", "sent", "archive", "junk", "trash", "")
@@ -68,7 +65,7 @@ class ImapPool:
     async def connection(self, address: str) -> AsyncIterator[Connection]:
         """A signed-in connection for one piece of work."""
         async with self._place():
-            connection = await self._kept(address) or await self._open(address)
+            connection = await self._kept(address) or await connect(self._config, address)
             try:
                 yield connection
             finally:
@@ -112,31 +109,6 @@ class ImapPool:
             connection.close()
         if not kept:
             self._idle.pop(address, None)
-
-    async def _open(self, address: str) -> Connection:
-        host, port = await asyncio.to_thread(reach.listener, self._config)
-        secret = await asyncio.to_thread(master.secret, self._config.data.path)
-        deadline = time.monotonic() + KNOWN_SECONDS
-        while True:
-            context = None
-            if not reach.is_loopback(host):
-                context = await asyncio.to_thread(_our_certificate, self._config)
-            connection = Connection(Library(host, port, ssl_context=context))
-            await connection.greeting()
-            if await connection.log_in(master.login_name(address), secret):
-                return connection
-            connection.close()
-            if time.monotonic() > deadline:
-                raise Unavailable("mailstore-unavailable")
-            await asyncio.sleep(KNOWN_SECONDS / 6)
-
-
-def _our_certificate(config: Config) -> ssl.SSLContext:
-    """Trust nobody but our own server, under whatever name it is reached."""
-    context = ssl.create_default_context(cafile=str(config.certificate))
-    context.check_hostname = False
-    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    return context
 
 
 @dataclass(frozen=True, slots=True)
