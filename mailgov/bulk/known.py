@@ -9,7 +9,15 @@ from sqlmodel import Session, col, select
 
 from mailgov.addresses import Address
 from mailgov.db.models import Agency, Alias, Domain, Mailbox, Person
-from mailgov.directory.naming import RESERVED, free_forms, local_part
+from mailgov.directory.agency_defaults import QUOTA_MB
+from mailgov.directory.naming import (
+    DEFAULT_SCHEME,
+    RESERVED,
+    Scheme,
+    free_forms,
+    local_part,
+    require_scheme,
+)
 from mailgov.errors import Conflict, InputError, NotFound
 
 _AT_ONCE = 1000  # values in one statement
@@ -26,6 +34,8 @@ class KnownAgency:
     short_name: str
     valid_to: date | None
     successor: str
+    scheme: str = ""  # of addresses; empty: as the agency above
+    quotas: tuple[int, int] = (0, 0)  # MiB of people and offices; 0: as the agency above
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +109,8 @@ class Directory:
                 row.short_name,
                 row.valid_to,
                 codes.get(row.successor_id, ""),
+                row.address_scheme,
+                (row.person_quota_mb, row.office_quota_mb),
             )
             for row in rows
         }
@@ -135,6 +147,17 @@ class Directory:
         while at is not None:
             yield at
             at = self._by_id.get(at.parent_id) if at.parent_id is not None else None
+
+    def scheme_of(self, agency: KnownAgency) -> Scheme:
+        """The address scheme that is set nearest above."""
+        chosen = (upper.scheme for upper in self.above(agency))
+        return next((require_scheme(scheme) for scheme in chosen if scheme), DEFAULT_SCHEME)
+
+    def quota_of(self, agency: KnownAgency, kind: str) -> int:
+        """MiB that a new mailbox of a kind gets, as set nearest above."""
+        place = 0 if kind in ("person", "post") else 1
+        chosen = (upper.quotas[place] for upper in self.above(agency))
+        return next((quota for quota in chosen if quota), QUOTA_MB[kind])
 
     def domain_for(self, agency: KnownAgency) -> KnownDomain:
         """The oldest domain of the agency, or of the nearest above that has one.
@@ -241,7 +264,7 @@ class Directory:
         Raises InputError `cell-name-without-address`, `cell-agency-without-domain`.
         """
         domain = self.domain_for(agency)
-        local = local_part(name)
+        local = local_part(name, self.scheme_of(agency), agency.short_name)
         if not local:
             raise InputError("cell-name-without-address", name=name)
         taken = self.addresses_in(session, domain)

@@ -15,7 +15,6 @@ from mailgov.bulk.columns import Table
 from mailgov.bulk.known import Directory, Held, HeldOffice, KnownAgency, KnownDomain
 from mailgov.bulk.sheets import Row
 from mailgov.bulk.staff import Problem, StaffRow, read_row
-from mailgov.directory.provisioning.mailboxes import QUOTA_MB
 from mailgov.errors import Conflict, InputError, MailgovError
 from mailgov.texts import without_marks
 
@@ -155,7 +154,7 @@ class Planner:
         else:
             self._give_address(session, planned, staff, agency)
             changes["address"] = ("", planned.address)
-            changes["quota_mb"] = ("", str(staff.quota_mb or QUOTA_MB["person"]))
+            changes["quota_mb"] = ("", str(staff.quota_mb or self.known.quota_of(agency, "person")))
             planned.verb = "add"
         planned.changes = changes
 
@@ -237,7 +236,7 @@ class Planner:
                 kind=staff.kind,
                 full_name=staff.full_name,
                 agency_code=agency.code,
-                quota_mb=staff.quota_mb or QUOTA_MB[staff.kind],
+                quota_mb=staff.quota_mb or self.known.quota_of(agency, staff.kind),
             )
             planned.verb = "add"
             return

@@ -2,13 +2,15 @@
 
 from datetime import date
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from sqlmodel import Session, col, select
 
+from mailgov.clock import local_date
 from mailgov.db.models import Agency
+from mailgov.directory.agency_past import DATED, keep_past
 from mailgov.directory.change import Act, Change, edited_fields, new_fields, recorded
-from mailgov.directory.naming import TOP_LEVELS, require_code, require_level
+from mailgov.directory.naming import TOP_LEVELS, require_code, require_level, require_scheme
 from mailgov.errors import Conflict, InputError, NotFound
 
 
@@ -84,25 +86,78 @@ def _parent(session: Session, code: str, parent: str, level: str) -> Agency | No
     return get_agency(session, wanted)
 
 
+class AgencyEdit(TypedDict, total=False):
+    """What is to be otherwise; None leaves a field as it is."""
+
+    name: str | None
+    name_en: str | None
+    short_name: str | None
+    level: str | None
+    headcount: int | None
+    regulation: str | None
+    address_scheme: str | None  # one of `naming.SCHEMES`; empty: as the agency above
+    person_quota_mb: int | None  # 0: as the agency above
+    office_quota_mb: int | None
+
+
 def edit_agency(
     session: Session,
     act: Act,
     *,
     code: str,
-    name: str | None = None,
-    headcount: int | None = None,
-    regulation: str | None = None,
+    on: date | None = None,
+    **wanted: Unpack[AgencyEdit],
 ) -> Change:
-    """Change what an agency declares; None leaves a field as it is.
+    """Change what an agency declares, with effect from a day, today by default.
 
-    Raises NotFound `agency-unknown`, InputError `agency-name-missing`.
+    What it was until then is kept. Raises NotFound `agency-unknown`; InputError
+    `agency-name-missing`, `agency-level-not-valid`, `address-scheme-not-valid`; Conflict
+    `agency-changed-later`.
     """
     agency = get_agency(session, code)
-    if name is not None and not name.strip():
-        raise InputError("agency-name-missing", code=code)
-    fields = edited_fields(agency, name_vi=name, headcount=headcount, regulation=regulation)
+    values: dict[str, Any] = {name: value for name, value in wanted.items() if value is not None}
+    if "name" in values:
+        values = {"name_vi": values.pop("name").strip(), **values}
+        if not values["name_vi"]:
+            raise InputError("agency-name-missing", code=code)
+    if "level" in values:
+        require_level(values["level"])
+    if values.get("address_scheme"):
+        require_scheme(values["address_scheme"])
+    if any(getattr(agency, name) != values.get(name, getattr(agency, name)) for name in DATED):
+        keep_past(session, agency, on or local_date(act.at))
+    changes = edited_fields(agency, **values)
     session.add(agency)
+    return recorded(session, act, Change("agency", "edit", code, changes, agency_code=code))
+
+
+def move_agency(session: Session, act: Act, code: str, to: str, *, on: date) -> Change:
+    """Put an agency, with all that is below it, under another, with effect from a day.
+
+    Raises NotFound `agency-unknown`; InputError `agency-parent-too-many` for those at the top;
+    Conflict `agency-below-itself`, `agency-closed`, `agency-changed-later`.
+    """
+    agency, upper = get_agency(session, code), get_agency(session, to)
+    if agency.level in TOP_LEVELS:
+        raise InputError("agency-parent-too-many", code=code, level=agency.level)
+    if agency.id in {one.id for one in ancestors(session, upper)}:
+        raise Conflict("agency-below-itself", code=code, to=to)
+    require_open(upper, on)
+    if agency.parent_id == upper.id:
+        return Change("agency", "edit", code, agency_code=code)
+    before = session.get_one(Agency, agency.parent_id).code if agency.parent_id else ""
+    keep_past(session, agency, on)
+    agency.parent_id = upper.id
+    session.add(agency)
+    session.flush()
+    fields = {"parent": (before, to)}
     return recorded(session, act, Change("agency", "edit", code, fields, agency_code=code))
+
+
+def require_open(agency: Agency, on: date) -> None:
+    """Raise Conflict `agency-closed` when the agency is there no more on a day."""
+    if agency.valid_to is not None and agency.valid_to < on:
+        raise Conflict("agency-closed", code=agency.code, closed_on=agency.valid_to)
 
 
 def ancestors(session: Session, agency: Agency) -> list[Agency]:

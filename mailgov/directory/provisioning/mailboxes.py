@@ -17,21 +17,13 @@ from mailgov.db.models import (
     Person,
     WebSession,
 )
+from mailgov.directory.agency_defaults import QUOTA_MB, quota_of
 from mailgov.directory.change import Act, Change, edited_fields, new_fields, recorded
 from mailgov.directory.credentials import hash_password, require_good
 from mailgov.directory.former import holder_before
 from mailgov.directory.naming import free_forms, person_name, require_local_part
 from mailgov.directory.provisioning.agencies import ancestors, get_agency
 from mailgov.errors import Conflict, InputError, NotFound
-
-# Rule quota: 5 GiB for people, 20 GiB for offices.
-QUOTA_MB = {
-    "person": 5 * 1024,
-    "office": 20 * 1024,
-    "post": 5 * 1024,
-    "shared": 20 * 1024,
-    "group": 1,
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +36,7 @@ class NewMailbox:
     kind: str = "person"
     staff_no: str = ""  # key of the person on the staff list
     title: str = ""
-    quota_mb: int | None = None  # None: what rule quota gives the kind
+    quota_mb: int | None = None  # None: what the agency gives the kind
     interagency_only: bool = False  # takes documents of state agencies only
     public_contact: bool = False  # is there for citizens and companies, and may write to them
 
@@ -95,7 +87,7 @@ def add_mailbox(session: Session, act: Act, new: NewMailbox) -> Change:
         person_id=person.id if person else None,
         agency_id=agency.id,
         domain_id=domain.id,
-        quota_mb=new.quota_mb or QUOTA_MB[new.kind],
+        quota_mb=new.quota_mb or quota_of(session, agency, new.kind),
         interagency_only=new.interagency_only,
         public_contact=new.public_contact,
         created_at=act.at,
