@@ -36,7 +36,8 @@ class Place(StrEnum):
 class Noun(typer.Typer):
     """The commands of one noun; with `single=True` the noun is itself the command."""
 
-    def __init__(self, *, single: bool = False) -> None:
+    def __init__(self, *, single: bool = False, place: Place = Place.ANYWHERE) -> None:
+        self._place = place
         super().__init__(
             cls=NounGroup, add_completion=False, rich_markup_mode=None, no_args_is_help=True
         )
@@ -47,7 +48,7 @@ class Noun(typer.Typer):
         self,
         name: str | None = None,
         *,
-        place: Place = Place.ANYWHERE,
+        place: Place | None = None,
         changes: bool | None = None,
         **settings: Any,
     ) -> Callable[[Any], Any]:
@@ -59,7 +60,7 @@ class Noun(typer.Typer):
         register = super().command(name, cls=Verb, **settings)
 
         def registered(function: Any) -> Any:
-            _TRAITS[function] = (place, changes)
+            _TRAITS[function] = (place or self._place, changes)
             return register(function)
 
         return registered

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mailgov_cli.grammar import Noun
+from mailgov_cli.grammar import Noun, Place
 from mailgov_cli.runtime import Runtime, runtime
 
 if TYPE_CHECKING:
     from mailgov.backup import Backup
 
-app = Noun()
+app = Noun(place=Place.SERVER)
 
 Name = Annotated[
     str, typer.Argument(help="the backup: first letters of its id, or latest", metavar="ID")

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mailgov_cli.grammar import Noun
+from mailgov_cli.grammar import Noun, Place
 from mailgov_cli.runtime import runtime
 
 if TYPE_CHECKING:
     from mailgov.config import Config
 
-app = Noun()
+app = Noun(place=Place.SERVER)
 
 
 @app.command(epilog="mailgov config show\nmailgov config show limits")

@@ -11,14 +11,14 @@ import typer
 from mailgov import texts
 from mailgov_cli import exits, words
 from mailgov_cli.exits import Exit, UsageMistake
-from mailgov_cli.grammar import Noun
+from mailgov_cli.grammar import Noun, Place
 from mailgov_cli.options import DryRun
 from mailgov_cli.runtime import Runtime, runtime
 
 if TYPE_CHECKING:
     from mailgov.content.conversion import Conversion
 
-app = Noun(single=True)
+app = Noun(single=True, place=Place.HERE)
 
 FIELDS = ("file", "outcome", "target", "encodings", "changed", "doubtful")
 _STDIN = Path("-")

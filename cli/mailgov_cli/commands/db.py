@@ -2,10 +2,10 @@
 
 import typer
 
-from mailgov_cli.grammar import Noun
+from mailgov_cli.grammar import Noun, Place
 from mailgov_cli.runtime import runtime
 
-app = Noun()
+app = Noun(place=Place.SERVER)
 
 
 @app.command(epilog="mailgov db migrate")

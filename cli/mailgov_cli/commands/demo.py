@@ -6,10 +6,10 @@ from typing import Annotated
 import typer
 
 from mailgov_cli.commands.serve import ReadyJson, print_ready
-from mailgov_cli.grammar import Noun
+from mailgov_cli.grammar import Noun, Place
 from mailgov_cli.runtime import runtime
 
-app = Noun(single=True)
+app = Noun(single=True, place=Place.SERVER)
 
 PORTS = {"fixed", "free"}
 

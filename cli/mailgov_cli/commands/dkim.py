@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from mailgov_cli.exits import Exit
-from mailgov_cli.grammar import Noun
+from mailgov_cli.grammar import Noun, Place
 from mailgov_cli.options import DryRun, Reason, parse_moment
 from mailgov_cli.output import Format
 from mailgov_cli.runtime import Runtime, runtime
@@ -277,7 +277,7 @@ def retire(
     run.emit_change("dkim.retire/1", change, dry_run=dry_run)
 
 
-@app.command(epilog="mailgov dkim protect")
+@app.command(place=Place.SERVER, epilog="mailgov dkim protect")
 def protect(ctx: typer.Context, dry_run: DryRun = False) -> None:
     """Encrypt every key file with the secret of `signing.secret_file`; make that first if missing."""
     from mailgov.errors import ConfigError
@@ -304,7 +304,7 @@ def protect(ctx: typer.Context, dry_run: DryRun = False) -> None:
         run.say("dry-run", noun=run.noun("dkim"), target=str(path))
 
 
-@app.command(epilog="mailgov dkim serve")
+@app.command(place=Place.SERVER, epilog="mailgov dkim serve")
 def serve(ctx: typer.Context) -> None:
     """Hold the keys in this process alone and sign for the others, at `signing.socket`."""
     import signal

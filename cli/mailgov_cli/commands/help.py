@@ -10,11 +10,11 @@ from mailgov.errors import MailgovError, NotFound
 from mailgov_cli import words
 from mailgov_cli.exits import Exit
 from mailgov_cli.explaining import rule_record
-from mailgov_cli.grammar import Noun
+from mailgov_cli.grammar import Noun, Place
 from mailgov_cli.output import Format
 from mailgov_cli.runtime import Runtime, runtime
 
-app = Noun(single=True)
+app = Noun(single=True, place=Place.HERE)
 
 TOPICS = ("exit-codes", "formats", "environment", "completion")
 

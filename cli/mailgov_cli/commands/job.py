@@ -53,7 +53,7 @@ def show(
         run.emit("job.show/1", [record], tuple(record), single=True)
 
 
-@app.command(epilog="mailgov job resume imp-2026-11-21-1")
+@app.command(changes=True, epilog="mailgov job resume imp-2026-11-21-1")
 def resume(ctx: typer.Context, job: JobId) -> Exit:
     """Go on with a job that was interrupted; no row is written twice."""
     from mailgov_cli import bulk
@@ -61,7 +61,7 @@ def resume(ctx: typer.Context, job: JobId) -> Exit:
     return bulk.resume(runtime(ctx), job)
 
 
-@app.command(epilog="mailgov job cancel imp-2026-11-21-1")
+@app.command(changes=True, epilog="mailgov job cancel imp-2026-11-21-1")
 def cancel(ctx: typer.Context, job: JobId) -> None:
     """Give up a job that was interrupted; what it wrote stays, and can be taken back."""
     from mailgov.bulk import jobs

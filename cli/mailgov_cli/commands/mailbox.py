@@ -6,7 +6,7 @@ import typer
 
 from mailgov_cli import bulk
 from mailgov_cli.commands import forwarding, sign_in
-from mailgov_cli.grammar import Noun
+from mailgov_cli.grammar import Noun, Place
 from mailgov_cli.options import (
     LIMIT,
     DryRun,
@@ -231,6 +231,7 @@ def revoke(
 
 @app.command(
     "sign-ins",
+    changes=False,
     epilog='mailgov mailbox sign-ins nvan@sonoivu.tinhmau.gov.vn --since 7d --reason "nghi lộ mật khẩu"',
 )
 def sign_ins(
@@ -253,7 +254,7 @@ def sign_ins(
     run.tell_of_more(rows, limit)
 
 
-app.command("template", epilog="mailgov mailbox template mau-can-bo.xlsx")(bulk.template)
+app.command("template", place=Place.HERE, epilog="mailgov mailbox template mau-can-bo.xlsx")(bulk.template)
 app.command(
     "import",
     epilog="""mailgov mailbox import can-bo.xlsx --dry-run

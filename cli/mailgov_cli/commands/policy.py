@@ -12,7 +12,7 @@ from mailgov.clock import local_date, utc_now
 from mailgov.errors import InputError, MailgovError, NotFound
 from mailgov_cli import exits
 from mailgov_cli.exits import Exit, UsageMistake
-from mailgov_cli.grammar import Noun
+from mailgov_cli.grammar import Noun, Place
 from mailgov_cli.options import DryRun, Reason, Since, Until, last_day, parse_moment
 from mailgov_cli.output import Format
 from mailgov_cli.runtime import Runtime, runtime
@@ -111,6 +111,7 @@ def explain(
 
 
 @app.command(
+    place=Place.HERE,
     epilog="""mailgov policy check thu.eml
     mailgov policy check thu.eml --from an.nv@tinhmau.gov.vn --to vanthu@bomau.gov.vn --json
     mailgov policy check thu.eml --direction inbound --auth-results ket-qua.txt
@@ -172,6 +173,7 @@ def check(
 
 
 @app.command(
+    place=Place.HERE,
     epilog="mailgov policy lint tinh-mau.toml\nmailgov policy lint H99.toml H99.02.toml --json"
 )
 def lint(

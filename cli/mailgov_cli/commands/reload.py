@@ -3,10 +3,10 @@
 import typer
 
 from mailgov_cli.exits import Exit
-from mailgov_cli.grammar import Noun
+from mailgov_cli.grammar import Noun, Place
 from mailgov_cli.runtime import runtime
 
-app = Noun(single=True)
+app = Noun(single=True, place=Place.SERVER)
 
 WAIT_SECONDS = 120.0
 

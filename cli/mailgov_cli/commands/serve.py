@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from mailgov_cli.grammar import Noun
+from mailgov_cli.grammar import Noun, Place
 from mailgov_cli.runtime import runtime
 
-app = Noun(single=True)
+app = Noun(single=True, place=Place.SERVER)
 
 ReadyJson = Annotated[
     bool, typer.Option("--ready-json", help="print one line of JSON on stdout when ready")

@@ -17,7 +17,7 @@ USUAL_DAYS = 90
 
 
 @app.command(
-    epilog="""mailgov token add qtv@sonoivu.tinhmau.gov.vn --label "phần mềm nhân sự" --access change --command scim --agency H99 --token-file nhan-su.token
+    epilog="""mailgov token add qtv@sonoivu.tinhmau.gov.vn --label "phần mềm nhân sự" --access change --command scim --agency H99 --save nhan-su.token
     mailgov token add qtv@sonoivu.tinhmau.gov.vn --label "máy của tôi" --until 2026-12-31"""
 )
 def add(
@@ -41,10 +41,10 @@ def add(
         ),
     ] = None,
     until: Until = None,
-    token_file: Annotated[
+    save: Annotated[
         Path | None,
         typer.Option(
-            "--token-file",
+            "--save",
             help="new file for the token, readable by its owner only",
             metavar="FILE",
         ),
@@ -70,17 +70,17 @@ def add(
             expires_on=last_day(until) or local_date(act.at) + timedelta(days=USUAL_DAYS),
             most_days=run.config.api.token_days,
         )
-        if token_file is not None and not dry_run:
-            _write_new(token_file, new.token)
+        if save is not None and not dry_run:
+            _write_new(save, new.token)
     if dry_run:
         run.emit_change("token.add/1", new.change, dry_run=True)
         return
     record: dict[str, object] = {"address": new.change.target}
     record |= {name: new for name, (_, new) in new.change.changes.items()}
-    if token_file is None:
+    if save is None:
         record["token"] = new.token
     run.emit("token.add/1", [record], tuple(record), single=True)
-    run.say("token-once" if token_file is None else "written", target=token_file)
+    run.say("token-once" if save is None else "written", target=save)
 
 
 @app.command(
