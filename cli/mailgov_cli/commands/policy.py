@@ -115,7 +115,7 @@ def explain(
     epilog="""mailgov policy check thu.eml
     mailgov policy check thu.eml --from an.nv@tinhmau.gov.vn --to vanthu@bomau.gov.vn --json
     mailgov policy check thu.eml --direction inbound --auth-results ket-qua.txt
-    mailgov policy check --manifest ca-kiem-thu/manifest.json --ruleset tinh-mau.toml"""
+    mailgov policy check --manifest ca-kiem-thu/manifest.json --ruleset tinh-mau.toml""",
 )
 def check(
     ctx: typer.Context,
@@ -174,7 +174,7 @@ def check(
 
 @app.command(
     place=Place.HERE,
-    epilog="mailgov policy lint tinh-mau.toml\nmailgov policy lint H99.toml H99.02.toml --json"
+    epilog="mailgov policy lint tinh-mau.toml\nmailgov policy lint H99.toml H99.02.toml --json",
 )
 def lint(
     ctx: typer.Context,
