@@ -254,7 +254,9 @@ def sign_ins(
     run.tell_of_more(rows, limit)
 
 
-app.command("template", place=Place.HERE, epilog="mailgov mailbox template mau-can-bo.xlsx")(bulk.template)
+app.command("template", place=Place.HERE, epilog="mailgov mailbox template mau-can-bo.xlsx")(
+    bulk.template
+)
 app.command(
     "import",
     epilog="""mailgov mailbox import can-bo.xlsx --dry-run
