@@ -5,8 +5,6 @@ settings: keys and certificates are named by path, passwords live hashed in the 
 `mailgov.settings` holds every setting, `config.example.toml` names them all.
 """
 
-import os
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -40,14 +38,15 @@ from mailgov.settings import (
     Policy,
     Readers,
     Relay,
+    Roles,
     Scanner,
     Screening,
-    Roles,
     SignIn,
     Signing,
     Site,
     Web,
 )
+from mailgov.whereabouts import find_config, read_settings
 
 __all__ = [
     "Api",
@@ -156,36 +155,13 @@ class Config(BaseSettings):
         return self.policy.authserv_id or self.site.hostname
 
 
-def find_config(given: Path | None) -> Path | None:
-    """The file to read: the one given, `MAILGOV_CONFIG`, `./config.toml`, `/etc/mailgov/config.toml`.
-
-    None when there is none and none was asked for. Raises ConfigError `config-missing`.
-    """
-    asked = given or (
-        Path(os.environ["MAILGOV_CONFIG"]) if os.environ.get("MAILGOV_CONFIG") else None
-    )
-    if asked is not None:
-        if not asked.is_file():
-            raise ConfigError("config-missing", file=asked)
-        return asked
-    for path in (Path("config.toml"), Path("/etc/mailgov/config.toml")):
-        if path.is_file():
-            return path
-    return None
-
-
 def load_config(path: Path | None, **changes: Any) -> Config:
     """Read and check the configuration; relative paths in it are relative to the file's folder.
 
     `changes` are sections laid over the file's (the demo's free ports). Raises ConfigError:
     `config-unreadable` with file and line, `config-not-valid` with each key and what was expected.
     """
-    values: dict[str, Any] = {}
-    if path is not None:
-        try:
-            values = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
-            raise ConfigError("config-unreadable", file=path, reason=exc) from exc
+    values = read_settings(path)
     for section, keys in changes.items():
         values[section] = {**values.get(section, {}), **keys}
     try:

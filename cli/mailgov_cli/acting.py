@@ -8,10 +8,10 @@ so it needs no password. docs/roles.md tells more.
 
 import os
 import pwd
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Mapping
     from pathlib import Path
 
     from mailgov.access import Authority
@@ -41,7 +41,7 @@ def runs_the_platform(data: "Path") -> bool:
 
 def narrows(run: "Runtime") -> bool:
     """Whether this run acts with less than everything. Raises ConfigError."""
-    return run.caller is not None or bool(run.acting_as) or not runs_the_platform(run.config.data.path)
+    return run.caller is not None or bool(run.acting_as) or not runs_the_platform(run.whereabouts.data)
 
 
 def authority(run: "Runtime", database: "Database") -> "Authority":
@@ -65,7 +65,7 @@ def authority(run: "Runtime", database: "Database") -> "Authority":
     if not wanted:
         raise NotAllowed("account-without-role", account=who)
     address = Address.parse(wanted).key
-    if not runs_the_platform(run.config.data.path) and given.get(who, "").lower() != address:
+    if not runs_the_platform(run.whereabouts.data) and given.get(who, "").lower() != address:
         raise NotAllowed("acting-as-other", account=who, address=address)
     with database.read() as session:
         return authority_of(session, address, actor_of(who, address), local_date(utc_now()))
@@ -91,7 +91,7 @@ def keep(run: "Runtime", database: "Database") -> "Authority":
     return who
 
 
-def tops(run: "Runtime") -> "Collection[str] | None":
+def tops(run: "Runtime") -> "tuple[str, ...] | None":
     """The branches that the command is kept to; None: everything. Raises what `keep` raises."""
     if not narrows(run):
         return None
@@ -99,6 +99,21 @@ def tops(run: "Runtime") -> "Collection[str] | None":
 
     _ = run.database
     return run.authority.tops(act_of(run.verb))
+
+
+def only_top(run: "Runtime") -> str:
+    """The agency that a question without one is about; empty: all of them.
+
+    Raises InputError `agency-of-several` for somebody with several branches.
+    """
+    seen = tops(run)
+    if seen is None:
+        return ""
+    if len(seen) == 1:
+        return seen[0]
+    from mailgov.errors import InputError
+
+    raise InputError("agency-of-several", known=", ".join(seen))
 
 
 def require(run: "Runtime") -> None:
@@ -112,3 +127,19 @@ def require(run: "Runtime") -> None:
 
     if act_of(run.verb) is not None and narrows(run):
         _ = run.database
+
+
+def second_person(run: "Runtime", kind: str, subject: "Mapping[str, Any]", reason: str) -> None:
+    """Go on only with the yes of a second person; it is used up by this.
+
+    Raises ConsentMissing `approval-needed` until somebody else has said yes, NotAllowed
+    `approval-denied`, InputError `approval-reason-missing`.
+    """
+    from mailgov.clock import utc_now
+    from mailgov.directory import approvals
+
+    seen = tops(run)
+    agency = seen[0] if seen is not None and len(seen) == 1 else ""
+    request = approvals.Request(kind, subject, agency)
+    days = run.config.roles.approval_days
+    approvals.require(run.database, run.authority, utc_now(), reason, request, days)

@@ -8,6 +8,7 @@ import typer
 
 from mailgov.clock import VIETNAM
 from mailgov_cli.exits import UsageMistake
+from mailgov_cli.output import LIMIT as LIMIT
 
 DryRun = Annotated[
     bool,
@@ -26,8 +27,14 @@ Until = Annotated[
     typer.Option("--until", formats=["%Y-%m-%d", "%d/%m/%Y"], help="last day, such as 2026-12-31"),
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="do it without asking")]
-LIMIT = 1000
 Limit = Annotated[int, typer.Option("--limit", min=1, help="rows at most")]
+PageLimit = Annotated[
+    int | None,
+    typer.Option("--limit", min=1, help="rows at most; default: 1000 as table or JSON, else all"),
+]
+After = Annotated[
+    str, typer.Option("--after", help="the next page: `next` of the one before", metavar="CURSOR")
+]
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 

@@ -14,6 +14,8 @@ from mailgov_cli import words
 
 Row = Mapping[str, Any]
 
+LIMIT = 1000  # rows of a page, when nothing else is asked for
+
 _LEAST_WIDTH = 8  # a column is never cut below this
 _GAP = "  "
 
@@ -38,17 +40,22 @@ def write(
     language: Language,
     width: int | None = None,
     single: bool = False,
+    cursor: str | None = None,
 ) -> None:
     """Write rows with these fields.
 
     `width` is the terminal's, in letters: tables are cut to it; None cuts nothing. `single` marks
-    one record, which a table shows field by field.
+    one record, which a table shows field by field. `cursor` is where the next page begins. But for
+    tables, rows are written as they come, however many there are.
     """
     chosen = ({field: row.get(field) for field in fields} for row in rows)
     match form:
         case Format.JSON:
-            data = [{key: plain(value) for key, value in row.items()} for row in chosen]
-            stream.write(_json({"schema": schema, "data": data, "next": None}) + "\n")
+            stream.write(f'{{"schema": {_json(schema)}, "data": [')
+            for number, row in enumerate(chosen):
+                plain_row = _json({key: plain(value) for key, value in row.items()})
+                stream.write(f", {plain_row}" if number else plain_row)
+            stream.write(f'], "next": {_json(cursor)}}}\n')
         case Format.JSONL:
             stream.writelines(
                 _json({key: plain(value) for key, value in row.items()}) + "\n" for row in chosen
@@ -107,6 +114,8 @@ def _harmless(cell: str) -> str:
 
 def one_line(text: str) -> str:
     """Text from anywhere, safe on a terminal: no control characters, no line breaks."""
+    if text.isascii() and text.isprintable():  # most cells of long lists
+        return text
     return "".join(
         " " if unicodedata.category(c) in ("Cc", "Cf", "Zl", "Zp") else c
         for c in unicodedata.normalize("NFC", text)

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, func, or_
 from sqlmodel import Session, col, select
 
 from mailgov import lookups
-from mailgov.access import branch
+from mailgov.access import branch, fence_of
 from mailgov.config import Limits
 from mailgov.db.models import (
     Absence,
@@ -343,7 +343,8 @@ def roles(
 
 
 def _source(session: Session) -> SessionSource:
-    return SessionSource(session)
+    kept = fence_of(session)
+    return SessionSource(session, kept.tops if kept else None)
 
 
 def _branch(session: Session, top: str) -> Collection[str]:

@@ -120,11 +120,10 @@ def list_(
 @app.command(epilog="mailgov agency show H99.02\nmailgov agency show H99.02 --json")
 def show(ctx: typer.Context, code: Code) -> None:
     """One agency: names, place in the tree, figures, domains, history."""
-    from mailgov.directory import listing
+    from mailgov import lookups
 
     run = runtime(ctx)
-    with run.database.read() as session:
-        record = listing.agency(session, code)
+    record = lookups.agency(run.lookups, code)
     run.emit("agency.show/1", [record], tuple(record), single=True)
 
 

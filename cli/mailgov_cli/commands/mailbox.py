@@ -9,8 +9,10 @@ from mailgov_cli.commands import forwarding, sign_in
 from mailgov_cli.grammar import Noun, Place
 from mailgov_cli.options import (
     LIMIT,
+    After,
     DryRun,
     Limit,
+    PageLimit,
     PasswordFile,
     Reason,
     Since,
@@ -92,6 +94,7 @@ def add(
 @app.command(
     "list",
     epilog="""mailgov mailbox list --agency H99.02
+    mailgov mailbox list --agency H99.02 --inactive 90d --format csv -o it-dung.csv
     mailgov mailbox list --status suspended --format csv -o tam-khoa.csv""",
 )
 def list_(
@@ -101,26 +104,40 @@ def list_(
         str, typer.Option("--status", help="only active, suspended or recalled ones")
     ] = "",
     kind: Annotated[str, typer.Option("--kind", help="only person, office, post, shared")] = "",
-    limit: Limit = LIMIT,
+    inactive: Annotated[
+        str,
+        typer.Option(
+            "--inactive", help="only active ones that nobody signed in to: 90d, 2026-08-01"
+        ),
+    ] = "",
+    limit: PageLimit = None,
+    after: After = "",
 ) -> None:
     """Mailboxes in the order of their addresses."""
-    from mailgov.directory import listing
+    from mailgov import lookups
+    from mailgov.clock import utc_now
 
     run = runtime(ctx)
-    with run.database.read() as session:
-        rows = listing.mailboxes(session, within=agency, state=status, kind=kind, limit=limit + 1)
-    run.emit("mailbox.list/1", rows[:limit], listing.MAILBOX_FIELDS)
-    run.tell_of_more(rows, limit)
+    page = run.page_of(limit)
+    rows = lookups.mailboxes(
+        run.lookups,
+        within=agency,
+        state=status,
+        kind=kind,
+        inactive_since=parse_moment(inactive, utc_now()),
+        after=after,
+        limit=page and page + 1,
+    )
+    run.emit_page("mailbox.list/1", rows, lookups.MAILBOX_FIELDS, page, "address")
 
 
 @app.command(epilog="mailgov mailbox show nvan@sonoivu.tinhmau.gov.vn")
 def show(ctx: typer.Context, address: Address) -> None:
     """One mailbox: holder, agency, state, quota, aliases, rights, history."""
-    from mailgov.directory import listing
+    from mailgov import lookups
 
     run = runtime(ctx)
-    with run.database.read() as session:
-        record = listing.mailbox(session, address)
+    record = lookups.mailbox(run.lookups, address)
     run.emit("mailbox.show/1", [record], tuple(record), single=True)
 
 
