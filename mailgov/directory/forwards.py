@@ -128,7 +128,8 @@ def _in_force(
         .join(Agency, col(Mailbox.agency_id) == col(Agency.id))
         .where(
             col(Forward.mailbox_id).in_(mailbox_ids),
-            Mailbox.state == "active",
+            # Recalled: what still comes goes to the successor.
+            col(Mailbox.state).in_(("active", "recalled")),
             or_(col(Forward.until).is_(None), col(Forward.until) >= today),
         )
         .order_by(col(Forward.id))

@@ -1,11 +1,21 @@
 """The statements behind the look-ups, built once: the road of mail makes no objects of rows."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import cast
+from typing import Any, cast
 
-from sqlalchemy import BindParameter, ColumnElement, and_, bindparam, func, or_, select
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    and_,
+    bindparam,
+    case,
+    exists,
+    func,
+    or_,
+    select,
+)
 from sqlalchemy.orm import Mapped
 from sqlmodel import Session, col
 
@@ -16,6 +26,7 @@ from mailgov.db.models import (
     Credential,
     Delegation,
     Domain,
+    Forward,
     Mailbox,
     RoleGrant,
     SecondFactor,
@@ -52,6 +63,7 @@ class LocalMailbox:
     interagency_only: bool
     quota_mb: int
     home: str = ""  # the address whose folder holds the mail; empty: its own
+    contact: str = ""  # whom to write to instead, in the time of grace
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +98,40 @@ _MAILBOX_ID = cast("Mapped[int]", col(Mailbox.id))  # no stored row is without
 _AGENCY_OF_MAILBOX = col(Mailbox.agency_id) == col(Agency.id)
 _KEYS: BindParameter[list[str]] = bindparam("keys", expanding=True)
 
+# As its holder finds it: `locked` for not being used, `reading` in the time of grace.
+_SIGN_IN_STATE: ColumnElement[str] = case(
+    (and_(col(Mailbox.state) == "active", col(Mailbox.locked_at).is_not(None)), "locked"),
+    (and_(col(Mailbox.state) == "recalled", col(Mailbox.holder_reads)), "reading"),
+    else_=col(Mailbox.state),
+)
+# As those who write to it find it: `passing` where it is recalled and somebody gets its mail.
+_ARRIVAL_STATE: ColumnElement[str] = case(
+    (
+        and_(
+            col(Mailbox.state) == "recalled",
+            exists().where(
+                col(Forward.mailbox_id) == col(Mailbox.id), _in_force(col(Forward.until))
+            ),
+        ),
+        "passing",
+    ),
+    else_=col(Mailbox.state),
+)
+_CONTACT: ColumnElement[str] = case(
+    (
+        and_(
+            col(Mailbox.state) == "recalled",
+            col(Mailbox.readable_until).is_not(None),
+            col(Mailbox.readable_until) >= bindparam("today"),
+        ),
+        col(Mailbox.contact),
+    ),
+    else_="",
+)
 _LOGIN = (
     select(
         _MAILBOX_ID,
-        col(Mailbox.state),
+        _SIGN_IN_STATE,
         col(Mailbox.activated_at),
         col(Credential.id),
         col(Credential.hash),
@@ -133,7 +175,7 @@ _ACCOUNT = (
         col(Mailbox.kind),
         col(Agency.code),
         col(Agency.name_vi),
-        col(Mailbox.state),
+        _SIGN_IN_STATE,
         col(SecondFactor.confirmed_at).is_not(None),
         select(func.max(col(Credential.revoked_at)))
         .where(col(Credential.mailbox_id) == col(Mailbox.id))
@@ -170,10 +212,11 @@ _LOCAL = (
     col(Mailbox.address),
     col(Mailbox.kind),
     col(Agency.code),
-    col(Mailbox.state),
+    _ARRIVAL_STATE,
     col(Mailbox.interagency_only),
     col(Mailbox.quota_mb),
     col(Mailbox.home),
+    _CONTACT,
 )
 _BY_ADDRESS = (
     select(*_LOCAL).join(Agency, _AGENCY_OF_MAILBOX).where(col(Mailbox.address).in_(_KEYS))
@@ -232,12 +275,16 @@ def mailboxes(session: Session, keys: Iterable[str], today: date) -> dict[str, L
     """Our mailboxes among these addresses and aliases: two look-ups by unique index."""
     wanted = {key for key in keys if key}
     connection = session.connection()
-    rows = connection.execute(_BY_ADDRESS, {"keys": list(wanted)})
-    found = {row[1]: LocalMailbox(*row) for row in rows}
+    rows = connection.execute(_BY_ADDRESS, {"keys": list(wanted), "today": today})
+    found = {row[1]: _local(row) for row in rows}
     if rest := wanted - found.keys():
         aliases = connection.execute(_BY_ALIAS, {"keys": list(rest), "today": today})
-        found |= {row[0]: LocalMailbox(*row[1:]) for row in aliases}
+        found |= {row[0]: _local(row[1:]) for row in aliases}
     return found
+
+
+def _local(values: Sequence[Any]) -> LocalMailbox:
+    return LocalMailbox(*values)
 
 
 def local_domains(session: Session, names: Iterable[str]) -> frozenset[str]:

@@ -15,7 +15,7 @@ from sqlmodel import Session, col, select
 from mailgov import ledger
 from mailgov.db import Database
 from mailgov.db.models import PlannedAct
-from mailgov.directory.change import Act
+from mailgov.directory.change import Act, Change
 from mailgov.errors import Conflict, MailgovError, NotFound, Unavailable
 from mailgov.ledger.events import ActPlanned
 from mailgov.logs import logger
@@ -258,6 +258,15 @@ def record(planned: PlannedAct) -> dict[str, Any]:
         "ended_at": planned.ended_at,
         "result": planned.result,
         "failure": planned.failure,
+    }
+
+
+def result_of(change: Change) -> dict[str, Any]:
+    """A change as the result of an act: what became of each field, and what went with it."""
+    return {
+        "target": change.target,
+        "changes": {name: list(pair) for name, pair in change.changes.items()},
+        **change.details,
     }
 
 

@@ -22,7 +22,7 @@ class Account(Protocol):
 
     @property
     def state(self) -> str:
-        """`active`, `suspended` or `recalled`."""
+        """`active`, `suspended`, `locked`, `recalled`, or `reading` when it may only be read."""
 
     @property
     def credentials_ended_at(self) -> datetime | None:
@@ -38,7 +38,11 @@ class Mailbox(Protocol):
 
     @property
     def state(self) -> str:
-        """`active`, `suspended` or `recalled`."""
+        """`active`, `suspended`, `recalled`, or `passing` when a successor gets its mail."""
+
+    @property
+    def contact(self) -> str:
+        """Whom to write to instead of a recalled one; may be empty."""
 
 
 class AppPassword(Protocol):

@@ -55,7 +55,9 @@ class Desk:
         if mailbox is None and for_postmaster:
             address, mailbox = await self._postmaster(asked)
         if mailbox is not None:
-            if mailbox.state != "active":
+            if mailbox.state == "recalled" and mailbox.contact:
+                raise CommandError("mailbox-moved", contact=mailbox.contact)
+            if mailbox.state not in ("active", "passing"):
                 raise CommandError(f"mailbox-{mailbox.state}")
         elif await self._is_ours(asked.domain):
             back = await self._return_path(asked, sender)

@@ -162,6 +162,7 @@ _OWN: dict[str, tuple[int, str]] = {
     "return-path-old": (550, "5.7.1"),
     "mailbox-suspended": (550, "5.2.1"),
     "mailbox-recalled": (550, "5.2.1"),
+    "mailbox-moved": (551, "5.1.6"),  # RFC 5321, 3.4
     "too-many-recipients": (452, "4.5.3"),
     "recipients-this-hour": (450, "4.7.1"),
     "recipients-this-day": (450, "4.7.1"),

@@ -38,7 +38,8 @@ def test_a_reply_that_contradicts_itself_is_not_built(code: int, enhanced: str) 
 
 @pytest.mark.parametrize("key", sorted(replies.own_keys()))
 def test_every_refusal_has_words_in_both_languages(key: str) -> None:
-    fields = {name: name for name in ("reference", "code", "ip", "zone", "minutes", "most")}
+    names = ("reference", "code", "ip", "zone", "minutes", "most", "contact")
+    fields = {name: name for name in names}
     reply = replies.refusal(key, **fields)
     assert reply.key == key
     assert reply.code >= 400
