@@ -41,7 +41,9 @@ def runs_the_platform(data: "Path") -> bool:
 
 def narrows(run: "Runtime") -> bool:
     """Whether this run acts with less than everything. Raises ConfigError."""
-    return run.caller is not None or bool(run.acting_as) or not runs_the_platform(run.whereabouts.data)
+    return (
+        run.caller is not None or bool(run.acting_as) or not runs_the_platform(run.whereabouts.data)
+    )
 
 
 def authority(run: "Runtime", database: "Database") -> "Authority":

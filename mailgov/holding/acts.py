@@ -15,7 +15,7 @@ from sqlmodel import Session, col
 from sqlmodel import select as select_model
 
 from mailgov import ledger
-from mailgov.access import EVERYTHING, Role, Scope, scope
+from mailgov.access import EVERYTHING, Role, Scope, inside, scope
 from mailgov.clock import local_date
 from mailgov.config import Config
 from mailgov.content.header_block import split_header
@@ -70,7 +70,7 @@ def waiting(
     limit: int,
 ) -> list[Held]:
     """What is held, oldest first; `code` keeps those that this rule decided, `of` those agencies."""
-    query = _query(limit)
+    query = _query(limit).where(*inside(session, MESSAGE.c.agency_code))
     if since is not None:
         query = query.where(MESSAGE.c.accepted_at >= since)
     if code:

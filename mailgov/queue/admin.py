@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlmodel import Session
 
 from mailgov import ledger
+from mailgov.access import inside
 from mailgov.ledger.events import (
     Event,
     RecipientHeld,
@@ -69,7 +70,12 @@ def pick(session: Session, what: Pick, verb: str, now: datetime, *, after: int =
         select(RECIPIENT.c.id, RECIPIENT.c.message_id, RECIPIENT.c.address, MESSAGE.c.agency_code)
         .join(MESSAGE, MESSAGE.c.id == RECIPIENT.c.message_id)
         .join(VERDICT, VERDICT.c.id == RECIPIENT.c.verdict_id)
-        .where(*fits(what), *_ready_for(verb, now), RECIPIENT.c.id > after)
+        .where(
+            *fits(what),
+            *_ready_for(verb, now),
+            *inside(session, MESSAGE.c.agency_code),
+            RECIPIENT.c.id > after,
+        )
         .order_by(RECIPIENT.c.id)
         .limit(BATCH)
     )
@@ -83,7 +89,7 @@ def count(session: Session, what: Pick, verb: str, now: datetime) -> int:
         .select_from(RECIPIENT)
         .join(MESSAGE, MESSAGE.c.id == RECIPIENT.c.message_id)
         .join(VERDICT, VERDICT.c.id == RECIPIENT.c.verdict_id)
-        .where(*fits(what), *_ready_for(verb, now))
+        .where(*fits(what), *_ready_for(verb, now), *inside(session, MESSAGE.c.agency_code))
     )
     return session.connection().execute(query).scalar_one()
 
@@ -158,6 +164,12 @@ def remove(session: Session, picked: Sequence[Picked], by: Intervention) -> list
     return finish(session, {one.queue_id for one in picked}, by.at)
 
 
+def _of_branch(session: Session) -> list[ColumnElement[bool]]:
+    """That the message is of the branch that the session is kept to."""
+    seen = inside(session, MESSAGE.c.agency_code)
+    return [RECIPIENT.c.message_id.in_(select(MESSAGE.c.id).where(*seen))] if seen else []
+
+
 def _set(session: Session, picked: Sequence[Picked], **values: Any) -> None:
     session.connection().execute(
         update(RECIPIENT)
@@ -204,7 +216,7 @@ def stats(session: Session) -> list[Destination]:
             func.min(RECIPIENT.c.queued_at),
             func.min(RECIPIENT.c.next_attempt_at),
         )
-        .where(RECIPIENT.c.state.in_(("queued", "held")))
+        .where(RECIPIENT.c.state.in_(("queued", "held")), *_of_branch(session))
         .group_by(RECIPIENT.c.destination)
         .order_by(func.count().desc(), RECIPIENT.c.destination)
     )

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Select, select
 from sqlmodel import Session
 
+from mailgov.access import inside
 from mailgov.errors import NotFound
 from mailgov.queue.admin import Pick, fits
 from mailgov.queue.results import OPEN_STATES
@@ -60,7 +61,8 @@ def waiting(session: Session, what: Pick = EVERYTHING, *, state: str = "") -> It
     `state` is empty for both, `queued`, `held`, or what is wrong with a held message: `corrupt`,
     `poison`.
     """
-    query = _entries().where(RECIPIENT.c.state.in_(OPEN_STATES), *fits(what))
+    seen = inside(session, MESSAGE.c.agency_code)
+    query = _entries().where(RECIPIENT.c.state.in_(OPEN_STATES), *fits(what), *seen)
     if state in OPEN_STATES:
         query = query.where(RECIPIENT.c.state == state)
     elif state:
@@ -90,7 +92,7 @@ def show(session: Session, queue_id: str) -> QueuedEntry:
             VERDICT.c.findings,
         )
         .join(VERDICT, VERDICT.c.message_id == MESSAGE.c.id)
-        .where(MESSAGE.c.id == queue_id)
+        .where(MESSAGE.c.id == queue_id, *inside(session, MESSAGE.c.agency_code))
     )
     row = connection.execute(query).mappings().one_or_none()
     if row is None:

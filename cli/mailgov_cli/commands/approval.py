@@ -80,7 +80,7 @@ def deny(
     _decide(runtime(ctx), approval, reason, password_file, code_file, yes=False)
 
 
-@app.command(epilog="mailgov approval withdraw apr-2026-11-22-1")
+@app.command(changes=True, epilog="mailgov approval withdraw apr-2026-11-22-1")
 def withdraw(ctx: typer.Context, approval: ApprovalId) -> None:
     """Take a request of one's own back."""
     from mailgov.clock import utc_now

@@ -1,13 +1,16 @@
 """`mailgov dkim`: the keys that sign outgoing mail, from their making to their end."""
 
 import asyncio
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from mailgov_cli import acting
+from mailgov_cli import runtime as runtime_module
 from mailgov_cli.exits import Exit
 from mailgov_cli.grammar import Noun, Place
-from mailgov_cli.options import DryRun, Reason, parse_moment
+from mailgov_cli.options import DryRun, PasswordFile, Reason, parse_moment
 from mailgov_cli.output import Format
 from mailgov_cli.runtime import Runtime, runtime
 
@@ -275,6 +278,48 @@ def retire(
             fields["withdraw_at"] = ("", key.withdraw_at)
     change = Change("dkim", "edit", f"{selector}._domainkey.{domain}", fields)
     run.emit_change("dkim.retire/1", change, dry_run=dry_run)
+
+
+@app.command(
+    epilog='mailgov dkim export sonoivu.tinhmau.gov.vn 2026b --to khoa.pem --password-file - --reason "chuyển máy chủ"'
+)
+def export(
+    ctx: typer.Context,
+    name: Name,
+    selector: Selector,
+    to: Annotated[Path, typer.Option("--to", help="file to write, readable by its owner alone")],
+    reason: Annotated[str, typer.Option("--reason", help="why; kept in the ledger")],
+    password_file: PasswordFile = None,
+) -> None:
+    """Write a private key to a file, encrypted with a password; a second person has to agree."""
+    from mailgov.addresses import parse_domain
+    from mailgov.db.models import Agency, Domain
+    from mailgov.directory.change import Change, recorded
+    from mailgov.errors import ConsentMissing
+    from mailgov.signing import key_folder
+    from mailgov.signing.export import export_key, write_private
+    from mailgov.signing.keys import get_key
+    from mailgov.signing.secret import read_secret
+
+    run = runtime(ctx)
+    domain = parse_domain(name)
+    with run.database.read() as session:
+        key = get_key(session, domain, selector)
+        code = session.get_one(Agency, session.get_one(Domain, key.domain_id).agency_id).code
+        path = key_folder(run.config) / key.file_name
+    password = runtime_module.read_secret(run, password_file, prompt=True)
+    if password is None:
+        raise ConsentMissing("password-not-asked")
+    secret = read_secret(run.config.signing, run.config.data.path)
+    content = export_key(path, secret, password)
+    acting.second_person(run, "key-export", {"domain": domain, "selector": selector}, reason)
+    write_private(to, content)
+    change = Change(
+        "dkim", "export", f"{selector}._domainkey.{domain}", {"file": ("", to.name)}, code
+    )
+    with run.database.write() as session:
+        recorded(session, run.act(reason), change)
+    run.emit_change("dkim.export/1", change, dry_run=False)
 
 
 @app.command(place=Place.SERVER, epilog="mailgov dkim protect")

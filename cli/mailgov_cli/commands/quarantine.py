@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mailgov_cli import acting
 from mailgov_cli.exits import Exit, UsageMistake
 from mailgov_cli.grammar import Noun
 from mailgov_cli.options import LIMIT, DryRun, Limit, Since, Yes, parse_moment
@@ -130,6 +131,10 @@ def release(
     act = run.act(reason)
     by = Intervention(act.actor, act.at, act.reason)
     _check(run, ids)
+    if len(ids) > run.config.roles.bulk_release and not dry_run:
+        from mailgov.directory.approvals import subject_of
+
+        acting.second_person(run, "bulk-release", subject_of(ids), reason)
     rows = []
     for queue_id, verdict in zip(ids, asyncio.run(_rejudged(run, ids)), strict=True):
         goes = anyway or acts.permits(verdict)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mailgov_cli import acting
 from mailgov_cli.exits import UsageMistake
 from mailgov_cli.grammar import Noun
 from mailgov_cli.options import LIMIT, DryRun, Limit, Reason, Yes, parse_moment
@@ -178,6 +179,9 @@ def release(
 
     run = runtime(ctx)
     what = _pick(run, ids, to, older, reply, sender, agency)
+    if not dry_run:
+        filters = {"to": to, "older": older, "reply": reply, "from": sender, "agency": agency}
+        _second_person(run, what, reason, {key: text for key, text in filters.items() if text})
     _intervene(
         run, "release", admin.release, what, reason, dry_run=dry_run, consent=yes or bool(ids)
     )
@@ -210,6 +214,20 @@ def remove(
     spool = Spool(run.config.data.path / "spool")
     for name in [] if dry_run else files:
         spool.remove(name)
+
+
+def _second_person(run: Runtime, what: "Pick", reason: str, filters: dict[str, str]) -> None:
+    """More than one person may release at once needs another's yes, for these ids or filters."""
+    from mailgov.directory.approvals import subject_of
+    from mailgov.queue import admin
+
+    if what == admin.Pick():
+        raise UsageMistake("queue-of-what")
+    with run.database.read() as session:
+        concerned = admin.count(session, what, "release", run.act().at)
+    if concerned > run.config.roles.bulk_release:
+        subject = {**filters, **(subject_of(what.queue_ids) if what.queue_ids else {})}
+        acting.second_person(run, "bulk-release", subject, reason)
 
 
 def _pick(

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mailgov_cli import acting
 from mailgov_cli.grammar import Noun
 from mailgov_cli.output import Format
 from mailgov_cli.runtime import Runtime, runtime
@@ -90,6 +91,7 @@ def run_(
     now = utc_now()
     asked = Period.parse(period) if period else Period.month_of(local_date(now))
     act = run.act()
+    agency = agency or acting.only_top(run)
     with run.database.read() as session:
         result = run_report(session, report, asked, agency=agency, by=by or None, now=now)
     with run.database.write() as session:
