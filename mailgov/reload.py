@@ -45,6 +45,7 @@ def listeners(config: Config, roles: Iterable[str]) -> list[tuple[str, str]]:
         ],
         "web": [("web", web.listen)],
         "metrics": [("metrics", metrics.listen)],
+        "api": [("api", config.api.listen)] if config.api.listen else [],
     }
     return [one for role in roles for one in known.get(role, [])]
 

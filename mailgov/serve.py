@@ -36,7 +36,7 @@ from mailgov.reload import (
 )
 from mailgov.services import Services
 
-ROLES = ("relay", "deliver", "mailstore", "web", "metrics", "scheduler")
+ROLES = ("relay", "deliver", "mailstore", "web", "api", "metrics", "scheduler")
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 30.0
 STOP_SECONDS = 20.0
 DISTRUST_STOP_SECONDS = 12.0  # for the last 451, and answers to what was sent already
