@@ -1,0 +1,1 @@
+"""The command line at a distance: the same commands over HTTP, and `mailgov --server` that calls them."""
