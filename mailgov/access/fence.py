@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Integer, Select, Text, cast, event, exists, false, func, or_
+from sqlalchemy import Integer, Select, Text, cast, event, exists, false, func, or_, true
 from sqlalchemy import select as plain_select
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import ORMExecuteState, with_loader_criteria
@@ -64,6 +64,12 @@ def whole(statement: Any) -> Any:
     return statement.execution_options(**{_WHOLE: True})
 
 
+def sees(session: Session, agency_id: int) -> bool:
+    """Whether an agency, found past the fence, lies inside it."""
+    found = fence_of(session)
+    return found is None or agency_id in found.ids
+
+
 def inside(session: Session, agency_code: Any) -> list[ColumnElement[bool]]:
     """The condition that a column with codes of agencies lies in the branch; none without a fence."""
     found = fence_of(session)
@@ -103,7 +109,8 @@ def _values(session: Session, values: Collection[Any], kind: type[Any]) -> Selec
 
 @dataclass(frozen=True, slots=True)
 class _Branch:
-    """The branch as statements take it."""
+    """The branch as statements take it. Tables in conditions are aliases: the statement around them
+    may name the same table, and would take its place."""
 
     ids: Select[Any]  # of its agencies
     codes: Select[Any]
@@ -122,20 +129,20 @@ def _by_code(model: Any, branch: _Branch) -> ColumnElement[bool]:
 
 
 def _by_mailbox(column: str = "mailbox_id") -> _Test:
-    box: Any = Mailbox.metadata.tables["mailbox"]
+    box: Any = Mailbox.metadata.tables["mailbox"].alias()
     return lambda model, branch: getattr(model, column).in_(
         plain_select(box.c.id).where(box.c.agency_id.in_(branch.ids))
     )
 
 
 def _by_domain(model: Any, branch: _Branch) -> ColumnElement[bool]:
-    domain: Any = Domain.metadata.tables["domain"]
+    domain: Any = Domain.metadata.tables["domain"].alias()
     theirs = plain_select(domain.c.id).where(domain.c.agency_id.in_(branch.ids))
     return col(model.domain_id).in_(theirs)
 
 
 def _by_message(model: Any, branch: _Branch) -> ColumnElement[bool]:
-    message: Any = MessageRow.metadata.tables["message"]
+    message: Any = MessageRow.metadata.tables["message"].alias()
     return exists().where(message.c.id == model.message_id, message.c.agency_code.in_(branch.codes))
 
 
@@ -145,18 +152,25 @@ def _own_or_inside(model: Any, branch: _Branch) -> ColumnElement[bool]:
 
 
 def _by_job(model: Any, branch: _Branch) -> ColumnElement[bool]:
-    job: Any = Job.metadata.tables["job"]
+    job: Any = Job.metadata.tables["job"].alias()
     theirs = or_(job.c.actor == branch.actor, job.c.agency_code.in_(branch.codes))
     return exists().where(job.c.id == model.job_id, theirs)
 
 
+def _everybody(_model: Any, _branch: _Branch) -> ColumnElement[bool]:
+    return true()
+
+
 INSIDE: Mapping[str, _Test] = {
+    "instance": _everybody,  # of the installation: nothing of an agency
     "agency": _by_agency("id"),
+    "agency_past": _by_agency(),
     "person": _by_agency(),
     "mailbox": _by_agency(),
     "domain": _by_agency(),
     "role_grant": _by_agency(),
     "dkim_key": _by_domain,
+    "domain_succession": _by_domain,
     "alias": _by_mailbox(),
     "credential": _by_mailbox(),
     "delegation": _by_mailbox(),
@@ -169,6 +183,13 @@ INSIDE: Mapping[str, _Test] = {
     "recovery_code": _by_mailbox(),
     "known_place": _by_mailbox(),
     "web_session": _by_mailbox(),
+    "activation": _by_mailbox(),
+    "told": _by_mailbox(),
+    "former_address": _by_mailbox(),
+    "office_keepers": _by_mailbox(),
+    "absence_answer": _by_mailbox(),
+    "draft": _by_mailbox(),
+    "post": _by_agency(),
     "event": _by_code,
     "message": _by_code,
     "verdict": _by_message,
@@ -237,7 +258,7 @@ def _lies_inside(session: Session, found: Fence, one: Any) -> bool:
         return one.agency_code in found.codes
     if table == "job_row":
         return session.exec(select(Job.id).where(Job.id == one.job_id)).first() is not None
-    if table == "dkim_key":
+    if table in ("dkim_key", "domain_succession"):
         owners: Any = select(Domain.id).where(Domain.id == one.domain_id)
     elif table in INSIDE:
         mailbox_id = one.group_id if table.startswith("group_") else one.mailbox_id
@@ -247,5 +268,5 @@ def _lies_inside(session: Session, found: Fence, one: Any) -> bool:
     return session.exec(owners).first() is not None
 
 
-_WITH_AGENCY = frozenset({"person", "mailbox", "domain", "role_grant"})
+_WITH_AGENCY = frozenset({"agency_past", "person", "mailbox", "domain", "role_grant", "post"})
 _ACTED = frozenset({"job", "approval"})

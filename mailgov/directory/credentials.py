@@ -12,6 +12,7 @@ from functools import cache
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from mailgov.directory.common_passwords import is_common
 from mailgov.errors import InputError, Unavailable
 from mailgov.texts import without_marks
 
@@ -53,7 +54,7 @@ def require_good(password: str, *, local_part: str, names: Sequence[str] = ()) -
     Rules password-length (TCVN 14423:2026: without a second factor 14 characters of 4 classes) and
     password-content (not digits only, no account name, no part of the holder's name). `names` are
     the holder's and the mailbox's names. Raises InputError `password-too-long`,
-    `password-length` or `password-content`.
+    `password-length`, `password-content` or `password-common`.
     """
     if len(password) > MAX_LENGTH:
         raise InputError("password-too-long", most=MAX_LENGTH)
@@ -67,6 +68,8 @@ def require_good(password: str, *, local_part: str, names: Sequence[str] = ()) -
         word = without_marks(part).lower()
         if len(word) >= _NAME_PART and word in plain:
             raise InputError("password-content")
+    if is_common(password):
+        raise InputError("password-common")
 
 
 def _is_symbol(sign: str) -> bool:

@@ -367,6 +367,19 @@ class DirectoryChanged(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MailboxRemoved(Event):
+    """The mail of a recalled mailbox was removed for good, or that has begun."""
+
+    kind: ClassVar[str] = "mailbox.removed"
+
+    receipt: str
+    step: str  # begun, done
+    files: int = 0
+    size_bytes: int = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ActPlanned(Event):
     """An act with a day was planned, cancelled, done, or could not be done."""
 
@@ -449,6 +462,7 @@ KINDS: dict[str, type[Event]] = {
         SignInsHeld,
         DirectoryChanged,
         ActPlanned,
+        MailboxRemoved,
         ConfigurationReloaded,
         CommandCalled,
         ReportRun,

@@ -1,9 +1,10 @@
 """Which function does which kind of act. Each room of acts adds its own here."""
 
-from mailgov.lifecycle import ending, suspension, transfers
+from mailgov.lifecycle import agencies, ending, suspension, transfers
 from mailgov.lifecycle.planning import Performers
 
 PERFORMERS: Performers = {
+    **agencies.PERFORMERS,
     **ending.PERFORMERS,
     **suspension.PERFORMERS,
     **transfers.PERFORMERS,

@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 
 from sqlalchemy import update
 from sqlmodel import Session, col, select
 
+from mailgov.access import sees, whole
 from mailgov.addresses import Address
 from mailgov.clock import local_date
 from mailgov.db.models import (
@@ -19,7 +21,8 @@ from mailgov.db.models import (
 )
 from mailgov.directory.agency_defaults import QUOTA_MB, quota_of
 from mailgov.directory.change import Act, Change, edited_fields, new_fields, recorded
-from mailgov.directory.credentials import hash_password, require_good
+from mailgov.directory.common_passwords import is_listed
+from mailgov.directory.credentials import hash_password, matches, require_good
 from mailgov.directory.former import holder_before
 from mailgov.directory.naming import free_forms, person_name, require_local_part
 from mailgov.directory.provisioning.agencies import ancestors, get_agency
@@ -133,11 +136,12 @@ def _require_first_office(session: Session, agency: Agency) -> None:
 
 
 def _domain_for(session: Session, address: Address, agency: Agency) -> Domain:
-    domain = session.exec(select(Domain).where(Domain.name == address.domain)).first()
-    if domain is None:
-        raise NotFound("domain-unknown", domain=address.domain)
+    domain = session.exec(whole(select(Domain).where(Domain.name == address.domain))).first()
     owners = {owner.id for owner in ancestors(session, agency)}
-    if domain.agency_id not in owners:
+    lent = domain is not None and domain.agency_id in owners
+    if domain is None or not (lent or sees(session, domain.agency_id)):
+        raise NotFound("domain-unknown", domain=address.domain)
+    if not lent:
         owner = session.get_one(Agency, domain.agency_id)
         raise InputError(
             "domain-of-other-agency",
@@ -268,19 +272,30 @@ def resume(session: Session, act: Act, address: str) -> Change:
 
 
 def set_password(
-    session: Session, act: Act, address: str, password: str, *, must_change: bool = False
+    session: Session,
+    act: Act,
+    address: str,
+    password: str,
+    *,
+    must_change: bool = False,
+    reuse: int = 0,
+    breached: Path | None = None,
 ) -> Change:
     """Replace the password of a mailbox and end its open sign-ins.
 
-    `must_change` asks for another one at the first sign-in (rule first-login-change). Takes about
-    30 ms for the hash. Raises NotFound `mailbox-unknown`; InputError `password-length`,
-    `password-content`, `password-too-long`.
+    `must_change` asks for another one at the first sign-in (rule first-login-change), the last `reuse`
+    passwords may not come back (rule password-history), nor what stands in the file `breached`. Takes
+    about 30 ms for each hash. Raises NotFound `mailbox-unknown`; InputError `password-length`,
+    `password-content`, `password-common`, `password-used`, `password-too-long`.
     """
     mailbox = get_mailbox(session, address)
     person = session.get(Person, mailbox.person_id) if mailbox.person_id else None
     names = [mailbox.display_name, *([person.full_name] if person else [])]
     require_good(password, local_part=mailbox.address.rpartition("@")[0], names=names)
+    if breached is not None and is_listed(breached, password):
+        raise InputError("password-common")
     assert mailbox.id is not None
+    _require_new(session, mailbox.id, password, reuse)
     replaced = session.connection().execute(
         update(Credential)
         .where(
@@ -303,6 +318,20 @@ def set_password(
         "password": ("set" if replaced.rowcount else "", "set anew" if replaced.rowcount else "set")
     }
     return _mailbox_change(session, act, "edit", mailbox, fields)
+
+
+def _require_new(session: Session, mailbox_id: int, password: str, reuse: int) -> None:
+    """Raise InputError `password-used` for one of the last passwords."""
+    if not reuse:
+        return
+    last = (
+        select(Credential.hash)
+        .where(Credential.mailbox_id == mailbox_id, Credential.kind == "password")
+        .order_by(col(Credential.id).desc())
+        .limit(reuse)
+    )
+    if any(matches(stored, password) for stored in session.exec(last)):
+        raise InputError("password-used", count=reuse)
 
 
 def _end_sign_ins(session: Session, act: Act, mailbox: Mailbox) -> None:
