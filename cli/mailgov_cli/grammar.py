@@ -18,6 +18,7 @@ from typer.core import TyperCommand, TyperGroup
 from mailgov.texts import Language
 from mailgov_cli import acting, words
 from mailgov_cli.output import Format
+from mailgov_cli.remote.whither import elsewhere
 from mailgov_cli.runtime import Runtime
 
 if TYPE_CHECKING:  # the parser behind typer; named for types only
@@ -132,6 +133,10 @@ class Verb(Told, TyperCommand):
         run = ctx.find_root().obj
         if isinstance(run, Runtime):
             run.verb = path_of(ctx)
+            if self.place is not Place.HERE and (server := elsewhere(run)):
+                from mailgov_cli.remote.client import call
+
+                return call(run, ctx, server)
             acting.require(run)
         return super().invoke(ctx)
 
@@ -246,6 +251,19 @@ def _globals(
         int, typer.Option("--verbose", "-v", count=True, help="say where a fault happened")
     ] = 0,
     no_input: Annotated[bool, typer.Option("--no-input", help="never ask")] = False,
+    server: Annotated[
+        str | None,
+        typer.Option("--server", help="run the command at this server, by HTTPS", metavar="URL"),
+    ] = None,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--token-file", help="file with the token for it, which only you can read", metavar="FILE"
+        ),
+    ] = None,
+    timeout: Annotated[
+        float | None, typer.Option("--timeout", min=1, help="seconds that it may be silent")
+    ] = None,
     acting_as: Annotated[
         str | None,
         typer.Option(

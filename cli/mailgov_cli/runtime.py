@@ -49,6 +49,9 @@ class Runtime:
     no_input: bool = False
     acting_as: str = ""  # mailbox whose holder's roles are taken on
     verb: str = ""  # the command under way, such as `mailbox add`
+    server: str = ""  # where commands run, when not here
+    token_file: Path | None = None  # with the token for it
+    timeout: float = 30.0  # seconds that it may be silent
     caller: "Authority | None" = None  # who called from elsewhere; None: typed at this machine
     asked: tuple[str, ...] = ()  # what a caller from elsewhere would have been asked
     told: "Callable[[int, int], None] | None" = None  # takes progress: done, of how many
