@@ -29,15 +29,16 @@ def holder_before(session: Session, key: str, today: date) -> Mailbox | None:
     query = (
         select(Mailbox)
         .join(FormerAddress, col(FormerAddress.mailbox_id) == col(Mailbox.id))
-        .where(FormerAddress.address == key, col(FormerAddress.until) > _months_before(today))
+        .where(FormerAddress.address == key, col(FormerAddress.until) > kept_since(today))
         .order_by(col(FormerAddress.until).desc())
     )
     return session.exec(query).first()
 
 
-def _months_before(day: date) -> date:
-    year, month = divmod(day.year * 12 + day.month - 1 - KEPT_MONTHS, 12)
-    return date(year, month + 1, min(day.day, 28))
+def kept_since(today: date) -> date:
+    """Addresses given up on that day or before may go to others today."""
+    year, month = divmod(today.year * 12 + today.month - 1 - KEPT_MONTHS, 12)
+    return date(year, month + 1, min(today.day, 28))
 
 
 def addresses_had(session: Session, mailbox_id: int) -> list[str]:
