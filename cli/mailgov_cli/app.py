@@ -24,6 +24,7 @@ from mailgov_cli.runtime import Runtime, StoppedReading
 
 if TYPE_CHECKING:
     from typer._click import Command, Context, HelpFormatter
+    from typer._click.shell_completion import CompletionItem
 
 # Noun: its heading in the help of the program. The file is commands/<noun>.py.
 NOUNS = {
@@ -36,6 +37,7 @@ NOUNS = {
     "role": "directory",
     "approval": "directory",
     "token": "directory",
+    "plan": "directory",
     "job": "directory",
     "dkim": "keys",
     "dns": "keys",
@@ -54,6 +56,7 @@ NOUNS = {
     "db": "running",
     "audit": "running",
     "backup": "running",
+    "completion": "running",
     "help": "running",
 }
 
@@ -72,6 +75,14 @@ class Program(Told, TyperGroup):
         command = typer.main.get_command(import_module(f"mailgov_cli.commands.{cmd_name}").app)
         command.name = cmd_name
         return command
+
+    def shell_complete(self, ctx: "Context", incomplete: str) -> "list[CompletionItem]":
+        """Nouns and options that begin so; no noun's file is imported for it."""
+        from typer._click.shell_completion import CompletionItem
+
+        if incomplete.startswith("-"):
+            return super(TyperGroup, self).shell_complete(ctx, incomplete)
+        return [CompletionItem(noun) for noun in NOUNS if noun.startswith(incomplete)]
 
     def resolve_command(
         self, ctx: "Context", args: list[str]
@@ -111,10 +122,6 @@ def main(args: Sequence[str] | None = None) -> int:
 
 def run_line(args: list[str], run: Runtime) -> int:
     """Run one command line in this run, and close it; returns the exit code and raises nothing."""
-    if "_MAILGOV_COMPLETE" in os.environ:  # a shell asks what could come next
-        from typer._completion_classes import completion_init
-
-        completion_init()
     program = Program(
         name="mailgov",
         no_args_is_help=True,
@@ -122,6 +129,11 @@ def run_line(args: list[str], run: Runtime) -> int:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     try:
+        if "_MAILGOV_COMPLETE" in os.environ:  # a shell asks what could come next
+            from mailgov_cli.completion import complete
+
+            sys.stdout.write(complete(program, run))
+            return Exit.DONE
         result = program.main(args, prog_name="mailgov", standalone_mode=False, obj=run)
         sys.stdout.flush()
     except MailgovError as error:

@@ -346,20 +346,6 @@ def test_the_program_returns_its_code(capsys: pytest.CaptureFixture[str]) -> Non
     assert capsys.readouterr().err == ""
 
 
-@pytest.mark.parametrize(
-    ("words", "at", "offered"),
-    [
-        ("mailgov mail", 1, {"mailbox"}),
-        ("mailgov mailbox sus", 2, {"suspend"}),
-        ("mailgov mailbox add --staff", 3, {"--staff-no"}),
-        ("mailgov dkim generate x --type ", 5, {"rsa2048", "ed25519"}),
-    ],
-)
-def test_the_shell_completes(words: str, at: int, offered: set[str]) -> None:
-    env = {"_MAILGOV_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(at)}
-    assert set(command_line(env=env).stdout.decode().split()) == offered
-
-
 def test_a_password_is_asked_for_at_a_terminal_and_never_shown(
     run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
