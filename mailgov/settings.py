@@ -2,9 +2,16 @@
 
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
 
 from mailgov.working_time import WorkingTime
 
@@ -470,6 +477,25 @@ class Mailstore(_Section):
         "",
         description="deliver to this LMTP server, `/run/dovecot/lmtp` or `host:port`; empty: into the files",
     )
+    full_mailbox: Literal["temporary", "permanent"] = Field(
+        "temporary",
+        description="mail to a full mailbox: `temporary` is tried again (4.2.2), `permanent` goes back (5.2.2)",
+    )
+    filters: bool = Field(
+        False,
+        description="people's own filters (Sieve), set over ManageSieve; needs engine `dovecot` with its packages sieve, managesieve and lmtpd",
+    )
+    managesieve: Listen = Field("127.0.0.1:4190", description="ManageSieve listener, for filters")
+    full_text: bool = Field(
+        False,
+        description="words of messages are indexed for search where dovecot-fts-xapian is installed; finds parts of words from three letters on",
+    )
+
+    @model_validator(mode="after")
+    def _filters_need_dovecot(self) -> Self:
+        if self.filters and self.engine != "dovecot":
+            raise ValueError("filters = true needs engine = `dovecot`")
+        return self
 
 
 class Web(_Section):

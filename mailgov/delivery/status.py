@@ -19,6 +19,7 @@ _OURS = {
     "domain-routes-to-us": ("4.6", "ask-it"),
     "domain-takes-no-mail": ("1.10", "address"),
     "domain-without-servers": ("4.4", "ask-recipient"),
+    "mailbox-full": ("2.2", "full"),
     "mailbox-unavailable": ("2.0", "ask-it"),
     "mailbox-unknown": ("1.1", "address"),
     "outcome-unknown": ("4.2", "ask-recipient"),
