@@ -289,6 +289,22 @@ class Runtime:
         if not may_ask or not typer.confirm(text, err=True):
             raise ConsentMissing("consent-missing")
 
+    def require_name(self, name: str, given: str, key: str, /, **fields: Any) -> None:
+        """Go on only if the name of what can't be brought back was given, or is typed now.
+
+        Raises ConsentMissing `name-missing`, `name-differs`.
+        """
+        from mailgov.errors import ConsentMissing
+
+        if not given and not self.no_input and sys.stdin.isatty():
+            text = words.say(self.language, "say", key, **fields)
+            given = str(typer.prompt(text, default="", show_default=False, err=True))
+        if not given:
+            self.asked = ("name", words.say(self.language, "say", key, **fields))
+            raise ConsentMissing("name-missing", name=name)
+        if given.strip().lower() != name.lower():
+            raise ConsentMissing("name-differs", name=name)
+
     def tell_of_more(self, rows: Sequence[Row], limit: int) -> None:
         """Say that a list was cut at `--limit`, when there are more rows than that."""
         if len(rows) > limit:

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from mailgov_cli import bulk
-from mailgov_cli.commands import forwarding, sign_in
+from mailgov_cli.commands import forwarding, mailbox_life, sign_in
 from mailgov_cli.grammar import Noun, Place
 from mailgov_cli.options import (
     LIMIT,
@@ -141,37 +141,6 @@ def show(ctx: typer.Context, address: Address) -> None:
     run.emit("mailbox.show/1", [record], tuple(record), single=True)
 
 
-@app.command(epilog='mailgov mailbox suspend nvan@sonoivu.tinhmau.gov.vn --reason "nghỉ thai sản"')
-def suspend(
-    ctx: typer.Context,
-    address: Address,
-    reason: Annotated[str, typer.Option("--reason", help="why; kept in the ledger")],
-    dry_run: DryRun = False,
-) -> None:
-    """Stop a mailbox for a time: nobody signs in or sends; mail is still kept."""
-    from mailgov.directory.provisioning import suspend
-
-    run = runtime(ctx)
-    with run.change(dry_run=dry_run) as session:
-        change = suspend(session, run.act(reason), address)
-    run.emit_change("mailbox.suspend/1", change, dry_run=dry_run)
-    if not (change.nothing or dry_run):
-        run.next(f"mailgov mailbox resume {change.target}")
-
-
-@app.command(epilog="mailgov mailbox resume nvan@sonoivu.tinhmau.gov.vn")
-def resume(
-    ctx: typer.Context, address: Address, reason: Reason = "", dry_run: DryRun = False
-) -> None:
-    """Open a suspended mailbox again."""
-    from mailgov.directory.provisioning import resume
-
-    run = runtime(ctx)
-    with run.change(dry_run=dry_run) as session:
-        change = resume(session, run.act(reason), address)
-    run.emit_change("mailbox.resume/1", change, dry_run=dry_run)
-
-
 @app.command(
     epilog="""mailgov mailbox password nvan@sonoivu.tinhmau.gov.vn
     mailgov mailbox password nvan@sonoivu.tinhmau.gov.vn --password-file mat-khau.txt"""
@@ -271,6 +240,41 @@ def sign_ins(
     run.tell_of_more(rows, limit)
 
 
+app.command(
+    "edit",
+    epilog="""mailgov mailbox edit nvan@sonoivu.tinhmau.gov.vn --title "Phó Trưởng phòng"
+    mailgov mailbox edit nvan@sonoivu.tinhmau.gov.vn --quota 10240 --phone 0912345678""",
+)(mailbox_life.edit)
+app.command(
+    "suspend",
+    epilog='mailgov mailbox suspend nvan@sonoivu.tinhmau.gov.vn --reason "nghỉ thai sản" --until 2027-05-01',
+)(mailbox_life.suspend)
+app.command("resume", epilog="mailgov mailbox resume nvan@sonoivu.tinhmau.gov.vn")(
+    mailbox_life.resume
+)
+app.command(
+    "transfer",
+    epilog="""mailgov mailbox transfer nvan@sonoivu.tinhmau.gov.vn --to H99.03 --on 2026-12-01 --new-address nvan@sotaichinh.tinhmau.gov.vn -n
+    mailgov mailbox transfer nvan@sonoivu.tinhmau.gov.vn --to H99.02.01 --on 01/12/2026 --yes
+    mailgov mailbox transfer nvan@sonoivu.tinhmau.gov.vn --to H99.03 --on 2026-12-01 --new-address nvan@sotaichinh.tinhmau.gov.vn --mail stay --yes""",
+)(mailbox_life.transfer)
+app.command(
+    "recall",
+    epilog="""mailgov mailbox recall ttb@sonoivu.tinhmau.gov.vn --on 2026-12-31 --reason "nghỉ hưu" --grace 12m
+    mailgov mailbox recall ttb@sonoivu.tinhmau.gov.vn --on 2026-12-31 --reason "thôi việc" --successor nvan@sonoivu.tinhmau.gov.vn""",
+)(mailbox_life.recall)
+app.command(
+    "restore",
+    epilog='mailgov mailbox restore ttb@sonoivu.tinhmau.gov.vn --reason "quyết định đã hủy"',
+)(mailbox_life.restore)
+app.command(
+    "remove",
+    epilog='mailgov mailbox remove ttb@sonoivu.tinhmau.gov.vn --confirm ttb@sonoivu.tinhmau.gov.vn --reason "hết hạn lưu giữ"',
+)(mailbox_life.remove)
+app.command(
+    "reset",
+    epilog='mailgov mailbox reset nvan@sonoivu.tinhmau.gov.vn --reason "quên mật khẩu"',
+)(mailbox_life.reset)
 app.command("template", place=Place.HERE, epilog="mailgov mailbox template mau-can-bo.xlsx")(
     bulk.template
 )
