@@ -102,21 +102,14 @@ def of_run(
     elif output:
         answer = Response(output, status, media_type=_media_type(output))
     else:
-        listed = [{**one, "href": href(run_id, one["name"])} for one in files]
-        document = {"schema": "api.run/1", "data": {"run": run_id, "exit": code, "files": listed}}
+        data = {"run": run_id, "exit": code, "files": files}
+        document = {"schema": "api.run/1", "data": data}
         answer = JSONResponse({**document, "errors": errors}, status)
     answer.headers["Mailgov-Exit"] = str(code)
     answer.headers["Mailgov-Run"] = run_id
     for one in files:
-        answer.headers.append("Link", f'<{href(run_id, one["name"])}>; rel="item"')
+        answer.headers.append("Link", f'<{one["href"]}>; rel="item"')
     return answer
-
-
-def href(run_id: str, name: str) -> str:
-    """Where a file of a run is."""
-    from urllib.parse import quote
-
-    return f"/api/v1/runs/{run_id}/files/{quote(name)}"
 
 
 def _errors(text: str) -> list[Any]:

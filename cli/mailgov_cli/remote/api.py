@@ -166,7 +166,7 @@ class Api:
             "command": row.command,
             "state": row.state,
             "exit": row.exit,
-            "files": [{**one, "href": answers.href(run_id, one["name"])} for one in files],
+            "files": files,
         }
         return JSONResponse({"schema": "api.run/1", "data": data})
 

@@ -23,6 +23,7 @@ from datetime import datetime, timedelta
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from sqlmodel import Session, col, select
 
@@ -41,6 +42,7 @@ from mailgov_cli.remote.worker import FILES, JOURNAL, STDIN, Call, work
 
 STOP_SECONDS = 15.0
 _LOOK_SECONDS = 0.1
+_ALIVE_SECONDS = 5.0
 _STEP_SECONDS = 0.2
 _PRUNED_EVERY = timedelta(minutes=10)
 
@@ -174,9 +176,11 @@ class Runs:
     ) -> AsyncIterator[tuple[int, dict[str, Any]]]:
         """The journal from line `after` on, as it grows; the last entry has `exit`.
 
+        While nothing comes, an entry without a number says every few seconds that it goes on.
         Raises NotFound `api-run-unknown` when it is kept no longer.
         """
         number, position = 0, 0
+        heard = time.monotonic()
         while True:
             running = self._running.get(run_id)
             over = running is None or running.ended.is_set()
@@ -187,6 +191,11 @@ class Runs:
                     yield number, json.loads(line)
             if over or running is None:
                 return
+            if lines:
+                heard = time.monotonic()
+            elif time.monotonic() - heard > _ALIVE_SECONDS:
+                heard = time.monotonic()
+                yield 0, {"waiting": True}
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK_SECONDS):
                     await running.ended.wait()
@@ -214,8 +223,16 @@ class Runs:
             if file.is_file() and not file.is_symlink():
                 digest = _digest(file)
                 if given.get(name) != digest:
-                    size = file.stat().st_size
-                    found.append({"name": name, "size": size, "sha256": digest})
+                    state = file.stat()
+                    found.append(
+                        {
+                            "name": name,
+                            "size": state.st_size,
+                            "sha256": digest,
+                            "private": not state.st_mode & 0o077,
+                            "href": f"/api/v1/runs/{run_id}/files/{quote(name)}",
+                        }
+                    )
         return found
 
     def file(self, run_id: str, name: str) -> Path:

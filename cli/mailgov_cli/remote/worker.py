@@ -97,7 +97,6 @@ def work(call: Call) -> None:
     """Run the command and write how it ended; the last line has `exit`."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    os.umask(0o077)
     os.chdir(call.folder / FILES)
     if call.terminal.columns:
         os.environ["COLUMNS"] = str(call.terminal.columns)
