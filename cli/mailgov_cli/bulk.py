@@ -203,7 +203,18 @@ def _end(left_out: "Sequence[Planned]") -> Exit:
 
 @contextmanager
 def _progress(run: Runtime, total: int) -> "Iterator[Any]":
-    """A bar with the time left, on a terminal alone."""
+    """A bar with the time left, on a terminal; numbers for a caller from elsewhere."""
+    if run.told is not None:
+        done = 0
+
+        def tell(more: int) -> None:
+            nonlocal done
+            done += more
+            if run.told is not None:
+                run.told(done, total)
+
+        yield tell
+        return
     if run.quiet or run.as_json or not sys.stderr.isatty():
         yield lambda _done: None
         return
