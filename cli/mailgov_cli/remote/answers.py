@@ -38,6 +38,7 @@ _BY_CODE: Mapping[str, int] = {
     "sign-in-later": 429,
     "calls-too-many": 429,
     "api-too-large": 413,
+    "api-method": 405,
 }
 
 
@@ -64,6 +65,8 @@ def told(error: MailgovError, language: Language) -> Response:
         # RFC 6750, 3: which of its errors it is; none for a call without a token.
         why = "" if error.code == "token-missing" else ' error="invalid_token"'
         answer.headers["WWW-Authenticate"] = f'Bearer realm="mailgov"{why}'
+    if status == 405:
+        answer.headers["Allow"] = "POST"
     if isinstance(error, Unavailable) or status == 429:
         answer.headers["Retry-After"] = str(error.fields.get("seconds", 60))
     return answer

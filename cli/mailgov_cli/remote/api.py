@@ -220,4 +220,4 @@ def _require_offered(command: Command, bearer: Bearer, method: str) -> None:
     if command.verb.changes and bearer.access == "read":
         raise NotAllowed("token-reads-only", command=command.path)
     if command.verb.changes and method == "GET":
-        raise InputError("api-body", problem="POST")
+        raise InputError("api-method", command=command.path)
