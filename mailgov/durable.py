@@ -3,16 +3,19 @@
 After a failed sync nobody knows what is on the disk: the kernel may have dropped the pages, and a
 second sync would say yes without having written them. So the first failure is the last sync of this
 process: whatever it still promises would be a guess. It accepts nothing more, ends, and recovers at
-its next start.
+its next start. Syncs of one file go one after the other, so that none can come between the failure of
+another and its report.
 """
 
 import errno
 import os
+import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
 _lock = threading.Lock()
+_lanes = tuple(threading.Lock() for _ in range(256))  # a file has one of them
 _failure = ""
 _watchers: list[Callable[[], None]] = []
 
@@ -22,13 +25,15 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 
 def sync(handle: int) -> None:
     """Make an open file or folder safe. Raises OSError, and at once after any earlier failure."""
-    if _failure:
-        raise OSError(errno.EIO, f"not tried after an earlier failure: {_failure}")
-    try:
-        os.fsync(handle)
-    except OSError as exc:
-        distrust(f"fsync: {exc.strerror or exc}")
-        raise
+    file = os.fstat(handle)
+    with _lanes[hash((file.st_dev, file.st_ino)) % len(_lanes)]:
+        if _failure:
+            raise OSError(errno.EIO, f"not tried after an earlier failure: {_failure}")
+        try:
+            os.fsync(handle)
+        except OSError as exc:
+            distrust(f"fsync: {exc.strerror or exc}")
+            raise
 
 
 def sync_path(path: Path) -> None:
@@ -38,6 +43,21 @@ def sync_path(path: Path) -> None:
         sync(handle)
     finally:
         os.close(handle)
+
+
+def has_room(folder: Path) -> bool:
+    """Whether a page of data fits into a folder: a quota shows only when something is written.
+
+    Raises OSError when it can't be written for another reason.
+    """
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(4096))
+    except OSError as exc:
+        if exc.errno in FULL:
+            return False
+        raise
+    return True
 
 
 def distrust(reason: str) -> None:

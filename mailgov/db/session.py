@@ -8,6 +8,7 @@ When SQLite could not write or sync, nothing more is written by this process (ma
 """
 
 import asyncio
+import errno
 import fcntl
 import queue
 import threading
@@ -16,7 +17,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar
 
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
@@ -122,7 +123,7 @@ class Database:
         if self.file is None:
             yield
             return
-        with self.file.with_suffix(".lock").open("a") as lock:
+        with _opened(self.file.with_suffix(".lock")) as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
@@ -140,7 +141,7 @@ class Database:
         if self.is_sqlite and (reason := durable.failure()):
             raise Unavailable("database-unavailable", reason=reason)
         with (
-            _translated(),
+            _translated(self.file),
             self._write_lock(),
             Session(self._write_engine) as session,
             session.begin(),
@@ -277,8 +278,8 @@ def _run_behind_savepoint(
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
-    """The one border where the driver's troubles become ours."""
+def _translated(written: Path | None = None) -> Iterator[None]:
+    """The one border where the driver's troubles become ours. `written` is the file of SQLite."""
     try:
         yield
     except MailgovError:
@@ -287,9 +288,11 @@ def _translated() -> Iterator[None]:
         raise Unavailable("database-unavailable", reason="every connection is busy") from exc
     except DBAPIError as exc:
         name = getattr(exc.orig, "sqlite_errorname", "")
-        if name in _NOT_WRITTEN:
+        # SQLite knows a full disk by ENOSPC alone: a quota looks like any other trouble to it.
+        is_full = name == "SQLITE_FULL" or (name == "SQLITE_IOERR_WRITE" and _is_full(written))
+        if name in _NOT_WRITTEN and not is_full:
             durable.distrust(f"database: {name}")
-        if name == "SQLITE_FULL":
+        if is_full:
             raise Unavailable("disk-full") from exc
         if isinstance(exc, OperationalError) or exc.connection_invalidated:
             reason = str(exc.orig).partition("\n")[
@@ -297,3 +300,22 @@ def _translated() -> Iterator[None]:
             ]  # the driver's words, without statement and values
             raise Unavailable("database-unavailable", reason=reason) from exc
         raise
+
+
+def _opened(lock: Path) -> TextIO:
+    """The lock file. Raises Unavailable; a disk that can't even open it is not written to again."""
+    try:
+        return lock.open("a")
+    except OSError as exc:
+        if exc.errno in (errno.EIO, errno.EROFS):
+            durable.distrust(f"database: {exc.strerror}")
+        if exc.errno in durable.FULL:
+            raise Unavailable("disk-full") from exc
+        raise Unavailable("database-unavailable", reason=exc.strerror) from exc
+
+
+def _is_full(file: Path | None) -> bool:
+    try:
+        return file is not None and not durable.has_room(file.parent)
+    except OSError:
+        return False

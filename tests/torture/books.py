@@ -10,7 +10,7 @@ import sqlite3
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -21,8 +21,7 @@ from mailgov.queue.conserve import conserve
 from mailgov.queue.tables import MESSAGE, RECIPIENT
 from mailgov.services import open_database
 
-from .load import OUT, Load, name_of
-from .load import World as Outside
+from .load import OUT, Key, Load, name_of
 from .world import AN, BINH, World
 
 _ORIGINAL = re.compile(rb"^message-id:[ \t]*(<[^>]+@torture\.test>)", re.IGNORECASE | re.MULTILINE)
@@ -45,9 +44,11 @@ class Row:
     unanswered_kept: int = 0  # the server took them, the answer never arrived
     troubles: list[str] = field(default_factory=list)
     note: str = ""
+    seconds: float = 0.0
 
     @property
     def holds(self) -> bool:
+        """Whether nothing was lost, and nothing came twice without a reason that we documented."""
         return not self.lost and not self.twice_mailbox and not self.troubles
 
 
@@ -105,7 +106,7 @@ def _waiting(world: World) -> Counter[tuple[str, str, str]]:
         database.close()
 
 
-def under_way(world: World) -> set[tuple[str, str]]:
+def under_way(world: World) -> set[Key]:
     """Message-ID and recipient of what was being delivered when the server was killed.
 
     SQLite is read from a copy: the server's own recovery is to find everything as it was left.
@@ -123,7 +124,7 @@ def under_way(world: World) -> set[tuple[str, str]]:
     return {(f"<{name.strip('<>')}>", address) for name, address in rows}
 
 
-def _leased(world: World) -> set[tuple[str, str]]:
+def _leased(world: World) -> set[Key]:
     database = open_database(world.config)
     try:
         with database.read() as session:
@@ -159,17 +160,27 @@ def unbalanced(world: World) -> list[str]:
         database.close()
 
 
-def balance(world: World, outside: Outside, load: Load, row: Row) -> Row:
-    """Fill in the row."""
+def balance(
+    world: World,
+    copies: Mapping[Key, Sequence[str]],
+    windows: Container[tuple[str, Key]],
+    load: Load,
+    row: Row,
+) -> Row:
+    """Fill in the row.
+
+    `copies` are what the world was given, each by the name of the process that sent it. `windows`
+    are what processes had under way when they were killed: only that may be sent once more.
+    """
     boxes = delivered_to(world.data, BINH)
     notices = notices_to(world.data, AN)
     waiting = _waiting(world)
     for name, kind in load.answered.items():
         for address in kind.recipients:
             row.accepted += 1
-            copies = outside.taken[name, address] if address == OUT else 0
-            copies += boxes[name] if address == BINH else 0
-            if copies:
+            if (address == OUT and copies.get((name, address))) or (
+                address == BINH and boxes[name]
+            ):
                 row.delivered += 1
             elif notices[name]:
                 row.bounced += 1
@@ -182,14 +193,28 @@ def balance(world: World, outside: Outside, load: Load, row: Row) -> Row:
                 row.troubles.append(f"lost: {name} to {address}")
     row.twice_mailbox = sum(count - 1 for name, count in boxes.items() if name and count > 1)
     row.twice_mailbox += sum(count - 1 for count in notices.values() if count > 1)
-    twice = {key: count - 1 for key, count in outside.taken.items() if count > 1}
-    row.twice_smtp = sum(twice.values())
-    if load.in_flight is not None:
-        row.troubles += [f"sent twice: {key}" for key in twice if key not in load.in_flight]
-    kept = set(boxes) | set(notices) | {name for name, _ in outside.taken} | {w[0] for w in waiting}
+    row.twice_smtp = sum(len(senders) - 1 for senders in copies.values())
+    row.troubles += unexplained(copies, windows)
+    kept = set(boxes) | set(notices) | {name for name, _ in copies} | {w[0] for w in waiting}
     row.unanswered_kept = len(kept & set(load.unanswered))
     row.troubles += [f"unbalanced: {found}" for found in unbalanced(world)]
     return row
+
+
+def unexplained(
+    copies: Mapping[Key, Sequence[str]], windows: Container[tuple[str, Key]]
+) -> Iterator[str]:
+    """Copies beyond the one that counts, of which none may be.
+
+    Each copy but the last must be the only one of its process, and that process was killed while it
+    had the delivery under way.
+    """
+    for key, senders in copies.items():
+        for sender in dict.fromkeys(senders):
+            if senders.count(sender) > 1:
+                yield f"sent twice by one process: {key}"
+            elif sender != senders[-1] and (sender, key) not in windows:
+                yield f"sent twice, though the first was not under way at the end: {key}, {sender}"
 
 
 def eventually(check: Callable[[], bool], seconds: float) -> bool:

@@ -4,14 +4,14 @@ import random
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from .books import Row
-from .load import Load
-from .scenarios import Stage, stage
+from .load import Key, Load
+from .stage import Stage, stage
 from .world import World
 
 _PROGRAM = Path(__file__).with_name("volatile_disk.py")
@@ -75,9 +75,9 @@ def power_cuts(times: int, folder: Path, chance: random.Random, *, control: str 
     with volatile_disk(folder) as disk, stage(folder, data=disk.mounted / "data") as on:
         _run("sync", "-f", str(disk.mounted))  # what was prepared is not what is tried
         taken = _images(on, disk, times, chance, control)
-        for number, (image, load) in enumerate(taken):
-            found = _recovered(on, image, load, folder / f"after.{number}")
-            image.unlink()
+        for number, image in enumerate(taken):
+            found = _recovered(on, image, folder / f"after.{number}")
+            image.path.unlink()
             row.accepted += found.accepted
             row.delivered += found.delivered
             row.bounced += found.bounced
@@ -85,6 +85,7 @@ def power_cuts(times: int, folder: Path, chance: random.Random, *, control: str 
             row.queued += found.queued
             row.lost += found.lost
             row.twice_mailbox += found.twice_mailbox
+            row.twice_smtp += found.twice_smtp
             row.troubles += [] if control else found.troubles
     if control:
         row.note = f"{row.lost} lost without these syncs, as it must be"
@@ -93,38 +94,53 @@ def power_cuts(times: int, folder: Path, chance: random.Random, *, control: str 
     return row
 
 
+@dataclass(frozen=True)
+class Image:
+    """A disk after a power cut, and what others know of the time before it."""
+
+    path: Path
+    load: Load  # answered by then
+    sent: Mapping[Key, Sequence[str]]  # copies that others had when the image was begun
+    sent_after: Mapping[Key, Sequence[str]]  # and when it was done
+
+
 def _images(
     on: Stage, disk: VolatileDisk, times: int, chance: random.Random, control: str
-) -> list[tuple[Path, Load]]:
-    """Images, each with what had been answered before it was taken."""
+) -> list[Image]:
+    """Take images of a disk under load."""
     fault = control if control.startswith("nosync") else ""
-    server = on.world.start(fault, before=_NO_SYNC if control == "no-fsync" else ())
+    server = on.start(fault, before=_NO_SYNC if control == "no-fsync" else ())
     stop = threading.Event()
     sending = threading.Thread(target=on.load.run, args=(server,), kwargs={"stop": stop})
     sending.start()
     taken = []
     for number in range(times):
         stop.wait(chance.uniform(0.5, 1.5))
-        known = on.load.so_far()
-        image = disk.mounted.parent / f"image.{number}"
-        disk.crash(chance.getrandbits(32), image)
-        taken.append((image, known))
+        known, sent = on.load.so_far(), on.outside.copies()
+        path = disk.mounted.parent / f"image.{number}"
+        disk.crash(chance.getrandbits(32), path)
+        taken.append(Image(path, known, sent, on.outside.copies()))
     stop.set()
     sending.join()
     server.kill()
     return taken
 
 
-def _recovered(on: Stage, image: Path, load: Load, folder: Path) -> Row:
+def _recovered(on: Stage, image: Image, folder: Path) -> Row:
     """Mount, let the server recover and deliver, and draw up the balance."""
     row = Row("", 1)
     mounted = folder / "disk"
     mounted.mkdir(parents=True)
-    _run("mount", "-o", "loop", str(image), str(mounted))
+    _run("mount", "-o", "loop", str(image.path), str(mounted))
     try:
         world = World(folder, on.world.smarthost, data=mounted / "data")
-        recovered = replace(on, world=world, load=load)
-        recovered.drain(row)
+        branch = Stage(world, on.outside, image.load, before=image.sent_after)
+        for key, senders in image.sent_after.items():
+            if senders != image.sent.get(key):  # sent while the image was taken
+                branch.windows |= {(sender, key) for sender in senders}
+        for name in {sender for senders in image.sent.values() for sender in senders}:
+            branch.note_flights(name)
+        branch.drain(row)
     finally:
         _run("umount", str(mounted))
     return row

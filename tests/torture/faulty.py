@@ -21,7 +21,6 @@ import random
 import signal
 import sys
 import threading
-import time
 import traceback
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -36,10 +35,6 @@ _LOADED = (
     "mailgov_cli.commands.serve",
 )  # fmt: skip
 """What a server loads."""
-
-
-_RACE_SECONDS = 0.3
-"""Other threads may have begun a sync of their own files when one fails."""
 
 
 def kill_at(fault: str) -> None:
@@ -94,29 +89,70 @@ def kill_at_statement(count: int) -> None:
 
 
 class Failure:
-    """Makes one call fail, at the count-th time it is made; says whether a sync came after that."""
+    """Makes one call fail, at the count-th time it is made."""
 
     def __init__(self, fault: str) -> None:
         call, _, count = fault.partition(":")
         self.call, _, name = call.partition("/")
         self.code = getattr(errno, name or "EIO")
         self.left = int(count or 1)
-        self.struck_at: float | None = None
         self._lock = threading.Lock()
 
     def pass_by(self, call: str) -> None:
         """Raise OSError when it is this call's turn."""
-        late = self.struck_at is not None and time.monotonic() > self.struck_at + _RACE_SECONDS
-        if late and call.startswith("fsync") and self.call.startswith("fsync"):
-            print("SYNC-REPEATED", file=sys.stderr, flush=True)
         if call != self.call:
             return
         with self._lock:
             self.left -= 1
             if self.left == 0:
-                self.struck_at = time.monotonic()
                 print("FAULT-STRUCK", file=sys.stderr, flush=True)
                 raise OSError(self.code, os.strerror(self.code))
+
+
+class Syncs:
+    """Says when a sync is made that may not be: after the failure of another was known, or a
+    second one of the file whose sync has failed.
+
+    Other threads may be past their look for a failure, with files of their own, when it happens.
+    """
+
+    def __init__(self, failure: Failure) -> None:
+        self._failure = failure
+        self._failed: tuple[int, int] | None = None
+        self._here = threading.local()  # in which threads a sync was begun before all failures
+        self._make = os.fsync
+
+    def begin(self, handle: int) -> None:
+        """`durable.sync`, watched."""
+        from mailgov import durable
+
+        self._here.is_innocent = not durable.failure()
+        try:
+            self._begin(handle)
+        finally:
+            self._here.is_innocent = False
+
+    def make(self, handle: int) -> None:
+        """`os.fsync`, which may fail."""
+        status = os.fstat(handle)
+        file = (status.st_dev, status.st_ino)
+        if self._failed is not None and (
+            self._failed == file or not getattr(self._here, "is_innocent", False)
+        ):
+            print("SYNC-REPEATED", file=sys.stderr, flush=True)
+        try:
+            self._failure.pass_by(_kind_of(Path(f"/proc/self/fd/{handle}").readlink()))
+        except OSError:
+            self._failed = file
+            raise
+        self._make(handle)
+
+    def watch(self) -> None:
+        """Take the place of both."""
+        from mailgov import durable
+
+        self._begin = durable.sync
+        durable.sync, os.fsync = self.begin, self.make  # type: ignore[assignment]  # as far as used
 
 
 def fail_at(fault: str) -> None:
@@ -124,11 +160,7 @@ def fail_at(fault: str) -> None:
     from mailgov.queue import spool
 
     failure = Failure(fault)
-    sync, rename, spill = os.fsync, Path.rename, spool.BodyWriter._spill
-
-    def fsync(handle: int) -> None:
-        failure.pass_by(_kind_of(Path(f"/proc/self/fd/{handle}").readlink()))
-        sync(handle)
+    rename, spill = Path.rename, spool.BodyWriter._spill
 
     def move(self: Path, target: Path) -> Path:
         if "spool" in self.parts:
@@ -138,7 +170,7 @@ def fail_at(fault: str) -> None:
     def spilled(writer: Any) -> Any:
         return _Failing(spill(writer), failure.pass_by)
 
-    os.fsync = fsync  # type: ignore[assignment]  # the same signature, as far as it is used
+    Syncs(failure).watch()
     Path.rename = move  # type: ignore[method-assign,assignment]
     spool.BodyWriter._spill = spilled  # type: ignore[method-assign,assignment]
 

@@ -28,11 +28,15 @@ def name_of(data: bytes) -> str:
     return found[1].decode() if found else ""
 
 
+Key = tuple[str, str]
+"""Message-ID and recipient."""
+
+
 @dataclass
 class World:
-    """Counts what it was given, by Message-ID and recipient. Refuses one recipient for good."""
+    """Remembers what it was given, and by whom. Refuses one recipient for good."""
 
-    taken: Counter[tuple[str, str]] = field(default_factory=Counter)
+    taken: dict[Key, list[str]] = field(default_factory=dict)  # each copy by the name of its sender
     deferring: bool = False  # everything is answered 451
     controller: Any = None
 
@@ -49,8 +53,13 @@ class World:
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
         assert isinstance(envelope.content, bytes)
         name = name_of(envelope.content)
-        self.taken.update((name, address) for address in envelope.rcpt_tos)
+        for address in envelope.rcpt_tos:
+            self.taken.setdefault((name, address), []).append(str(session.host_name))
         return "250 2.0.0 taken"
+
+    def copies(self) -> dict[Key, list[str]]:
+        """What it was given so far."""
+        return {key: list(by) for key, by in list(self.taken.items())}
 
     @property
     def address(self) -> str:
@@ -135,7 +144,6 @@ class Load:
     answered: dict[str, Kind] = field(default_factory=dict)
     unanswered: dict[str, Kind] = field(default_factory=dict)
     refused: Counter[int] = field(default_factory=Counter)  # replies that were no yes
-    in_flight: set[tuple[str, str]] | None = None  # may have been sent twice; None: not known
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _count: "itertools.count[int]" = field(default_factory=itertools.count)
 

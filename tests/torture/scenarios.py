@@ -2,100 +2,35 @@
 
 import os
 import random
-import shutil
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from ..support import postgres
-from . import books
-from .books import Row, balance, eventually
-from .load import NOBODY, Load
-from .load import World as Outside
-from .world import DiedAtStart, Server, World
+from .books import Row
+from .load import NOBODY
+from .stage import DISTRUST_EXIT_CODE, REACH_SECONDS, Stage, stage
+from .world import DiedAtStart, Server
 
 ACCEPT_POINTS = tuple(f"A{number}" for number in range(1, 14))
 DELIVER_POINTS = tuple(f"D{number}" for number in range(1, 10))
 SYNCS = ("fsync-body", "fsync-folder", "fsync-mailbox", "fsync-maildir")
 WRITES = ("write-body", "close-body")
-FAILURES = (*SYNCS, *WRITES, "write-body/ENOSPC", "rename-body")
+FAILURES = (*SYNCS, *WRITES, "write-body/ENOSPC", "write-body/EDQUOT", "rename-body")
 COMMITS = ("fdatasync/EIO", "pwrite64/EIO", "pwrite64/ENOSPC")
 """Calls of SQLite on its log, and how they fail."""
 
 _PASSES = {"A1": 8, "A8": 8, "A9": 8, "A10": 8, "D8": 6, "D9": 8}
 """Points that a life passes less often than others."""
 
-REACH_SECONDS, DRAIN_SECONDS = 60.0, 120.0
-DISTRUST_EXIT_CODE = 9
 _DAY_OLD = 25 * 3600
-_DISK_BYTES = 192 << 20
-
-
-@dataclass
-class Stage:
-    """A world, the load on it, and what lies outside of it."""
-
-    world: World
-    outside: Outside
-    load: Load = field(default_factory=Load)
-
-    def load_for(self, server: Server, seconds: float) -> None:
-        """Send for a while, or until the server dies."""
-        stop = threading.Event()
-        timer = threading.Timer(seconds, stop.set)
-        timer.start()
-        self.load.run(server, stop=stop)
-        timer.cancel()
-
-    def load_until(self, server: Server, check: Callable[[], bool]) -> None:
-        """Send until something has come about, or the server dies; not for ever."""
-        stop = threading.Event()
-        sending = threading.Thread(target=self.load.run, args=(server,), kwargs={"stop": stop})
-        sending.start()
-        eventually(lambda: server.is_dead or check(), REACH_SECONDS)
-        stop.set()
-        sending.join()
-
-    def note_flights(self) -> None:
-        """After a kill: what was under way may be sent twice, and nothing else."""
-        if self.load.in_flight is None:
-            self.load.in_flight = set()
-        self.load.in_flight |= books.under_way(self.world)
-
-    def drain(self, row: Row, server: Server | None = None) -> None:
-        """Let a server without faults deliver everything, stop it, and draw up the balance."""
-        server = server or self.world.start()
-        if not eventually(lambda: books.queued(self.world) == 0, DRAIN_SECONDS):
-            row.troubles.append("not drained")
-        if spared := books.poison(self.world):
-            # Somebody has looked at them: the fault was ours, not the message's.
-            self.world.cli("queue", "release", *spared, "--reason", "torture")
-            row.note = f"{len(spared)} messages had been set aside after three deaths; released"
-            if not eventually(lambda: books.queued(self.world) == 0, DRAIN_SECONDS):
-                row.troubles.append("not drained after a release")
-        if (code := server.stop()) != 0:
-            row.troubles.append(f"stopped with exit code {code}")
-        balance(self.world, self.outside, self.load, row)
-        told = self.world.cli("audit", "conserve")[0]
-        if not told["balanced"]:
-            row.troubles.append(f"mailgov audit conserve: {told}")
-
-
-@contextmanager
-def stage(folder: Path, *, url: str = "", data: Path | None = None) -> Iterator[Stage]:
-    """A new installation in a folder."""
-    with Outside() as outside:
-        world = World(folder, outside.address, url, data or folder / "data")
-        yield Stage(world.settle(), outside)
 
 
 def kills_at(
-    points: Sequence[str], folder: Path, chance: random.Random, *, most: int = 30, url: str = ""
+    points: Sequence[str], folder: Path, chance: random.Random, *, most: int = 20, url: str = ""
 ) -> Row:
     """kill -9 at each of these points under load; then what is left is delivered.
 
@@ -106,7 +41,6 @@ def kills_at(
         for point in points:
             if not _killed_at(on, point, chance.randint(1, min(most, _PASSES.get(point, most)))):
                 row.troubles.append(f"{point} was not reached")
-            on.note_flights()
         on.drain(row)
     return row
 
@@ -128,34 +62,36 @@ def _killed_at(on: Stage, point: str, passes: int) -> bool:
     """One life that ends at the point; whether it did."""
     roles = ["relay", "deliver"]
     if point == "D9":
-        _leave_orphans(on.world.data / "spool" / "tmp", passes)
+        _leave_mail_and_orphans(on, passes)
         roles.append("scheduler")
     try:
-        server = on.world.start(f"{point}:{passes}", roles=roles)
+        server = on.start(f"{point}:{passes}", roles=roles)
     except DiedAtStart:
         return True
     on.load_for(server, REACH_SECONDS)
     died = server.is_dead
-    server.kill()
+    on.kill(server)
     return died
 
 
-def _leave_orphans(folder: Path, count: int) -> None:
-    """Bodies that were never finished, from the day before."""
-    folder.mkdir(parents=True, exist_ok=True)
+def _leave_mail_and_orphans(on: Stage, orphans: int) -> None:
+    """A spool with bodies that are needed and others that are not, all from the day before."""
+    server = on.start(roles=["relay"])
+    on.load_for(server, 1.0)
+    on.kill(server)
+    spool = on.world.data / "spool"
+    for number in range(orphans):
+        (spool / "tmp" / f"{number:032x}").write_bytes(b"x")
     then = time.time() - _DAY_OLD
-    for number in range(count):
-        file = folder / f"{number:032x}"
-        file.write_bytes(b"x")
+    for file in spool.glob("*/*"):
         os.utime(file, (then, then))
 
 
-def kills_on_postgres(times: int, folder: Path, chance: random.Random) -> Row:
-    """The same on PostgreSQL, at the points where its commits and leases matter."""
-    points = [chance.choice(("A11", "A12", "A13", "D1", "D5", "D7", "D8")) for _ in range(times)]
+def kills_on_postgres(point: str, times: int, folder: Path, chance: random.Random) -> Row:
+    """The same on PostgreSQL."""
     with postgres_cluster() as cluster:
-        row = kills_at(points, folder, chance, url=cluster.url("mailgov"))
-    row.fault = "kill -9 at A11 to D8, PostgreSQL"
+        row = kills_at([point] * times, folder, chance, most=8, url=cluster.url("mailgov"))
+    row.fault += ", PostgreSQL"
     return row
 
 
@@ -164,12 +100,11 @@ def random_kills(times: int, folder: Path, chance: random.Random) -> Row:
     row = Row("kill -9 at any moment", times)
     with stage(folder) as on:
         for _ in range(times):
-            server = on.world.start()
+            server = on.start()
             timer = threading.Timer(chance.uniform(0.05, 2.0), server.kill_group)
             timer.start()
             on.load.run(server)
-            server.kill()
-            on.note_flights()
+            on.kill(server)
         on.drain(row)
     return row
 
@@ -181,11 +116,12 @@ def failing_call(call: str, times: int, folder: Path, chance: random.Random) -> 
     with stage(folder) as on:
         for _ in range(times):
             try:
-                server = on.world.start(f"{call}:{chance.randint(1, 4)}")
+                server = on.start(f"{call}:{chance.randint(1, 10)}")
             except DiedAtStart:
                 row.troubles.append("did not start")
                 break
             _strike(on, server, row, partial(_struck, on, _strikes(on)), ends=ends)
+            on.note_end(server)
         if _strikes(on) != times:
             row.troubles.append(f"struck {_strikes(on)} times only")
         if "SYNC-REPEATED" in on.world.log.read_text():
@@ -234,100 +170,23 @@ def failing_commit(fault: str, times: int, folder: Path, chance: random.Random) 
                 "strace", "-D", "-f", "-qq", "-o", str(folder / "trace"), "-P", str(log),
                 f"--trace={call}", f"--inject={call}:error={error}:when={chance.randint(10, 60)}",
             )  # fmt: skip
-            server = on.world.start(before=strace)
+            server = on.start(before=strace)
             _strike(on, server, row, struck, ends=ends)
-            if not struck():
+            on.note_end(server)
+            _, mark, after = (folder / "trace").read_text().partition("(INJECTED)")
+            if not mark:
                 row.troubles.append("the fault did not strike")
+            elif ends and call in after:
+                row.troubles.append(f"{call} once more after it had failed")
         on.drain(row)
     return row
-
-
-@contextmanager
-def small_disk(folder: Path, *options: str) -> Iterator[Path]:
-    """A file system of its own, in a file."""
-    image, mounted = folder / "disk.img", folder / "disk"
-    with image.open("wb") as file:
-        file.truncate(_DISK_BYTES)
-    _run("mkfs.ext4", "-q", "-F", "-m", "0", *options, str(image))
-    mounted.mkdir()
-    _run("mount", "-o", "loop", str(image), str(mounted))
-    try:
-        yield mounted
-    finally:
-        _run("umount", str(mounted))
-
-
-def _run(*command: str) -> None:
-    subprocess.run(command, check=True, capture_output=True)
-
-
-def full_disk(folder: Path) -> Row:
-    """The disk fills under load, in earnest; then there is room again. Nobody lends a hand."""
-    row = Row("disk full, then room", 1)
-    with small_disk(folder) as disk, stage(folder, data=disk / "data") as on:
-        filler = disk / "filler"
-
-        def fill() -> None:
-            with filler.open("wb", buffering=0) as file:
-                while True:
-                    try:
-                        file.write(b"x" * (64 << 10))
-                    except OSError:
-                        return
-
-        _without(on, row, fill, filler.unlink)
-    return row
-
-
-def no_inodes(folder: Path) -> Row:
-    """No file can be made; then files can be made again."""
-    row = Row("no inodes, then some", 1)
-    with small_disk(folder, "-N", "2000") as disk, stage(folder, data=disk / "data") as on:
-        filler = disk / "filler"
-
-        def fill() -> None:
-            filler.mkdir()
-            try:
-                for number in range(100_000):
-                    (filler / f"{number}").touch()
-            except OSError:
-                return
-
-        _without(on, row, fill, lambda: shutil.rmtree(filler))
-    return row
-
-
-def _without(on: Stage, row: Row, take_away: object, give_back: object) -> None:
-    assert callable(take_away)
-    assert callable(give_back)
-    server = on.world.start()
-    on.load_for(server, 2.0)
-    taking = threading.Timer(1.0, take_away)
-    taking.start()
-    on.load_for(server, 5.0)
-    taking.join()
-    before = len(on.load.answered)
-    on.load_for(server, 2.0)
-    if len(on.load.answered) > before + 4:  # those who were past MAIL
-        row.troubles.append(f"took {len(on.load.answered) - before} messages without room")
-    if not on.load.refused[452]:
-        row.troubles.append(f"never said 452: {dict(on.load.refused)}")
-    give_back()
-    before = len(on.load.answered)
-    on.load_for(server, 8.0)
-    if len(on.load.answered) == before:
-        row.troubles.append("took nothing after there was room again")
-    row.note = f"452: {on.load.refused[452]}, 451: {on.load.refused[451]}"
-    on.drain(row, server if not server.is_dead else None)
-    if server.is_dead and server.wait(1) != 0:
-        row.troubles.append("the server ended")
 
 
 def database_restarts(times: int, folder: Path) -> Row:
     """PostgreSQL ends at once and comes back, under load."""
     row = Row("PostgreSQL restarted", times)
     with postgres_cluster() as cluster, stage(folder, url=cluster.url("mailgov")) as on:
-        server = on.world.start()
+        server = on.start()
         for _ in range(times):
             timer = threading.Timer(1.0, cluster.restart)
             timer.start()
@@ -341,14 +200,14 @@ def two_workers(times: int, folder: Path, chance: random.Random) -> Row:
     """Two deliverers share a queue on PostgreSQL; one is killed, again and again."""
     row = Row("two workers race, one is killed", times)
     with postgres_cluster() as cluster, stage(folder, url=cluster.url("mailgov")) as on:
-        first = on.world.start()
+        first = on.start()
         for _ in range(times):
-            second = on.world.start(roles=["deliver"])
+            second = on.start(roles=["deliver"])
             timer = threading.Timer(chance.uniform(0.5, 1.5), second.kill_group)
             timer.start()
             on.load_for(first, 2.0)
             timer.join()
-            second.kill()
+            on.kill(second)
         on.drain(row, first)
     return row
 
@@ -371,7 +230,7 @@ def clock_jumps(jumps_hours: Sequence[float], folder: Path) -> Row:
         clock.write_text("0")
         on.world.environment["MAILGOV_CLOCK"] = str(clock)
         on.outside.deferring = True
-        server = on.world.start()
+        server = on.start()
         on.load_for(server, 2.0)
         for hours in jumps_hours:
             for offset in (hours * 3600, 0):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ..support import postgres
-from . import books, scenarios, upgrades
+from . import books, scenarios, stage, upgrades
 from .world import BINH, NURSERY, DiedAtStart
 
 
@@ -35,14 +35,14 @@ def test_a_failed_sync_ends_the_server_and_the_next_start_recovers(tmp_path: Pat
 
 
 def test_a_message_that_kills_three_servers_is_set_aside(tmp_path: Path) -> None:
-    with scenarios.stage(tmp_path) as on:
-        server = on.world.start("A13:1")  # taken, and its sender never hears of it
+    with stage.stage(tmp_path) as on:
+        server = on.start("A13:1")  # taken, and its sender never hears of it
         on.load.run(server, senders=1)
-        server.kill()
+        on.kill(server)
         for _ in range(3):
             with suppress(DiedAtStart):  # or it is ready for a moment before it dies
-                on.world.start("D2:1").wait(30)
-        server = on.world.start()
+                on.start("D2:1").wait(30)
+        server = on.start()
         assert books.eventually(lambda: books.poison(on.world) != [], 30)
         assert books.delivered_to(on.world.data, BINH) == {}
         assert server.stop() == 0

@@ -30,7 +30,7 @@ _FAULTY = Path(__file__).with_name("faulty.py")
 
 _CONFIG = """\
 [site]
-hostname = "mail.tinhmau.gov.vn"
+hostname = "{hostname}"
 [data]
 path = "{data}"
 [database]
@@ -68,6 +68,7 @@ class World:
     url: str = ""
     data: Path = Path()
     free_bytes: int = 0
+    hostname: str = "mail.tinhmau.gov.vn"
     environment: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -91,7 +92,11 @@ class World:
     def write_config(self) -> None:
         """Write the settings anew, after a field was changed."""
         text = _CONFIG.format(
-            data=self.data, url=self.url, smarthost=self.smarthost, free_bytes=self.free_bytes
+            data=self.data,
+            url=self.url,
+            smarthost=self.smarthost,
+            free_bytes=self.free_bytes,
+            hostname=self.hostname,
         )
         self.config_file.write_text(text, encoding="utf-8")
 
@@ -214,6 +219,7 @@ class Server:
         environment: Mapping[str, str],
         before: Sequence[str],
     ) -> None:
+        self.name = world.hostname  # as others hear it
         said = world.folder / f"said.{time.monotonic_ns()}"
         args = ["--config", str(world.config_file), "serve", "--ready-json", *roles]
         self._process: subprocess.Popen[bytes] | None = None
