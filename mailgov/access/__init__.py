@@ -5,7 +5,7 @@
 """
 
 from mailgov.access.authority import LOCAL, Authority, authority_of, local_authority
-from mailgov.access.fence import Fence, fence, fence_of, inside, whole
+from mailgov.access.fence import Fence, fence, fence_of, inside, sees, whole
 from mailgov.access.roles import (
     ACTS,
     EVERYTHING,
@@ -39,5 +39,6 @@ __all__ = [
     "local_authority",
     "require",
     "scope",
+    "sees",
     "whole",
 ]

@@ -10,9 +10,9 @@ journal use, take the condition from `inside`.
 import json
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import Integer, Select, Text, cast, event, exists, false, func, or_, true
+from sqlalchemy import Executable, Integer, Select, Text, cast, event, exists, false, func, or_, true
 from sqlalchemy import select as plain_select
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import ORMExecuteState, with_loader_criteria
@@ -59,7 +59,10 @@ def fence_of(session: Session) -> Fence | None:
     return found if isinstance(found, Fence) else None
 
 
-def whole(statement: Any) -> Any:
+_Statement = TypeVar("_Statement", bound=Executable)
+
+
+def whole(statement: _Statement) -> _Statement:
     """The statement as it is, past the fence: for questions whose answer shows nothing of others."""
     return statement.execution_options(**{_WHOLE: True})
 

@@ -6,6 +6,7 @@ from typing import Any, TypedDict, Unpack
 
 from sqlmodel import Session, col, select
 
+from mailgov.access import whole
 from mailgov.clock import local_date
 from mailgov.db.models import Agency
 from mailgov.directory.agency_past import DATED, keep_past
@@ -161,10 +162,9 @@ def require_open(agency: Agency, on: date) -> None:
 
 
 def ancestors(session: Session, agency: Agency) -> list[Agency]:
-    """The agency and all above it, nearest first."""
+    """The agency and all above it, nearest first; past the fence, for what they lend it."""
     chain = [agency]
     while chain[-1].parent_id is not None:
-        chain.append(
-            session.exec(select(Agency).where(col(Agency.id) == chain[-1].parent_id)).one()
-        )
+        query = select(Agency).where(col(Agency.id) == chain[-1].parent_id)
+        chain.append(session.exec(whole(query)).one())
     return chain
