@@ -16,6 +16,7 @@ from mailgov.access import branch
 from mailgov.addresses import Address
 from mailgov.clock import local_date
 from mailgov.db.models import Agency, Alias, Domain, Forward, Mailbox, Person, PlannedAct, Post
+from mailgov.directory import queries
 from mailgov.directory.change import Act, Change, recorded
 from mailgov.directory.provisioning import get_agency, get_mailbox
 from mailgov.directory.provisioning.agencies import ancestors
@@ -156,8 +157,10 @@ def _suggested(session: Session, mailbox: Mailbox, target: Agency, today: date) 
     for unit in ancestors(session, target):
         query = select(Domain.name).where(Domain.agency_id == unit.id).order_by(col(Domain.id))
         if (name := session.exec(query).first()) is not None:
-            local = mailbox.address.partition("@")[0]
-            return free_address(session, Address(local, name), today, target.short_name)
+            same = Address(mailbox.address.partition("@")[0], name)
+            if not queries.mailboxes(session, [same.key], today):
+                return same.key
+            return free_address(session, same, today, target.short_name)
     return ""
 
 
