@@ -38,6 +38,10 @@ LetterKind = Literal[
     "wrong",
     "stale",
     "unforwarded",
+    "password-age",
+    "unused",
+    "quota",
+    "review",
 ]
 
 _MAX_RECIPIENTS = 10  # named in a letter; of more the number is told

@@ -29,12 +29,8 @@ def end_sign_ins(session: Session, act: Act, mailbox: Mailbox, *, passwords: boo
 
     How many passwords of any kind ended.
     """
+    end_open_sessions(session, act, mailbox)
     connection = session.connection()
-    connection.execute(
-        update(WebSession)
-        .where(col(WebSession.mailbox_id) == mailbox.id, col(WebSession.ended_at).is_(None))
-        .values(ended_at=act.at)
-    )
     connection.execute(
         update(Activation)
         .where(col(Activation.mailbox_id) == mailbox.id, col(Activation.ended_at).is_(None))
@@ -51,6 +47,15 @@ def end_sign_ins(session: Session, act: Act, mailbox: Mailbox, *, passwords: boo
         .values(revoked_at=act.at)
     )
     return ended.rowcount
+
+
+def end_open_sessions(session: Session, act: Act, mailbox: Mailbox) -> None:
+    """End what is signed in to the webmail now."""
+    session.connection().execute(
+        update(WebSession)
+        .where(col(WebSession.mailbox_id) == mailbox.id, col(WebSession.ended_at).is_(None))
+        .values(ended_at=act.at)
+    )
 
 
 def end_rights(

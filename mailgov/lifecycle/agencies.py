@@ -12,7 +12,7 @@ from sqlmodel import Session, select
 
 from mailgov.clock import local_date
 from mailgov.db.models import PlannedAct
-from mailgov.directory.change import Act
+from mailgov.directory.change import Act, Change
 from mailgov.directory.provisioning import get_agency
 from mailgov.directory.provisioning.agencies import move_agency
 from mailgov.directory.reorganisation import Merger, carry_out, survey
@@ -27,14 +27,26 @@ CLOSE = "agency.close"
 _DAY = timedelta(days=1)
 
 
-def plan_move(session: Session, act: Act, code: str, to: str, on: date) -> PlannedAct:
-    """Plan that an agency, with all that is below it, comes under another one.
-
-    Raises NotFound `agency-unknown`; Conflict `act-planned-otherwise`, `agency-ends-already`.
-    """
+def check_move(session: Session, code: str, to: str) -> None:
+    """Raise NotFound `agency-unknown`, or Conflict `agency-ends-already` by another plan."""
     get_agency(session, code)
     get_agency(session, to)
     _require_not_ending(session, (code, to), MOVE)
+
+
+def check_merger(session: Session, act: Act, merger: Merger) -> None:
+    """Raise what `survey` raises, or Conflict `agency-ends-already` by another plan."""
+    survey(session, merger, local_date(act.at))
+    kind = CLOSE if merger.closing else MERGE
+    _require_not_ending(session, (*merger.sources, merger.into), kind, merger.sources[0])
+
+
+def plan_move(session: Session, act: Act, code: str, to: str, on: date) -> PlannedAct:
+    """Plan that an agency, with all that is below it, comes under another one.
+
+    Raises what `check_move` raises; Conflict `act-planned-otherwise`.
+    """
+    check_move(session, code, to)
     return planning.plan(
         session,
         kind=MOVE,
@@ -51,16 +63,13 @@ def plan_move(session: Session, act: Act, code: str, to: str, on: date) -> Plann
 def plan_merger(session: Session, act: Act, merger: Merger) -> PlannedAct:
     """Plan a merger or the end of an agency; what it comes to is surveyed at once, to refuse what can't be.
 
-    Raises what `survey` raises; Conflict `act-planned-otherwise`, `agency-ends-already`.
+    Raises what `check_merger` raises; Conflict `act-planned-otherwise`.
     """
-    survey(session, merger, local_date(act.at))
-    kind = CLOSE if merger.closing else MERGE
-    subject = merger.sources[0]
-    _require_not_ending(session, (*merger.sources, merger.into), kind, subject)
+    check_merger(session, act, merger)
     return planning.plan(
         session,
-        kind=kind,
-        subject=subject,
+        kind=CLOSE if merger.closing else MERGE,
+        subject=merger.sources[0],
         on=merger.on,
         arguments=merger.arguments(),
         actor=act.actor,
@@ -93,8 +102,13 @@ def _move(session: Session, planned: PlannedAct, now: datetime) -> Mapping[str, 
 
 def _merge(session: Session, planned: PlannedAct, now: datetime) -> Mapping[str, Any]:
     act = Act(planned.actor, now, planned.reason)
-    plan = survey(session, Merger.planned(planned.on_day, planned.arguments), local_date(now))
-    return carry_out(session, act, plan)
+    merger = Merger.planned(planned.on_day, planned.arguments)
+    done = carry_out(session, act, survey(session, merger, local_date(now)))
+    fields = {"successor": ("", merger.into)}
+    verb = "close" if merger.closing else "merge"
+    details = {**done, "sources": list(merger.sources)}
+    change = Change("agency", verb, planned.subject, fields, merger.into, details=details)
+    return planning.result_of(change)
 
 
 PERFORMERS: Mapping[str, Performer] = {MOVE: _move, MERGE: _merge, CLOSE: _merge}

@@ -184,3 +184,13 @@ def _record(
             reason=act.reason,
         ),
     )
+
+
+def unfinished(session: Session) -> list[str]:
+    """Mailboxes whose removal has begun and not ended."""
+    query = (
+        select(Mailbox.address)
+        .where(Mailbox.receipt != "", col(Mailbox.removed_at).is_(None))
+        .order_by(Mailbox.address)
+    )
+    return list(session.exec(query))

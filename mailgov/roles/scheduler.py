@@ -1,4 +1,6 @@
-"""Housekeeping by the clock: leftovers of the spool, ended sign-ins, held mail, the scanner."""
+"""Housekeeping by the clock: acts planned for a day, leftovers of the spool, ended sign-ins, held mail,
+the scanner, and once a day what lasts only for a time.
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -10,6 +12,7 @@ from sqlmodel import Session, col
 from mailgov.authentication.reports.daily import Reporting, send_due
 from mailgov.db.models import WebSession
 from mailgov.holding.passing import pass_on, remind
+from mailgov.lifecycle.rounds import tend as tend_directory
 from mailgov.logs import logger
 from mailgov.roles.scanner_watch import look
 from mailgov.services import Services
@@ -39,6 +42,9 @@ async def run(
 
 async def _tidy(services: Services, keys: KeyStore | None) -> None:
     now = services.clock()
+    # First of all: who leaves today is out, whatever else may be in trouble.
+    if await asyncio.to_thread(tend_directory, services.database, services.config, now):
+        services.queue.wake()
     swept = await services.queue.sweep_orphans()
     if swept:
         log.info("spool.swept", files=swept)

@@ -53,7 +53,7 @@ class Finding:
 
 @app.command(epilog="mailgov doctor\nmailgov doctor --json")
 def doctor(ctx: typer.Context) -> None:
-    """Check data folder, database, disk, certificate, keys, DNS, listeners and scanner; exit 8 on a failure."""
+    """Check data folder, database, disk, certificate, keys, DNS, listeners, scanner and plans; exit 8 on a failure."""
     run = runtime(ctx)
     findings = [finding for check in CHECKS for finding in check(run)]
     rows = []
@@ -217,6 +217,24 @@ def _scanner(run: Runtime) -> Iterator[Finding]:
     yield Finding("scanner", "warn" if stale else "ok", key, settings.clamd)
 
 
+def _plans(run: Runtime) -> Iterator[Finding]:
+    """Acts that could not be carried out on their day, and mail that is half removed."""
+    from mailgov.lifecycle import planning, removal
+
+    try:
+        with run.database.read() as session:
+            failed = [(one.id, one.subject) for one in planning.failed(session)]
+            unfinished = removal.unfinished(session)
+    except MailgovError:
+        return  # told by the check of the database
+    for number, subject in failed:
+        yield Finding("plans", "fail", "plan-failed", f"{number} {subject}")
+    for address in unfinished:
+        yield Finding("plans", "fail", "removal-unfinished", address)
+    if not failed and not unfinished:
+        yield Finding("plans", "ok", "plans")
+
+
 def _addresses(config: "Config") -> dict[str, str]:
     return {
         "mx": config.relay.mx,
@@ -236,4 +254,5 @@ CHECKS: tuple[Callable[[Runtime], Iterator[Finding]], ...] = (
     _dns,
     _listeners,
     _scanner,
+    _plans,
 )
