@@ -43,8 +43,12 @@ def transports(
         results=results,
         login=_login(settings.smarthost_user, settings.smarthost_password_file),
     )
-    local: Transport = MaildirTransport(config.data.path)
-    if config.mailstore.lmtp:
+    local: Transport = MaildirTransport(config.data.path, config.mailstore.full_mailbox)
+    if config.mailstore.filters:
+        local = LmtpTransport(
+            str(config.data.path / "dovecot" / "run" / "lmtp"), config.site.hostname
+        )
+    elif config.mailstore.lmtp:
         local = LmtpTransport(config.mailstore.lmtp, config.site.hostname)
     return {MAILBOX: local, "": remote}
 

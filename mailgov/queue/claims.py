@@ -347,6 +347,7 @@ _ITEM = (
         RECIPIENT,
         MAILBOX.c.address.label("mailbox"),
         MAILBOX.c.home,
+        MAILBOX.c.quota_mb,
         *(
             column.label(f"message_{column.name}")
             for column in MESSAGE.c
@@ -405,4 +406,5 @@ def _item(row: Row[Any], message: QueuedMessage, *, by_hand: bool) -> QueueItem:
         by_hand=by_hand,
         crashes=row.crashes,
         home=Address.parse(row.home) if row.home else None,
+        quota_mb=row.quota_mb or 0,
     )

@@ -89,6 +89,7 @@ class QueueItem:
     by_hand: bool = False  # somebody wants it tried now, even at a destination that seems dead
     crashes: int = 0  # processes that died with it under way, one after another
     home: Address | None = None  # whose folder holds the mailbox, where it was renamed
+    quota_mb: int = 0  # of the mailbox; 0: no limit
 
 
 @dataclass(frozen=True, slots=True)

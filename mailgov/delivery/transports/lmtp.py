@@ -1,6 +1,7 @@
 """To a mail store over LMTP (RFC 2033): a reply for each recipient, over a socket file or TCP."""
 
 import asyncio
+import os
 from dataclasses import replace
 from itertools import chain
 
@@ -52,7 +53,11 @@ class LmtpTransport:
 
     async def _connect(self) -> SmtpSession:
         faults.point("D2")
-        return await SmtpSession.open(self._server, self._hostname)
+        # A name may be longer than a socket's may be, and lead to a shorter one.
+        address = self._server.address
+        if address.startswith("/"):
+            address = await asyncio.to_thread(os.path.realpath, address)
+        return await SmtpSession.open(replace(self._server, address=address), self._hostname)
 
     async def tend(self) -> None:
         """Close connections that had no work for a while."""

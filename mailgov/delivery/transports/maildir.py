@@ -7,21 +7,27 @@ the first one left. https://cr.yp.to/proto/maildir.html, with Dovecot's sizes in
 import asyncio
 import os
 from pathlib import Path
+from typing import Literal
 
 from mailgov import durable, faults
 from mailgov.addresses import Address
 from mailgov.delivery.transports import Answer, Answers, Fence, Parcel, Taken
 from mailgov.errors import DeliveryDeferred, DeliveryRefused
 from mailgov.mailstore import layout
+from mailgov.mailstore.space import Space
 from mailgov.message import Body
 from mailgov.queue import QueueItem
 
+_TAKEN = Taken("250 2.0.0 in the mailbox", "mailbox")
+
 
 class MaildirTransport:
-    """Delivers below `<data>/mail`."""
+    """Delivers below `<data>/mail`. `full` is how a full mailbox is answered for."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, full: Literal["temporary", "permanent"] = "temporary") -> None:
         self._data = data
+        self._full = DeliveryDeferred if full == "temporary" else DeliveryRefused
+        self._space = Space()
 
     async def deliver(self, parcel: Parcel, fence: Fence) -> Answers:
         """Write a file for each recipient; one that fails keeps nobody else from theirs."""
@@ -47,12 +53,21 @@ class MaildirTransport:
         name = f"{item.message.queue_id}.{item.recipient_id},S={size_bytes},W={size_bytes}"
         try:
             _make_folders(folder, self._data)
-            if item.attempt == 1 or not _is_read_already(folder, name):
-                _store(folder, name, item.attempt, top, body)
+            if item.attempt > 1 and _is_read_already(folder, name):
+                return _TAKEN
+            is_new = item.attempt == 1 or not (folder / "new" / name).exists()
+            if is_new and self._is_full(folder, item, size_bytes):
+                return self._full("mailbox-full")
+            _store(folder, name, item.attempt, top, body)
         except OSError as exc:
             code = "disk-full" if exc.errno in durable.FULL else "mailbox-unavailable"
             return DeliveryDeferred(code, reason=exc.strerror or type(exc).__name__)
-        return Taken("250 2.0.0 in the mailbox", "mailbox")
+        return _TAKEN
+
+    def _is_full(self, folder: Path, item: QueueItem, size_bytes: int) -> bool:
+        """Whether the message would go beyond the quota (RFC 3463, X.2.2)."""
+        quota_bytes = item.quota_mb * 1024 * 1024
+        return bool(quota_bytes) and self._space.used_bytes(folder) + size_bytes > quota_bytes
 
 
 def _top(item: QueueItem, mailbox: Address) -> bytes:

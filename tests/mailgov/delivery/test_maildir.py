@@ -4,13 +4,16 @@ import asyncio
 import os
 import stat
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from mailgov import faults
 from mailgov.addresses import Address
-from mailgov.delivery.transports import LeaseLost, Taken
+from mailgov.delivery.status import status_of
+from mailgov.delivery.transports import LeaseLost, Parcel, Taken
 from mailgov.delivery.transports.maildir import MaildirTransport
 from mailgov.errors import DeliveryDeferred, DeliveryError, DeliveryRefused
 from mailgov.mailstore import layout
@@ -143,3 +146,47 @@ async def test_a_full_disk_is_trouble_for_now(
     answer = (await MaildirTransport(tmp_path).deliver(parcel(str(BINH)), ours))[1]
     assert isinstance(answer, DeliveryError)
     assert answer.code == "disk-full"
+
+
+def filled(data: Path, size_bytes: int) -> None:
+    """Mail of so many bytes, in two folders."""
+    for folder in ("cur", ".Archive/cur"):
+        (maildir(data) / folder).mkdir(parents=True, exist_ok=True)
+        (maildir(data) / folder / f"1.{size_bytes},S={size_bytes // 2}:2,S").touch()
+
+
+@pytest.mark.parametrize(
+    ("full", "kind", "status"),
+    [("temporary", DeliveryDeferred, "4.2.2"), ("permanent", DeliveryRefused, "5.2.2")],
+)
+async def test_a_full_mailbox_is_answered_for_as_the_operator_wants(
+    full: Literal["temporary", "permanent"], kind: type, status: str, tmp_path: Path
+) -> None:
+    sent = parcel(str(BINH))
+    sent = replace(sent, items=(replace(sent.items[0], quota_mb=1),))
+    filled(tmp_path, 1024 * 1024)
+    transport = MaildirTransport(tmp_path, full)
+    answer = (await transport.deliver(sent, ours))[1]
+    assert isinstance(answer, kind)
+    assert isinstance(answer, DeliveryError)
+    assert (answer.code, status_of(answer)) == ("mailbox-full", status)
+    # Somebody makes room, which a listing kept from before must not hide.
+    (maildir(tmp_path) / ".Archive" / "cur" / "1.1048576,S=524288:2,S").unlink()
+    assert isinstance((await transport.deliver(sent, ours))[1], Taken)
+
+
+async def test_what_was_delivered_before_needs_no_room_again(tmp_path: Path) -> None:
+    sent = parcel(str(BINH))
+    size = len((await delivered(tmp_path, sent)).read_bytes())
+    filled(tmp_path, 2 * (1024 * 1024 - size))
+    again = parcel(str(BINH), attempt=2)
+    again = replace(again, items=(replace(again.items[0], quota_mb=1),))
+    assert isinstance((await MaildirTransport(tmp_path).deliver(again, ours))[1], Taken)
+    assert len(list((maildir(tmp_path) / "new").iterdir())) == 1
+
+
+async def delivered(data: Path, sent: Parcel) -> Path:
+    """The file of a delivery."""
+    await MaildirTransport(data).deliver(sent, ours)
+    (path,) = (maildir(data) / "new").iterdir()
+    return path
