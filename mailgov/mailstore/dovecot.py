@@ -1,4 +1,4 @@
-"""Dovecot 2.3 as a child of ours: configuration, start, supervision, stop.
+"""Dovecot as a child of ours: start, supervision, stop.
 
 It runs as whoever runs us. Root is special: Dovecot refuses to open mail as root, so its processes
 become the packaged user `dovecot`, with the one capability to read and write files that are root's
@@ -21,20 +21,28 @@ import socket
 import ssl
 import subprocess
 import tempfile
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from mailgov.config import Config
 from mailgov.errors import ConfigError, Unavailable
 from mailgov.logs import logger
-from mailgov.mailstore import master
-from mailgov.mailstore.layout import SPECIAL_FOLDERS
+from mailgov.mailstore import master, sharing
+from mailgov.mailstore.acts import Act, read_act
+from mailgov.mailstore.languages import LANGUAGES
+from mailgov.mailstore.plan import Asking, Places, Plan, Version, features, installed_version
 from mailgov.mailstore.policy import PolicyServer
 from mailgov.mailstore.reach import is_loopback, not_bound, split
-from mailgov.mailstore.users import Change, apps_file, passwd_file, write_whole
+from mailgov.mailstore.users import (
+    Change,
+    User,
+    apps_file,
+    homes_file,
+    passwd_file,
+    write_whole,
+)
 
-VERSION = "2.3."  # the configuration language changed in 2.4
 START_SECONDS, STOP_SECONDS = 20.0, 10.0
 NOTICED_SECONDS = 1.1  # Dovecot looks at its password file once in a second of the clock
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 60.0
@@ -43,25 +51,16 @@ _SOCKET_NAME_BYTES = 30
 _UNFIT_PATH = re.compile(r"[:\"#%\\\n]")  # signs with a meaning in Dovecot's files
 _ENDED_BY_US = "Killed with signal 15"
 _LEVELS = {"Debug": "debug", "Info": "debug", "Warning": "warning"}
-_LOG_LINE = re.compile(r"(?P<service>[^:]*): (?P<level>[A-Z][a-z]+): (?P<text>.*)")
+_LOG_LINE = re.compile(
+    r"(?P<service>.*?): (?P<level>Debug|Info|Warning|Error|Fatal|Panic): (?P<text>.*)"
+)
 
 log = logger("mailstore")
 
 
-def installed_version(binary: str) -> str:
-    """The version of the program, such as `2.3.19.1`; empty when it is not there. Blocks."""
-    program = shutil.which(binary)
-    if program is None or shutil.which("setpriv") is None:
-        return ""
-    answer = subprocess.run(  # noqa: S603 - the program the operator named
-        [program, "--version"], capture_output=True, text=True, check=False, timeout=10
-    )
-    return answer.stdout.split(" ")[0].strip()
-
-
 def usable(config: Config) -> bool:
-    """Whether Dovecot, of the version whose language we write, can be run here. Blocks."""
-    if not installed_version(config.mailstore.dovecot_binary).startswith(VERSION):
+    """Whether Dovecot, of a version whose language we write, can be run here. Blocks."""
+    if _language(installed_version(config.mailstore.dovecot_binary)) is None:
         return False
     try:
         _identity()
@@ -70,52 +69,38 @@ def usable(config: Config) -> bool:
     return not _UNFIT_PATH.search(str(config.data.path))
 
 
-@dataclass(frozen=True, slots=True)
-class Places:
-    """Files and identity of one Dovecot."""
-
-    folder: Path  # configuration and password files
-    run: Path  # sockets and process ids
-    user: str
-    group: str
-
-    @property
-    def configuration(self) -> Path:
-        return self.folder / "dovecot.conf"
-
-    @property
-    def users(self) -> Path:
-        return self.folder / "users"
-
-    @property
-    def apps(self) -> Path:
-        return self.folder / "apps"
-
-    @property
-    def masters(self) -> Path:
-        return self.folder / "masters"
+def _language(version: str) -> Version | None:
+    return next((known for known in LANGUAGES if version.startswith(f"{known}.")), None)
 
 
 class DovecotChild:
     """One Dovecot, started again when it dies. `apply` tells it who its users are.
 
     `app_key` is what digests of app passwords begin with; empty: there are none. `policy` bounds
-    guessing; it starts and ends with Dovecot.
+    guessing; it starts and ends with Dovecot. `on_act` is told what people do to their mail.
     """
 
     def __init__(
-        self, config: Config, app_key: str = "", policy: PolicyServer | None = None
+        self,
+        config: Config,
+        app_key: str = "",
+        policy: PolicyServer | None = None,
+        on_act: Callable[[Act], None] | None = None,
     ) -> None:
         self._config = config
         self._app_key = app_key
         self._policy = policy
+        self._on_act = on_act
+        self._rights: dict[str, User] = {}  # whose files of rights are as the directory says
         self._folder = config.data.path / "dovecot"
         self._places: Places | None = None
         self._listen = ("", 0)
+        self.filters_at: tuple[str, int] | None = None  # where ManageSieve listens
         self._process: asyncio.subprocess.Process | None = None
         self._supervisor: asyncio.Task[None] | None = None
         self._logs: asyncio.Task[None] | None = None
         self._last_error = ""
+        self._unsubscribed: set[tuple[str, str]] = set()
 
     async def apply(self, change: Change) -> None:
         """Take over the users as they are now and end the sessions of those who are out.
@@ -123,30 +108,65 @@ class DovecotChild:
         Raises Unavailable `mailstore-start-failed` when the file can't be written.
         """
         try:
-            await asyncio.to_thread(self._write_users, change)
+            found = await asyncio.to_thread(self._write_users, change)
         except OSError as exc:
             raise Unavailable("mailstore-start-failed", reason=exc.strerror) from exc
-        if self._process is not None and change.ended:
-            await asyncio.sleep(NOTICED_SECONDS)
+        self._unsubscribed |= found
+        if self._process is not None:
+            if change.ended:
+                await asyncio.sleep(NOTICED_SECONDS)
             for address in sorted(change.ended):
-                await self._kick(address)
+                await self._administer("kick", address)  # that there was no session is no trouble
+            await self._subscribe()
 
-    def _write_users(self, change: Change) -> None:
+    def _write_users(self, change: Change) -> set[tuple[str, str]]:
+        """Write every file about users; holder and mailbox of what was not shared before."""
+        data, everybody = self._config.data.path, change.users + change.closed
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        changed = [user for user in everybody if self._has_new_rights(user)]
+        sharing.write_rights(changed, data)
+        self._rights |= {user.address: user for user in everybody}
+        shared = self._folder / "shared"
+        before = shared.read_text("utf-8") if shared.exists() else ""
+        text = sharing.shared_file(everybody)
+        write_whole(shared, text)
         write_whole(self._folder / "apps", apps_file(change.users))
-        write_whole(self._folder / "users", passwd_file(change.users, self._config.data.path))
+        write_whole(self._folder / "homes", homes_file(everybody, data))
+        write_whole(self._folder / "users", passwd_file(change.users))
+        return sharing.pairs(text) - sharing.pairs(before)
 
-    async def _kick(self, address: str) -> None:
-        """Close every session of a mailbox; that there was none is no trouble."""
+    def _has_new_rights(self, user: User) -> bool:
+        known = self._rights.get(user.address)
+        return known is None or (known.shared_with, known.read_only, known.home) != (
+            user.shared_with, user.read_only, user.home,
+        )  # fmt: skip
+
+    async def _subscribe(self) -> None:
+        """Let holders of delegations find the inbox: mail programs show what is subscribed."""
+        while self._unsubscribed:
+            holder, address = self._unsubscribed.pop()
+            folder = sharing.shared_inbox(address)
+            await self._administer("mailbox", "subscribe", "-u", holder, folder)
+
+    async def _administer(self, *words: str) -> None:
+        """Run Dovecot's program for administrators, as the user that it runs as itself."""
         assert self._places is not None
+        command = ["doveadm", "-c", str(self._places.configuration), *words]
         try:
             process = await asyncio.create_subprocess_exec(
-                "doveadm", "-c", self._places.configuration, "kick", address,
-                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                *_as_its_user(command, self._places),
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
             )  # fmt: skip
-            await process.wait()
+            _, said = await process.communicate()
         except OSError as exc:
-            log.error("dovecot.kick-failed", mailbox=address, cause=str(exc))  # noqa: TRY400 - the cause says it all
+            log.error("doveadm.failed", about=words, cause=str(exc))  # noqa: TRY400 - the cause says it all
+        else:
+            log.debug(
+                "doveadm",
+                about=words,
+                code=process.returncode,
+                said=said.decode("utf-8", "replace"),
+            )
 
     async def start(self) -> str:
         """Start, and return `host:port` once it greets. `apply` must have been called before.
@@ -160,6 +180,7 @@ class DovecotChild:
         self._listen = await asyncio.to_thread(self._prepare)
         await self._launch()
         self._supervisor = asyncio.create_task(self._supervise(), name="dovecot")
+        await self._subscribe()
         host, port = self._listen
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
@@ -184,29 +205,58 @@ class DovecotChild:
         data = self._config.data.path
         if _UNFIT_PATH.search(str(data)):
             raise ConfigError("mailstore-path-not-valid", path=data)
-        if not installed_version(self._config.mailstore.dovecot_binary).startswith(VERSION):
-            raise Unavailable(
-                "mailstore-engine-missing", program=self._config.mailstore.dovecot_binary
-            )
+        binary = self._config.mailstore.dovecot_binary
+        language = _language(installed_version(binary))
+        if language is None:
+            raise Unavailable("mailstore-engine-missing", program=binary)
         if not is_loopback(split(self._config.mailstore.imap)[0]):
             for file in (self._config.certificate, self._config.private_key):
                 if not file.is_file():
                     raise ConfigError("certificate-missing", file=file)
         user, group = _identity()
+        uid, gid = pwd.getpwnam(user).pw_uid, grp.getgrnam(group).gr_gid
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         (data / "mail").mkdir(mode=0o700, exist_ok=True)
         _end_leftover(self._folder)
-        places = Places(self._folder, self._run_folder(), user, group)
+        places = Places(self._folder, self._run_folder(), user, group, uid, gid)
         shutil.chown(places.run, user, group)
         secret = master.secret(data)
         write_whole(places.masters, f"{master.USER}:{master.hashed(secret)}\n")
-        listen = _free_address(self._config.mailstore.imap)
-        write_whole(
-            places.configuration,
-            configuration(self._config, places, listen, self._app_key, self._policy),
-        )
+        write_whole(places.masters_before, "")
+        plan = self._plan(places, _free_address("imap", self._config.mailstore.imap))
+        if self._config.mailstore.filters and not {"sieve", "managesieve", "lmtp"} <= plan.features:
+            raise Unavailable("mailstore-engine-missing", program="dovecot-sieve")
+        if plan.filters:
+            write_whole(places.first_filter, sharing.FIRST_FILTER)
+        write_whole(places.configuration, LANGUAGES[language](plan))
         self._places = places
-        return listen
+        self.filters_at = plan.sieve
+        return plan.imap
+
+    def _plan(self, places: Places, imap: tuple[str, int]) -> Plan:
+        """What this Dovecot is to do."""
+        config, policy = self._config, self._policy
+        wanted, settings = features(), config.mailstore
+        filters = settings.filters
+        if not filters:
+            wanted -= {"sieve", "managesieve", "lmtp"}
+        if not settings.full_text:
+            wanted -= {"xapian"}
+        asking = Asking(policy.url, policy.header, secrets.token_hex(16)) if policy else None
+        return Plan(
+            places=places,
+            imap=imap,
+            in_clear=is_loopback(imap[0]),
+            certificate=config.certificate,
+            private_key=config.private_key,
+            connections=config.limits.connections,
+            connections_per_user=config.limits.connections_per_user,
+            features=wanted,
+            sieve=_free_address("managesieve", settings.managesieve) if filters else None,
+            full_mailbox=settings.full_mailbox,
+            app_key=self._app_key,
+            asking=asking,
+        )
 
     def _run_folder(self) -> Path:
         """A new, empty folder for sockets: what a killed Dovecot left would confuse the next."""
@@ -290,6 +340,8 @@ class DovecotChild:
             found = _LOG_LINE.fullmatch(text)
             level = _LEVELS.get(found["level"], "error") if found else "error"
             service, text = (found["service"], found["text"]) if found else ("dovecot", text)
+            if self._on_act is not None and (act := read_act(service, text)):
+                self._on_act(act)
             if text.startswith(_ENDED_BY_US):
                 level = "debug"
             getattr(log, level)("dovecot", service=service, text=text)
@@ -310,6 +362,10 @@ def _identity() -> tuple[str, str]:
 
 def _command(binary: str, places: Places) -> list[str]:
     program = shutil.which(binary) or binary
+    return _as_its_user([program, "-F", "-c", str(places.configuration)], places)
+
+
+def _as_its_user(command: list[str], places: Places) -> list[str]:
     # Should we be killed, it must not live on and keep the port.
     tie = ["setpriv", "--pdeathsig", "TERM"]
     if os.geteuid() == 0:
@@ -317,7 +373,7 @@ def _command(binary: str, places: Places) -> list[str]:
         tie += ["--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
         # Without this bit access(2) asks for the user alone, and Dovecot takes folders as read-only.
         tie += ["--securebits=+no_setuid_fixup"]
-    return [*tie, program, "-F", "-c", str(places.configuration)]
+    return [*tie, *command]
 
 
 def _remove_run_folder(run: Path) -> None:
@@ -344,7 +400,7 @@ def _end_leftover(folder: Path) -> None:
         os.close(handle)
 
 
-def _free_address(listen: str) -> tuple[str, int]:
+def _free_address(name: str, listen: str) -> tuple[str, int]:
     """The address to listen on, its port chosen when it was 0. Raises Unavailable."""
     host, port = split(listen)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -353,7 +409,7 @@ def _free_address(listen: str) -> tuple[str, int]:
         try:
             probe.bind((host, port))
         except OSError as exc:
-            raise not_bound(exc, listen) from exc
+            raise not_bound(exc, listen, name) from exc
         return host, probe.getsockname()[1]
 
 
@@ -384,146 +440,3 @@ def _any_certificate() -> ssl.SSLContext:
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     return context
-
-
-_IN_CLEAR = """ssl = no
-disable_plaintext_auth = no"""
-
-
-def _tls(config: Config) -> str:
-    return f"""ssl = required
-ssl_cert = <{config.certificate}
-ssl_key = <{config.private_key}
-ssl_min_protocol = TLSv1.2"""
-
-
-def _app_passwords(places: Places, app_key: str) -> str:
-    """Names of that file are address and digest: looking one up is the check of the password."""
-    if not app_key:
-        return ""
-    return f"""passdb {{
-  driver = passwd-file
-  args = username_format=%u/%{{sha256;salt={app_key}:password}} {places.apps}
-}}
-"""
-
-
-def _asking(policy: PolicyServer | None) -> str:
-    """A right password is asked about once it is right, so that app passwords can be told apart."""
-    if policy is None:
-        return ""
-    return f"""auth_policy_server_url = {policy.url}
-auth_policy_server_api_header = {policy.header}
-auth_policy_hash_nonce = {secrets.token_hex(16)}
-auth_policy_check_before_auth = no
-auth_policy_check_after_auth = yes
-auth_policy_report_after_auth = yes
-auth_policy_request_attributes = login=%{{orig_user}} remote=%{{rip}} app=%{{passdb:app}}
-"""
-
-
-def configuration(
-    config: Config,
-    places: Places,
-    listen: tuple[str, int],
-    app_key: str = "",
-    policy: PolicyServer | None = None,
-) -> str:
-    """The whole configuration file, in the language of Dovecot 2.3."""
-    host, port = listen
-    limits = config.limits
-    in_clear = is_loopback(host)
-    identity = (places.user, places.group)
-    uid, gid = pwd.getpwnam(identity[0]).pw_uid, grp.getgrnam(identity[1]).gr_gid
-    folders = "\n".join(
-        f"  mailbox {name} {{\n    auto = subscribe\n    special_use = {use}\n  }}"
-        for name, use in SPECIAL_FOLDERS.items()
-    )
-    return f"""# Written by mailgov at every start; changes here are lost.
-base_dir = {places.run}
-state_dir = {places.run}
-log_path = /dev/stderr
-log_timestamp =
-protocols = imap
-listen = {host}
-
-default_internal_user = {places.user}
-default_internal_group = {places.group}
-default_login_user = {places.user}
-first_valid_uid = 1
-mail_uid = {uid}
-mail_gid = {gid}
-
-{_IN_CLEAR if in_clear else _tls(config)}
-
-# Names of folders are UTF-8 on the disk, as the embedded server writes them.
-mail_location = maildir:~/Maildir:UTF-8
-# The bytes that came are the bytes on the disk, line ends included.
-mail_save_crlf = yes
-mail_plugins = quota
-mail_max_userip_connections = {limits.connections_per_user}
-
-auth_mechanisms = plain login
-auth_username_chars =
-auth_username_format = %Lu
-auth_master_user_separator = {master.SEPARATOR}
-auth_failure_delay = 1 secs
-{_asking(policy)}passdb {{
-  driver = passwd-file
-  args = {places.masters}
-  master = yes
-  result_success = continue
-}}
-{_app_passwords(places, app_key)}passdb {{
-  driver = passwd-file
-  args = username_format=%u {places.users}
-}}
-userdb {{
-  driver = passwd-file
-  args = username_format=%u {places.users}
-}}
-
-namespace inbox {{
-  inbox = yes
-  separator = /
-{folders}
-}}
-
-service anvil {{
-  chroot =
-  # Failures are counted by address, and all of the webmail comes from one: a stranger's typing
-  # would slow down everybody.
-  unix_listener anvil-auth-penalty {{
-    mode = 0
-  }}
-}}
-service stats {{
-  chroot =
-}}
-service imap-login {{
-  chroot =
-  service_count = 0
-  process_min_avail = 1
-  process_limit = 2
-  inet_listener imap {{
-    port = {port if in_clear else 0}
-  }}
-  inet_listener imaps {{
-    port = {0 if in_clear else port}
-    ssl = yes
-  }}
-}}
-service imap {{
-  process_limit = {limits.connections}
-  vsz_limit = 1G
-}}
-
-protocol imap {{
-  mail_plugins = quota imap_quota
-}}
-plugin {{
-  quota = count:User quota
-  quota_rule = *:storage=1G
-  quota_vsizes = yes
-}}
-"""

@@ -46,10 +46,10 @@ def split(address: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def not_bound(error: OSError, address: str) -> Unavailable:
+def not_bound(error: OSError, address: str, listener: str = "imap") -> Unavailable:
     """Why the listener can't be opened: `port-busy` or `port-unavailable`."""
     code = "port-busy" if error.errno == errno.EADDRINUSE else "port-unavailable"
-    return Unavailable(code, listener="imap", address=address, reason=error.strerror or "")
+    return Unavailable(code, listener=listener, address=address, reason=error.strerror or "")
 
 
 def _file(data: Path) -> Path:

@@ -1,23 +1,26 @@
-"""Who may read mail now: the directory as the mail store needs it, and Dovecot's file of it.
+"""Who may read mail now: the directory as the mail store needs it, and Dovecot's files of it.
 
-The directory is in the database, Dovecot reads a passwd-file. A cheap question, asked every second,
-tells whether anything changed; only then is the file written anew, whole, by rename.
+The directory is in the database, Dovecot reads passwd-files. A cheap question, asked every second,
+tells whether anything changed; only then are the files written anew, whole, by rename.
 """
 
 import os
 import re
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 from typing import Literal, cast
 
 import sqlalchemy
-from sqlalchemy.orm import Mapped
-from sqlmodel import Session, col, func, select
+from sqlalchemy.orm import Mapped, aliased
+from sqlmodel import Session, and_, col, func, or_, select
 
 from mailgov.addresses import Address
+from mailgov.clock import Clock, local_date, utc_now
 from mailgov.db import Database
-from mailgov.db.models import Credential, EventRow, Mailbox, SecondFactor
+from mailgov.db.models import Credential, Delegation, EventRow, Mailbox, SecondFactor
 from mailgov.ledger.events import DirectoryChanged
 from mailgov.mailstore import layout
 
@@ -34,11 +37,12 @@ Programs = Literal["password", "until-second-factor", "app-password"]
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """An active mailbox that something opens.
+    """A mailbox that something opens.
 
     `password_hash` is an argon2id PHC string, empty where the password does not open IMAP; `apps`
     are the app passwords that do: digest, and number of the credential. `home` is the address whose
-    folder holds the mail, empty for its own.
+    folder holds the mail, empty for its own. `read_only`: it was recalled, and may still be read.
+    `shared_with`: who may read it besides, and whether they may also work in it.
     """
 
     address: str
@@ -46,26 +50,35 @@ class User:
     quota_mb: int
     apps: frozenset[tuple[str, int]] = frozenset()
     home: str = ""
+    is_open: bool = True
+    read_only: bool = False
+    shared_with: frozenset[tuple[str, bool]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
     """The users as they are now, and the addresses whose open sessions must end.
 
-    Sessions end when the mailbox is no longer active, and when its password was changed: whoever
-    knew the old one is out.
+    Sessions end when the mailbox is no longer open, when its password was changed (whoever knew the
+    old one is out), and when the right to another's mailbox ended. `closed` are mailboxes that take
+    mail and that nobody signs in to, such as those of offices.
     """
 
     users: tuple[User, ...]
     ended: frozenset[str] = frozenset()
+    closed: tuple[User, ...] = ()
 
 
 class Users:
     """Follows the directory. Every change of it leaves an event in the same transaction."""
 
-    def __init__(self, database: Database, programs: Programs = "password") -> None:
+    def __init__(
+        self, database: Database, programs: Programs = "password", clock: Clock = utc_now
+    ) -> None:
         self._database = database
         self._programs = programs
+        self._clock = clock
+        self._day: date | None = None  # rights end with days
         self._known: dict[str, User] | None = None
         self._after = 0  # events up to this one need no further look
         self._seen: frozenset[int] = frozenset()  # changes after it that were taken in
@@ -75,16 +88,16 @@ class Users:
 
         Raises Unavailable `database-unavailable`.
         """
-        after = self._after
+        after, today = self._after, local_date(self._clock())
         newest, changes = await self._database.query(lambda s: _changes(s, after))
         change = None
-        if self._known is None or not changes <= self._seen:
+        if self._known is None or today != self._day or not changes <= self._seen:
             # The users are read after the events: what comes between shows next time.
-            users = await self._database.query(lambda s: active_users(s, self._programs))
+            users = await self._database.query(lambda s: all_users(s, today, self._programs))
             now = {user.address: user for user in users}
             change = _change(self._known or {}, now)
             self._known = now
-        self._after, self._seen = max(0, newest - LATE_EVENTS), changes
+        self._after, self._seen, self._day = max(0, newest - LATE_EVENTS), changes, today
         return change
 
 
@@ -98,70 +111,141 @@ def _changes(session: Session, after: int) -> tuple[int, frozenset[int]]:
 
 
 def _change(was: dict[str, User], now: dict[str, User]) -> Change:
-    ended = frozenset(
+    nobody = User("", "", 0, is_open=False)
+    ended = {
         address
         for address, user in was.items()
-        if address not in now
-        or now[address].password_hash != user.password_hash
-        or not user.apps <= now[address].apps
+        if user.is_open and _is_out(user, now.get(address, nobody))
+    }
+    for address, user in was.items():
+        ended |= {holder for holder, _ in user.shared_with - now.get(address, nobody).shared_with}
+    return Change(
+        tuple(user for user in now.values() if user.is_open),
+        frozenset(ended),
+        tuple(user for user in now.values() if not user.is_open),
     )
-    return Change(tuple(now.values()), ended)
 
 
-def active_users(session: Session, programs: Programs = "password") -> list[User]:
-    """Every active mailbox that a password opens for IMAP, in the order of addresses.
+def _is_out(was: User, now: User) -> bool:
+    return (
+        not now.is_open
+        or now.password_hash != was.password_hash
+        or not was.apps <= now.apps
+        or (now.read_only and not was.read_only)
+    )
+
+
+def all_users(session: Session, today: date, programs: Programs = "password") -> list[User]:
+    """Every mailbox, in the order of addresses; who may open it, and how.
 
     `programs` is the setting of that name in `[sign_in]`.
     """
+    signs_in = and_(col(Mailbox.state) == "active", col(Mailbox.locked_at).is_(None))
+    reads_on = and_(
+        col(Mailbox.state) == "recalled",
+        col(Mailbox.holder_reads),
+        col(Mailbox.readable_until) >= today,
+    )
     rows = session.connection().execute(
         sqlalchemy.select(
             col(Mailbox.address),
             col(Mailbox.quota_mb),
             col(Mailbox.home),
-            col(Credential.kind),
+            signs_in,
+            reads_on,
+            cast("Mapped[str | None]", col(Credential.kind)),
             col(Credential.hash),
             col(Credential.scopes),
-            cast("Mapped[int]", col(Credential.id)),  # no stored row is without
+            cast("Mapped[int]", col(Credential.id)),  # none where there is no credential
             col(SecondFactor.confirmed_at),
         )
-        .join(Credential, col(Credential.mailbox_id) == col(Mailbox.id))
+        .join(
+            Credential,
+            and_(
+                col(Credential.mailbox_id) == col(Mailbox.id),
+                col(Credential.revoked_at).is_(None),
+            ),
+            isouter=True,
+        )
         .join(SecondFactor, col(SecondFactor.mailbox_id) == col(Mailbox.id), isouter=True)
-        .where(col(Mailbox.state) == "active", col(Credential.revoked_at).is_(None))
+        .where(col(Mailbox.kind) != "group", col(Mailbox.removed_at).is_(None))
         .order_by(col(Mailbox.address), col(Credential.id))
     )
+    shared = _shared(session, today)
     users: dict[str, User] = {}
-    for address, quota_mb, home, kind, stored, scopes, number, second_factor in rows:
-        user = users.get(address, User(address, "", quota_mb, home=home))
-        if kind == "app":
-            if "imap" in scopes.split():
-                user = replace(user, apps=user.apps | {(stored, number)})
-        elif programs == "password" or (
-            programs == "until-second-factor" and second_factor is None
-        ):
-            user = replace(user, password_hash=stored)  # of several the newest counts
-        # Also one whose password opens no program: the webmail opens the mailbox in its own name.
+    for address, quota_mb, home, opens, reads, kind, stored, scopes, number, second_factor in rows:
+        user = users.get(address) or User(
+            address, "", quota_mb, home=home, is_open=False,
+            shared_with=shared.get(address, frozenset()),
+        )  # fmt: skip
+        if kind is not None and (opens or reads):
+            # Also one whose password opens no program: the webmail opens the mailbox in its own name.
+            user = replace(user, is_open=True, read_only=not opens)
+            if kind == "app":
+                if "imap" in scopes.split():
+                    user = replace(user, apps=user.apps | {(stored, number)})
+            elif programs == "password" or (
+                programs == "until-second-factor" and second_factor is None
+            ):
+                user = replace(user, password_hash=stored)  # of several the newest counts
         users[address] = user
     return list(users.values())
 
 
-def passwd_file(users: tuple[User, ...], data: Path) -> str:
-    """The users as a passwd-file of Dovecot 2.3: passwords, homes and quotas.
+def _shared(session: Session, today: date) -> dict[str, frozenset[tuple[str, bool]]]:
+    """Who may read which mailbox besides its holder, and whether they may write in its name."""
+    holder = aliased(Mailbox)
+    rows = session.connection().execute(
+        sqlalchemy.select(col(Mailbox.address), col(holder.address), col(Delegation.rights))
+        .join(Delegation, col(Delegation.mailbox_id) == col(Mailbox.id))
+        .join(holder, col(holder.id) == col(Delegation.holder_id))
+        .where(
+            or_(col(Delegation.until).is_(None), col(Delegation.until) >= today),
+            col(holder.state) == "active",
+            col(Mailbox.state) == "active",
+        )
+    )
+    rights: dict[tuple[str, str], set[str]] = {}
+    for address, user, right in rows:
+        rights.setdefault((address, user), set()).add(right)
+    shared: dict[str, frozenset[tuple[str, bool]]] = {}
+    for (address, user), given in rights.items():
+        if "read" in given:
+            shared[address] = shared.get(address, frozenset()) | {(user, len(given) > 1)}
+    return shared
+
+
+def passwd_file(users: tuple[User, ...]) -> str:
+    """The users as a passwd-file of Dovecot: who signs in, with which password.
 
     Addresses with signs that the format or the master login can't carry are left out.
     """
-    return "".join(_line(user, data) for user in users if not _UNFIT.search(user.address))
+    return "".join(
+        f"{_escaped(user.address)}:{_stored(user)}\n"
+        for user in users
+        if not _UNFIT.search(user.address)
+    )
+
+
+def homes_file(users: Iterable[User], data: Path) -> str:
+    """All mailboxes as a passwd-file: where their mail lies, and their quota."""
+    return "".join(_home(user, data) for user in users if not _UNFIT.search(user.address))
 
 
 def _escaped(address: str) -> str:
     return address.replace("'", r"\'")  # Dovecot looks names up with quotes escaped
 
 
-def _line(user: User, data: Path) -> str:
-    name = _escaped(user.address)
+def _stored(user: User) -> str:
+    return f"{{ARGON2ID}}{user.password_hash}" if user.password_hash else _CLOSED
+
+
+def _home(user: User, data: Path) -> str:
     home = layout.home(data, Address.parse(user.home or user.address))
-    quota = f"userdb_quota_rule=*:storage={user.quota_mb}M"
-    stored = f"{{ARGON2ID}}{user.password_hash}" if user.password_hash else _CLOSED
-    return f"{name}:{stored}::::{home}::{quota}\n"
+    space = f"{user.quota_mb}M"
+    # Each version of Dovecot takes its own field of these and passes over the other.
+    quota = f"userdb_quota_rule=*:storage={space} userdb_quota_storage_size={space}"
+    return f"{_escaped(user.address)}:::::{home}::{quota}\n"
 
 
 def apps_file(users: tuple[User, ...]) -> str:

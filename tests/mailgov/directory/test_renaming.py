@@ -16,7 +16,7 @@ from mailgov.directory import provisioning as p
 from mailgov.directory.former import addresses_had, holder_before, home_of
 from mailgov.directory.renaming import rename_mailbox
 from mailgov.errors import Conflict, NotFound
-from mailgov.mailstore.users import active_users, passwd_file
+from mailgov.mailstore.users import all_users, homes_file
 
 from ...support.directory import AN, NOW, OFFICE, act
 
@@ -57,10 +57,10 @@ def test_the_mail_stays_in_its_folder_through_every_name(filled: Database) -> No
         box = session.exec(select(Mailbox).where(Mailbox.home == AN)).one()
         assert box.id is not None
         assert addresses_had(session, box.id) == [NEW, AN]
-        users = tuple(active_users(session))
+        users = all_users(session, date(2026, 11, 21))
         line = next(
             line
-            for line in passwd_file(users, Path("/data")).splitlines()
+            for line in homes_file(users, Path("/data")).splitlines()
             if line.startswith("an.nv2@")
         )
     local, _, domain = AN.partition("@")

@@ -1,7 +1,7 @@
 """Who may read mail, as the directory says, and the file that Dovecot reads."""
 
 import stat
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -9,15 +9,24 @@ from sqlmodel import Session, col, select
 
 from mailgov import ledger
 from mailgov.db import Database
-from mailgov.db.models import Agency, Credential, Domain, EventRow, Mailbox, SecondFactor
+from mailgov.db.models import (
+    Agency,
+    Credential,
+    Delegation,
+    Domain,
+    EventRow,
+    Mailbox,
+    SecondFactor,
+)
 from mailgov.ledger.events import DirectoryChanged, MessageOpened
 from mailgov.mailstore.users import (
     Change,
     Programs,
     User,
     Users,
-    active_users,
+    all_users,
     apps_file,
+    homes_file,
     passwd_file,
     write_whole,
 )
@@ -72,7 +81,11 @@ async def test_the_first_look_tells_all_who_may_read(users: Users) -> None:
         (
             User("an@vidu.gov.vn", "$argon2id$1", 100),
             User("binh@vidu.gov.vn", "$argon2id$1", 100),
-        )
+        ),
+        closed=(
+            User("dung@vidu.gov.vn", "", 100, is_open=False),
+            User("khong-mat-khau@vidu.gov.vn", "", 100, is_open=False),
+        ),
     )
     assert await users.refresh() is None
 
@@ -142,6 +155,59 @@ async def test_newcomers_end_nobodys_session(users: Users, database: Database) -
     assert not change.ended
 
 
+async def test_delegations_are_shared_with_who_may_read(database: Database) -> None:
+    with database.write() as session:
+        for name in ("an", "binh", "vanthu"):
+            add(session, f"{name}@vidu.gov.vn", phc="" if name == "vanthu" else "$argon2id$1")
+        ids = dict(session.exec(select(Mailbox.address, Mailbox.id)).all())
+        an, binh, office = (ids[f"{name}@vidu.gov.vn"] or 0 for name in ("an", "binh", "vanthu"))
+        for holder, rights, until in (
+            (an, "read", None), (an, "send-as", None), (binh, "read", date(2026, 11, 21)),
+        ):  # fmt: skip
+            session.add(Delegation(mailbox_id=office, holder_id=holder, rights=rights, until=until))
+    now = NOW
+    users = Users(database, clock=lambda: now)
+    change = await users.refresh()
+    assert change is not None
+    (shared,) = change.closed
+    assert shared.shared_with == {("an@vidu.gov.vn", True), ("binh@vidu.gov.vn", False)}
+    # The last day of the right passes: nothing happened in the directory, and the right is gone.
+    now = NOW + timedelta(days=1)
+    change = await users.refresh()
+    assert change is not None
+    assert change.closed[0].shared_with == {("an@vidu.gov.vn", True)}
+    assert change.ended == {"binh@vidu.gov.vn"}
+
+
+async def test_a_recalled_mailbox_is_read_only_in_its_time_of_grace(
+    users: Users, database: Database
+) -> None:
+    await users.refresh()
+    with database.write() as session:
+        for box in session.exec(select(Mailbox).where(col(Mailbox.state) == "active")):
+            box.state, box.readable_until = "recalled", date(2099, 1, 1)
+            box.holder_reads = box.address.startswith("an@")
+        tell(session)
+    change = await users.refresh()
+    assert change is not None
+    assert [(user.address, user.read_only) for user in change.users] == [("an@vidu.gov.vn", True)]
+    assert change.ended == {"an@vidu.gov.vn", "binh@vidu.gov.vn"}
+
+
+async def test_a_locked_mailbox_takes_mail_and_opens_to_nobody(
+    users: Users, database: Database
+) -> None:
+    await users.refresh()
+    with database.write() as session:
+        box = session.exec(select(Mailbox).where(Mailbox.address == "an@vidu.gov.vn")).one()
+        box.locked_at = NOW
+        tell(session)
+    change = await users.refresh()
+    assert change is not None
+    assert "an@vidu.gov.vn" in {user.address for user in change.closed}
+    assert change.ended == {"an@vidu.gov.vn"}
+
+
 def test_the_file_of_dovecot() -> None:
     users = tuple(
         User(address, "$argon2id$v=19$m=1,t=1,p=1$c2FsdA$aGFzaA", 5120)
@@ -152,11 +218,14 @@ def test_the_file_of_dovecot() -> None:
             "a*b@vidu.gov.vn",
         )
     )
-    assert passwd_file(users, Path("/srv/mailgov")).splitlines() == [
-        "an@vidu.gov.vn:{ARGON2ID}$argon2id$v=19$m=1,t=1,p=1$c2FsdA$aGFzaA"
-        "::::/srv/mailgov/mail/vidu.gov.vn/an::userdb_quota_rule=*:storage=5120M",
-        r"o\'brien@vidu.gov.vn:{ARGON2ID}$argon2id$v=19$m=1,t=1,p=1$c2FsdA$aGFzaA"
-        "::::/srv/mailgov/mail/vidu.gov.vn/o%27brien::userdb_quota_rule=*:storage=5120M",
+    assert passwd_file(users).splitlines() == [
+        "an@vidu.gov.vn:{ARGON2ID}$argon2id$v=19$m=1,t=1,p=1$c2FsdA$aGFzaA",
+        r"o\'brien@vidu.gov.vn:{ARGON2ID}$argon2id$v=19$m=1,t=1,p=1$c2FsdA$aGFzaA",
+    ]
+    space = "userdb_quota_rule=*:storage=5120M userdb_quota_storage_size=5120M"
+    assert homes_file(users, Path("/srv/mailgov")).splitlines() == [
+        f"an@vidu.gov.vn:::::/srv/mailgov/mail/vidu.gov.vn/an::{space}",
+        rf"o\'brien@vidu.gov.vn:::::/srv/mailgov/mail/vidu.gov.vn/o%27brien::{space}",
     ]
 
 
@@ -183,7 +252,8 @@ async def test_app_passwords_for_imap_and_mailboxes_whose_password_opens_no_prog
                     bool(user.password_hash),
                     sorted(digest for digest, _ in user.apps),
                 )
-                for user in active_users(session, programs)
+                for user in all_users(session, NOW.date(), programs)
+                if user.is_open
             }
             for programs in PROGRAMS
         }
@@ -230,7 +300,7 @@ def test_files_of_dovecot_with_app_passwords() -> None:
         "an@vidu.gov.vn/bb:::::::nopassword=y app=2",
         r"o\'brien@vidu.gov.vn/dd:::::::nopassword=y app=4",
     ]
-    line = passwd_file(users, Path("/srv")).splitlines()[0]
+    line = passwd_file(users).splitlines()[0]
     assert line.startswith("an@vidu.gov.vn:{SHA256}AAAA")
 
 
