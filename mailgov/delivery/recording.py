@@ -15,7 +15,7 @@ from mailgov import durable
 from mailgov.delivery.transports import Answer, Answers, LeaseLost, Taken
 from mailgov.errors import Unavailable
 from mailgov.logs import logger
-from mailgov.queue import MAILBOX, Queue, QueueItem, unrecorded
+from mailgov.queue import Queue, QueueItem, unrecorded
 from mailgov.queue.unrecorded import Unrecorded
 
 T = TypeVar("T")
@@ -115,9 +115,7 @@ class Recorder:
         taken = {
             item: answer
             for item in attempt.items
-            # A mailbox of ours knows a repeat.
-            if item.destination != MAILBOX
-            and isinstance(answer := answers.get(item.recipient_id), Taken)
+            if isinstance(answer := answers.get(item.recipient_id), Taken)
         }
         free = [item for item in attempt.items if item not in taken]
         try:
@@ -133,7 +131,7 @@ class Recorder:
         if not self._left:
             return
         left, self._left = self._left, []
-        counts = {"attempts": len(left), "taken": sum(bool(one.by) for one in left)}
+        counts = {"attempts": len(left), "taken": sum(one.by is not None for one in left)}
         try:
             await asyncio.to_thread(unrecorded.keep, self._folder, left)
         except OSError:
@@ -162,8 +160,10 @@ class Recorder:
 
 
 def _noted(item: QueueItem, answer: Taken | None = None) -> Unrecorded:
-    reply, by = (answer.reply, answer.by) if answer else ("", "")
-    return Unrecorded(item.message.queue_id, item.recipient_id, item.attempt, reply, by)
+    message = item.message
+    if answer is None:
+        return Unrecorded(message.queue_id, item.recipient_id, item.attempt)
+    return Unrecorded(message.queue_id, item.recipient_id, item.attempt, answer.reply, answer.by)
 
 
 def by_message(items: Iterable[QueueItem]) -> list[list[QueueItem]]:

@@ -15,6 +15,7 @@ import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal
 
 from sqlalchemy import select
 from sqlmodel import Session
@@ -34,8 +35,8 @@ class Unrecorded:
     queue_id: str
     recipient_id: int
     attempt: int
-    reply: str = ""  # of the server that has taken the message; empty: none has, as far as known
-    by: str = ""  # as `Taken.by`
+    reply: str = ""  # of who has taken the message
+    by: Literal["mailbox", "relay", "dsn-relay"] | None = None  # None: nobody, as far as known
 
 
 def keep(folder: Path, attempts: Sequence[Unrecorded]) -> None:

@@ -1,6 +1,7 @@
 """Transactions: durable together, rolled back alone, apart across processes."""
 
 import asyncio
+import errno
 import sqlite3
 from collections.abc import Coroutine
 from pathlib import Path
@@ -111,6 +112,50 @@ async def test_a_full_disk_is_called_so_and_passes(database: Database) -> None:
         await database.submit(full)
     assert durable.failure() == ""
     await database.submit(lambda session: session.add(Instance(key="n", value="x")))
+
+
+@pytest.mark.parametrize(
+    ("has_room", "code", "failure"),
+    [
+        (False, "disk-full", ""),  # SQLite tells a quota from no other trouble
+        (True, "database-unavailable", "database: SQLITE_IOERR_WRITE"),
+    ],
+)
+async def test_a_quota_is_a_full_disk(
+    database: Database, monkeypatch: pytest.MonkeyPatch, has_room: bool, code: str, failure: str
+) -> None:
+    def fail(_session: Session) -> None:
+        raise ended_with("SQLITE_IOERR_WRITE")
+
+    monkeypatch.setattr(durable, "has_room", lambda _folder: has_room)
+    with pytest.raises(Unavailable, match=code):
+        await database.submit(fail)
+    assert durable.failure() == failure
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "is_trusted"),
+    [
+        (errno.EIO, "database-unavailable", False),
+        (errno.EROFS, "database-unavailable", False),
+        (errno.EMFILE, "database-unavailable", True),
+        (errno.EDQUOT, "disk-full", True),
+    ],
+)
+async def test_a_lock_file_that_can_not_be_opened_is_trouble_of_the_disk(
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    number: int,
+    code: str,
+    is_trusted: bool,
+) -> None:
+    def opened(_path: Path, _mode: str) -> None:
+        raise OSError(number, "no")
+
+    monkeypatch.setattr(Path, "open", opened)
+    with pytest.raises(Unavailable, match=code):
+        await database.submit(lambda _session: None)
+    assert (durable.failure() == "") is is_trusted
 
 
 @pytest.mark.postgres
