@@ -7,11 +7,11 @@ from typing import Annotated, Literal
 import typer
 
 from mailgov_cli.completion_scripts import PLACES, SCRIPTS
-from mailgov_cli.grammar import Noun
+from mailgov_cli.grammar import Noun, Place
 from mailgov_cli.options import DryRun
 from mailgov_cli.runtime import runtime
 
-app = Noun()
+app = Noun(place=Place.HERE)
 
 
 def _print(ctx: typer.Context, shell: str) -> None:
