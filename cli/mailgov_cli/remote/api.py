@@ -80,7 +80,10 @@ class Api:
         command = _find(request.path_params["route"])
         _require_offered(command, bearer, request.method)
         wanted = await asking.read(request, self._services.config.api)
-        run_id = await self._begin(request, bearer, command, wanted)
+        try:
+            run_id = await self._begin(request, bearer, command, wanted)
+        finally:
+            await wanted.close()
         if "respond-async" in request.headers.get("prefer", ""):  # RFC 7240, 4.1
             where = f"/api/v1/runs/{run_id}"
             return JSONResponse(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from starlette.datastructures import UploadFile
+from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import Message, Receive
@@ -33,6 +33,11 @@ class Wanted:
     values: Mapping[str, Any]
     files: Mapping[str, UploadFile] = field(default_factory=dict)
     stdin: UploadFile | None = None
+
+    async def close(self) -> None:
+        """Let go of what was uploaded."""
+        for part in (*self.files.values(), *([self.stdin] if self.stdin else [])):
+            await part.close()
 
 
 async def read(request: Request, settings: Api) -> Wanted:
@@ -64,6 +69,14 @@ async def _of_form(request: Request, settings: Api) -> Wanted:
         )
     except HTTPException as exc:
         raise InputError("api-body", problem=exc.detail) from exc
+    try:
+        return _sorted(form)
+    except BaseException:
+        await form.close()
+        raise
+
+
+def _sorted(form: FormData) -> Wanted:
     values: dict[str, Any] = {}
     files, stdin = {}, None
     for name, part in form.multi_items():

@@ -375,10 +375,11 @@ def _close_journal(folder: Path, *, interrupted: bool) -> None:
     file = folder / JOURNAL
     if "exit" in _last_line(file):
         return
-    torn = file.exists() and not file.read_bytes().endswith(b"\n") and file.stat().st_size > 0
     end = {"exit": int(Exit.INTERRUPTED)} if interrupted else {"exit": 9, "lost": True}
-    with file.open("ab") as stream:
-        stream.write((b"\n" if torn else b"") + json.dumps(end).encode() + b"\n")
+    with file.open("a+b") as stream:
+        stream.seek(0)
+        stream.truncate(stream.read().rfind(b"\n") + 1)  # a line that was being written
+        stream.write(json.dumps(end).encode() + b"\n")
 
 
 def _given(folder: Path) -> dict[str, str]:
