@@ -1,16 +1,24 @@
-"""A staff list of a nation's size: preview, writing, and the second run that finds nothing to do.
+"""A staff list of a nation's size: preview, writing, interruption, and the run that finds nothing to do.
 
     python benchmarks/bulk_import.py [people] [agencies]
 
-Prints seconds and peak memory of each run of the command line, on SQLite in a temporary folder.
+Prints seconds and peak memory of each run of the command line, its whole tree of processes together, on
+SQLite in a temporary folder. The import is killed (SIGKILL) and interrupted (Ctrl+C) at a random row, and
+goes on with `job resume`; then no row may be there twice and none missing.
 """
 
+import os
 import random
+import re
 import resource
+import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import xlsxwriter
@@ -77,6 +85,17 @@ GIVEN = [
 ]
 
 
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One run of the command line."""
+
+    seconds: float
+    cpu_seconds: float  # less than the seconds where the machine has other work
+    peak_mb: float  # of all its processes at one moment
+    exit: int
+    stderr: str
+
+
 def main(people: int, agencies: int) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -85,23 +104,63 @@ def main(people: int, agencies: int) -> None:
         _directory(folder, agencies)
         sheet = folder / "can-bo.xlsx"
         _sheet(sheet, people, agencies)
-        sys.stdout.write(
-            f"{people:,} people, {agencies:,} agencies, {sheet.stat().st_size / 1e6:.1f} MB\n"
-        )
+        _say(f"{people:,} people, {agencies:,} agencies, {sheet.stat().st_size / 1e6:.1f} MB")
+        _say(f"machine: {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
         for name_of, options in (
             ("preview", ["--dry-run"]),
-            ("import", ["--yes"]),
-            ("again", ["--yes"]),
+            ("import with preview", ["--yes"]),
+            ("second run", ["--yes"]),
         ):
-            seconds = _run(folder, "mailbox", "import", str(sheet), *options)
-            sys.stdout.write(f"{name_of:10} {seconds:6.1f} s\n")
-        for what in (
-            ["mailbox", "list", "--limit", "50"],
-            ["mailbox", "list", "--agency", "H01.A0"],
+            _tell(name_of, _run(folder, "mailbox", "import", str(sheet), *options))
+        _tell("undo", _run(folder, "job", "undo", "latest", "--yes"))
+        _require(folder, 0)
+        for how in (signal.SIGKILL, signal.SIGINT):
+            _interrupted(folder, sheet, people, how)
+
+
+def _interrupted(folder: Path, sheet: Path, people: int, how: signal.Signals) -> None:
+    """The import, ended at a random row, resumed, compared and taken back."""
+    least = random.Random().randrange(people // 10, people * 8 // 10)  # noqa: S311 - no secret
+
+    def is_time() -> bool:
+        return _count(folder, "mailbox") >= least
+
+    broken = _run(folder, "mailbox", "import", str(sheet), "--yes", until=is_time, how=how)
+    written = _count(folder, "mailbox")
+    _tell(f"{how.name} after {written:,} rows", broken)
+    job = _latest(folder)
+    _tell("resume", _run(folder, "job", "resume", job))
+    _require(folder, people)
+    _tell("undo", _run(folder, "job", "undo", job, "--yes"))
+    _require(folder, 0)
+
+
+def _require(folder: Path, people: int) -> None:
+    """Each person once, with one mailbox and one row in the journal of the last job."""
+    with sqlite3.connect(folder / "data" / "mailgov.db") as connection:
+        for question, expected in (
+            ("SELECT count(*) FROM person", people),
+            ("SELECT count(DISTINCT person_id) FROM mailbox", people),
+            ("SELECT count(*) FROM mailbox", people),
         ):
-            sys.stdout.write(f"{' '.join(what):40} {_run(folder, *what):6.2f} s\n")
-        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-        sys.stdout.write(f"peak memory of any run {peak:.0f} MB\n")
+            found = connection.execute(question).fetchone()[0]
+            if found != expected:
+                raise SystemExit(f"{question}: {found}, expected {expected}")
+    _say(f"  {people:,} people with one mailbox each: none twice, none lost")
+
+
+def _count(folder: Path, table: str) -> int:
+    with sqlite3.connect(folder / "data" / "mailgov.db", timeout=60) as connection:
+        count: int = connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608
+    return count
+
+
+def _latest(folder: Path) -> str:
+    with sqlite3.connect(folder / "data" / "mailgov.db", timeout=60) as connection:
+        name: str = connection.execute(
+            "SELECT id FROM job ORDER BY created_at DESC, id DESC LIMIT 1"
+        ).fetchone()[0]
+    return name
 
 
 def _directory(folder: Path, agencies: int) -> None:
@@ -152,14 +211,75 @@ def _sheet(file: Path, people: int, agencies: int) -> None:
                 sheet.write_string(number + 1, column, cell)
 
 
-def _run(folder: Path, *command: str) -> float:
-    started = time.perf_counter()
-    subprocess.run(  # noqa: S603 - our own program
-        [sys.executable, "-m", "mailgov_cli", *command, "--config", f"{folder}/mailgov.toml", "-q"],
-        stdout=subprocess.DEVNULL,
-        check=True,
-    )
-    return time.perf_counter() - started
+def _run(
+    folder: Path,
+    *command: str,
+    until: Callable[[], bool] | None = None,
+    how: signal.Signals = signal.SIGKILL,
+) -> Measured:
+    """Run a command, measuring its tree of processes; `until` says when it is to be ended."""
+    arguments = [_latest(folder) if word == "latest" else word for word in command]
+    started, peak = time.perf_counter(), 0.0
+    cpu = _cpu()
+    with (folder / "stderr").open("w+") as stderr:
+        running = subprocess.Popen(  # noqa: S603 - our own program
+            [
+                *(sys.executable, "-m", "mailgov_cli", *arguments),
+                *("--config", f"{folder}/mailgov.toml", "-q"),
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=stderr,
+        )
+        while running.poll() is None:
+            peak = max(peak, _tree_mb(running.pid))
+            if until is not None and until():
+                running.send_signal(how)
+                until = None
+            time.sleep(0.05)
+        stderr.seek(0)
+        text = stderr.read()
+    if running.returncode not in (0, 130, -signal.SIGKILL):
+        raise SystemExit(f"{' '.join(arguments)}: exit {running.returncode}: {text}")
+    seconds = time.perf_counter() - started
+    return Measured(seconds, _cpu() - cpu, peak, running.returncode, text)
+
+
+def _cpu() -> float:
+    """Seconds of processor time that ended commands have used."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def _tree_mb(pid: int) -> float:
+    """Memory of a process and all below it, shared pages once (PSS)."""
+    total = 0.0
+    for one in (pid, *_below(pid)):
+        try:
+            text = Path(f"/proc/{one}/smaps_rollup").read_text()
+        except OSError:
+            continue  # it has just ended
+        if found := re.search(r"^Pss:\s+(\d+) kB", text, re.MULTILINE):
+            total += int(found[1]) / 1024
+    return total
+
+
+def _below(pid: int) -> list[int]:
+    try:
+        text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    except OSError:
+        return []
+    children = [int(one) for one in text.split()]
+    return [*children, *(deeper for child in children for deeper in _below(child))]
+
+
+def _tell(what: str, measured: Measured) -> None:
+    times = f"{measured.seconds:7.1f} s  {measured.cpu_seconds:7.1f} s of CPU"
+    _say(f"{what:32} {times}  {measured.peak_mb:6.0f} MB  exit {measured.exit}")
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

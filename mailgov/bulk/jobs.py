@@ -3,7 +3,6 @@
 import hashlib
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,40 +10,13 @@ from typing import Any
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
+from mailgov.access import fence_of
+from mailgov.bulk.undoing import Kept, take_back
 from mailgov.clock import local_date
 from mailgov.db import Database
-from mailgov.db.models import (
-    Agency,
-    Alias,
-    Credential,
-    Delegation,
-    Job,
-    JobRow,
-    Mailbox,
-    Person,
-    RecipientRow,
-    RoleGrant,
-)
-from mailgov.directory.change import Act, Change, recorded
-from mailgov.directory.provisioning import resume
+from mailgov.db.models import Job, JobRow
+from mailgov.directory.change import Act
 from mailgov.errors import Conflict, NotFound
-
-_PERSON_COLUMNS = {
-    "full_name": "full_name",
-    "title": "title",
-    "group": "staff_group",
-    "phone": "phone",
-}
-_ROWS_AT_ONCE = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """A row that could not be taken back, and why."""
-
-    number: int
-    target: str
-    code: str  # `undo-in-use`, `undo-changed-since`
 
 
 def digest_of(file: Path) -> str:
@@ -59,9 +31,8 @@ def begin(
     """Open a job, with a copy of the file beside it, so that it can go on without the original."""
     day = local_date(act.at).isoformat()
     with database.write() as session:
-        today = session.exec(
-            select(func.count()).where(col(Job.id).startswith(f"imp-{day}-"))
-        ).one()
+        of_today = select(func.count()).where(col(Job.id).startswith(f"imp-{day}-"))
+        today = session.connection().execute(of_today).scalar_one()  # those of others count too
         job = Job(
             id=f"imp-{day}-{today + 1}",
             kind="mailbox.import",
@@ -72,6 +43,7 @@ def begin(
             counts={},
             actor=act.actor,
             reason=act.reason,
+            agency_code=_branch_of(session),
             created_at=act.at,
         )
         session.add(job)
@@ -81,6 +53,12 @@ def begin(
         copy_of(folder, job).chmod(0o600)
         session.expunge(job)
     return job
+
+
+def _branch_of(session: Session) -> str:
+    """The branch that the job is kept to; empty: the whole platform, or several branches."""
+    found = fence_of(session)
+    return found.tops[0] if found is not None and len(found.tops) == 1 else ""
 
 
 def copy_of(folder: Path, job: Job) -> Path:
@@ -152,128 +130,16 @@ def rows(session: Session, job_id: str, limit: int) -> list[dict[str, Any]]:
 
 
 def undo(database: Database, act: Act, folder: Path, job_id: str) -> list[Kept]:
-    """Take back what a job wrote, last row first; says which rows had to stay.
+    """Take back what a job wrote; says which rows had to stay.
 
-    A mailbox that was added goes if nobody has used it. A field goes back to what it was unless it
-    was changed since. Raises NotFound `job-unknown`, Conflict `job-undone`.
+    Raises NotFound `job-unknown`, Conflict `job-undone`.
     """
     with database.read() as session:
         job = find(session, job_id)
         if job.state == "undone":
             raise Conflict("job-undone", job=job_id)
         counts = job.counts
-        numbers = session.exec(
-            select(JobRow.number)
-            .where(JobRow.job_id == job_id, col(JobRow.undone_at).is_(None))
-            .order_by(col(JobRow.number).desc())
-        ).all()
-    kept: list[Kept] = []
-    for start in range(0, len(numbers), _ROWS_AT_ONCE):
-        with database.write() as session:
-            for number in numbers[start : start + _ROWS_AT_ONCE]:
-                row = session.get_one(JobRow, (job_id, number))
-                if code := _take_back(session, act, row):
-                    kept.append(Kept(number, row.target, code))
-                else:
-                    row.undone_at = act.at
-                    session.add(row)
-            session.flush()
+        session.expunge(job)
+    kept = take_back(database, act, job_id)
     end(database, folder, job, "undone", counts, act.at)
     return kept
-
-
-def _take_back(session: Session, act: Act, row: JobRow) -> str:
-    """Undo one row; else the code that says why not."""
-    if row.verb == "suspend":
-        resume(session, act, row.target)
-        return ""
-    person = session.get(Person, row.person_id) if row.person_id else None
-    mailbox = session.get(Mailbox, row.mailbox_id) if row.mailbox_id else None
-    if row.verb == "add":
-        return _remove(session, act, row, person, mailbox)
-    return _restore(session, act, row, person, mailbox)
-
-
-def _remove(
-    session: Session, act: Act, row: JobRow, person: Person | None, mailbox: Mailbox | None
-) -> str:
-    if mailbox is None:
-        return ""
-    if mailbox.activated_at is not None or _is_used(session, mailbox):
-        return "undo-in-use"
-    code = session.get_one(Agency, mailbox.agency_id).code
-    session.delete(mailbox)
-    session.flush()
-    changes = {"address": (mailbox.address, "")}
-    recorded(session, act, Change("mailbox", "remove", row.target, changes, code, mailbox.address))
-    if person is not None and "staff_no" in row.changes:
-        session.delete(person)
-        session.flush()
-        gone = {"staff_no": (person.staff_no, ""), "full_name": (person.full_name, "")}
-        recorded(session, act, Change("person", "remove", person.staff_no, gone, code))
-    return ""
-
-
-def _is_used(session: Session, mailbox: Mailbox) -> bool:
-    """Whether mail, a password, an alias, a right or a role hangs on it."""
-    columns = (
-        RecipientRow.mailbox_id,
-        Credential.mailbox_id,
-        Alias.mailbox_id,
-        Delegation.mailbox_id,
-        Delegation.holder_id,
-        RoleGrant.mailbox_id,
-    )
-    return any(
-        session.exec(select(column).where(column == mailbox.id).limit(1)).first() is not None
-        for column in columns
-    )
-
-
-def _restore(
-    session: Session, act: Act, row: JobRow, person: Person | None, mailbox: Mailbox | None
-) -> str:
-    old = {name: pair[0] for name, pair in row.changes.items()}
-    if _now(session, person, mailbox, row) != {name: pair[1] for name, pair in row.changes.items()}:
-        return "undo-changed-since"
-    if person is not None:
-        for name, column in _PERSON_COLUMNS.items():
-            if name in old:
-                setattr(person, column, old[name])
-        if "effective_on" in old:
-            person.joined_on = None
-        session.add(person)
-    if mailbox is not None:
-        if "full_name" in old:
-            mailbox.display_name = old["full_name"]
-        if "quota_mb" in old:
-            mailbox.quota_mb = int(old["quota_mb"])
-        session.add(mailbox)
-    if "agency_code" in old:
-        agency = session.exec(select(Agency).where(Agency.code == old["agency_code"])).one()
-        for thing in (person, mailbox):
-            if thing is not None and agency.id is not None:
-                thing.agency_id = agency.id
-    session.flush()
-    changes = {name: (pair[1], pair[0]) for name, pair in row.changes.items()}
-    code = session.get_one(Agency, mailbox.agency_id).code if mailbox else ""
-    recorded(session, act, Change("mailbox", "edit", row.target, changes, code, row.target))
-    return ""
-
-
-def _now(
-    session: Session, person: Person | None, mailbox: Mailbox | None, row: JobRow
-) -> dict[str, str]:
-    """The fields that the row changed, as they are now."""
-    now: dict[str, str] = {}
-    if mailbox is not None:
-        code = session.get_one(Agency, mailbox.agency_id).code
-        now |= {
-            "full_name": mailbox.display_name,
-            "agency_code": code,
-            "quota_mb": str(mailbox.quota_mb),
-        }
-    if person is not None:
-        now |= {name: getattr(person, column) for name, column in _PERSON_COLUMNS.items()}
-        now["effective_on"] = person.joined_on.isoformat() if person.joined_on else ""
-    return {name: now.get(name, "") for name in row.changes}
