@@ -12,7 +12,7 @@ from sqlmodel import Session, col, select
 
 from mailgov.addresses import Address
 from mailgov.clock import local_date
-from mailgov.db.models import Agency, Alias, Credential, Domain, FormerAddress, Mailbox
+from mailgov.db.models import Agency, Alias, Credential, Domain, FormerAddress, Forward, Mailbox
 from mailgov.directory.change import Act, Change, recorded
 from mailgov.directory.former import holder_before
 from mailgov.directory.naming import require_local_part
@@ -63,6 +63,13 @@ def rename_mailbox(
         update(Credential)
         .where(col(Credential.mailbox_id) == mailbox.id, col(Credential.verifier) != "")
         .values(verifier="")
+    )
+    # What leads to the mailbox goes on leading there when the alias has ended.
+    session.connection().execute(
+        update(Forward).where(col(Forward.target) == old).values(target=new.key)
+    )
+    session.connection().execute(
+        update(Mailbox).where(col(Mailbox.contact) == old).values(contact=new.key)
     )
     fields = {"address": (old, new.key)}
     if keep_alias:

@@ -58,7 +58,8 @@ class Recall:
     def from_arguments(cls, given: Mapping[str, Any]) -> "Recall":
         """As it was planned."""
         days = {name: date.fromisoformat(given[name]) for name in ("readable_until", "kept_until")}
-        return cls(**{**given, **days})
+        own = {name: value for name, value in given.items() if name != planning.MAILBOX}
+        return cls(**{**own, **days})
 
 
 def recall(session: Session, act: Act, address: str, how: Recall) -> Change:
@@ -103,6 +104,7 @@ def recall(session: Session, act: Act, address: str, how: Recall) -> Change:
         kind=RETAIN,
         subject=mailbox.address,
         on=how.readable_until + timedelta(days=1),
+        arguments={planning.MAILBOX: mailbox.id},
         actor=act.actor,
         agency_code=change.agency_code,
         at=act.at,
@@ -214,12 +216,7 @@ def _drop_forwards(session: Session, mailbox: Mailbox) -> None:
 
 def _cancel_plans(session: Session, act: Act, mailbox: Mailbox) -> None:
     """What was planned for it before: it can't be resumed, transferred or kept any more."""
-    plans = select(PlannedAct).where(
-        PlannedAct.subject == mailbox.address,
-        PlannedAct.state == "planned",
-        col(PlannedAct.kind).in_(("mailbox.resume", RETAIN)),
-    )
-    for plan in session.exec(plans).all():
+    for plan in planning.of_mailbox(session, mailbox, ("mailbox.resume", RETAIN)):
         assert plan.id is not None
         planning.cancel(session, plan.id, act)
 
@@ -277,13 +274,13 @@ def _change(
 def _perform_recall(session: Session, planned: PlannedAct, now: datetime) -> Mapping[str, Any]:
     how = Recall.from_arguments(planned.arguments)
     act = Act(planned.actor, now, planned.reason)
-    change = recall(session, act, planned.subject, how)
+    change = recall(session, act, planning.address_of(session, planned), how)
     return planning.result_of(change)
 
 
 def _perform_retain(session: Session, planned: PlannedAct, now: datetime) -> Mapping[str, Any]:
     act = Act(planned.actor, now, planned.reason)
-    return planning.result_of(retain(session, act, planned.subject))
+    return planning.result_of(retain(session, act, planning.address_of(session, planned)))
 
 
 PERFORMERS: Mapping[str, Performer] = {RECALL: _perform_recall, RETAIN: _perform_retain}

@@ -14,8 +14,9 @@ from sqlmodel import Session, col, select
 
 from mailgov import ledger
 from mailgov.db import Database
-from mailgov.db.models import PlannedAct
+from mailgov.db.models import Mailbox, PlannedAct
 from mailgov.directory.change import Act, Change
+from mailgov.directory.former import addresses_had
 from mailgov.errors import Conflict, MailgovError, NotFound, Unavailable
 from mailgov.ledger.events import ActPlanned
 from mailgov.logs import logger
@@ -24,6 +25,9 @@ Performer = Callable[[Session, PlannedAct, datetime], Mapping[str, Any]]
 Performers = Mapping[str, Performer]  # by kind of act
 
 UNEXPECTED = "act-fault"  # a fault of the program; the log has the cause
+
+MAILBOX = "mailbox"
+"""The argument that names a mailbox by its number, which stays when the address does not."""
 
 FIELDS = ("id", "kind", "subject", "on", "state", "actor", "reason", "ended_at", "failure")
 
@@ -83,6 +87,29 @@ def plan(
     session.flush()
     _record(session, act, "planned", Act(actor, at, reason))
     return act
+
+
+def of_mailbox(session: Session, mailbox: Mailbox, kinds: Sequence[str]) -> list[PlannedAct]:
+    """What is planned for a mailbox, under the present address or a former one."""
+    assert mailbox.id is not None
+    query = (
+        select(PlannedAct)
+        .where(
+            PlannedAct.state == "planned",
+            col(PlannedAct.kind).in_(kinds),
+            col(PlannedAct.subject).in_([mailbox.address, *addresses_had(session, mailbox.id)]),
+        )
+        .order_by(col(PlannedAct.id))
+    )
+    found = session.exec(query).all()
+    return [act for act in found if act.arguments.get(MAILBOX, mailbox.id) == mailbox.id]
+
+
+def address_of(session: Session, planned: PlannedAct) -> str:
+    """The address that the mailbox of a plan has now: it may have got another one since."""
+    number = planned.arguments.get(MAILBOX)
+    mailbox = session.get(Mailbox, number) if number is not None else None
+    return mailbox.address if mailbox is not None else planned.subject
 
 
 def get(session: Session, number: int) -> PlannedAct:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlmodel import Session, select
+from sqlmodel import Session
 
 from mailgov.clock import local_date
 from mailgov.db.models import Agency, Mailbox, PlannedAct
@@ -41,6 +41,7 @@ def suspend(session: Session, act: Act, address: str, until: date | None = None)
             kind=RESUME,
             subject=mailbox.address,
             on=until + timedelta(days=1),
+            arguments={planning.MAILBOX: mailbox.id},
             actor=act.actor,
             agency_code=extended.agency_code,
             at=act.at,
@@ -66,12 +67,7 @@ def resume(session: Session, act: Act, address: str) -> Change:
 
 
 def _cancel_resumption(session: Session, act: Act, mailbox: Mailbox) -> None:
-    query = select(PlannedAct).where(
-        PlannedAct.kind == RESUME,
-        PlannedAct.subject == mailbox.address,
-        PlannedAct.state == "planned",
-    )
-    for plan in session.exec(query).all():
+    for plan in planning.of_mailbox(session, mailbox, (RESUME,)):
         assert plan.id is not None
         planning.cancel(session, plan.id, act)
 
@@ -86,7 +82,8 @@ def _change(
 
 def _perform_resume(session: Session, planned: PlannedAct, now: datetime) -> Mapping[str, Any]:
     act = Act(planned.actor, now, planned.reason)
-    return planning.result_of(provisioning.resume(session, act, planned.subject))
+    address = planning.address_of(session, planned)
+    return planning.result_of(provisioning.resume(session, act, address))
 
 
 PERFORMERS: Mapping[str, Performer] = {RESUME: _perform_resume}

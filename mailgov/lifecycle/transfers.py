@@ -59,8 +59,9 @@ class Transfer:
     @classmethod
     def from_arguments(cls, given: Mapping[str, Any]) -> "Transfer":
         """As it was planned."""
-        until = given["kept_until"]
-        return cls(**{**given, "kept_until": date.fromisoformat(until) if until else None})
+        own = {name: value for name, value in given.items() if name != planning.MAILBOX}
+        until = own.pop("kept_until")
+        return cls(**own, kept_until=date.fromisoformat(until) if until else None)
 
 
 def transfer(session: Session, act: Act, address: str, how: Transfer) -> Change:
@@ -279,6 +280,7 @@ def _leave_mail(
         kind=RETAIN,
         subject=old,
         on=until + timedelta(days=1),
+        arguments={planning.MAILBOX: kept.id},
         actor=act.actor,
         agency_code=source.code,
         at=act.at,
@@ -288,7 +290,7 @@ def _leave_mail(
 def _perform(session: Session, planned: PlannedAct, now: datetime) -> Mapping[str, Any]:
     how = Transfer.from_arguments(planned.arguments)
     act = Act(planned.actor, now, planned.reason)
-    return planning.result_of(transfer(session, act, planned.subject, how))
+    return planning.result_of(transfer(session, act, planning.address_of(session, planned), how))
 
 
 PERFORMERS: Mapping[str, Performer] = {TRANSFER: _perform}

@@ -140,7 +140,7 @@ def transfer(
             subject=mailbox.address,
             agency_code=_code(session, mailbox.agency_id),
             on=day,
-            arguments=how.as_arguments(),
+            arguments={**how.as_arguments(), "mailbox": mailbox.id},
         )
         change = acts.carry_out(session, asked, run.act(reason), PERFORMERS)
     acts.show(run, "mailbox.transfer/1", change, dry_run=dry_run)
@@ -198,7 +198,7 @@ def recall(
             subject=mailbox.address,
             agency_code=_code(session, mailbox.agency_id),
             on=on.date(),
-            arguments=how.as_arguments(),
+            arguments={**how.as_arguments(), "mailbox": mailbox.id},
         )
         change = acts.carry_out(session, asked, run.act(reason), PERFORMERS)
     acts.show(run, "mailbox.recall/1", change, dry_run=dry_run)
