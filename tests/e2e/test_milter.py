@@ -2,14 +2,11 @@
 
 import io
 import json
-import os
 import smtplib
 import subprocess
-import sys
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email import policy
 from email.message import EmailMessage
@@ -20,58 +17,19 @@ import trustme
 
 from ..support import postfix
 from ..support.mail import letter
-from ..support.platform import command, copy_of, eventually
+from ..support.platform import eventually
 from ..support.postfix import Postfix
+from .milter_engine import Engine, running_engine
 from .test_held_mail import locked_archive
 
 STRANGER = "ban.doc@bao.example"
 
 
-@dataclass
-class Engine:
-    """`mailgov serve milter` on the data of a platform."""
-
-    folder: Path
-    address: str
-    process: subprocess.Popen[str]
-    official: str
-    colleague: str
-
-    def trace(self, sender: str) -> list[dict[str, object]]:
-        """What the ledger says of messages from there."""
-        done = command(
-            "--config", str(self.folder / "config.toml"), "trace", "--from", sender,
-            "--since", "1h", "--json", code=None,
-        )  # fmt: skip
-        return list(json.loads(done.stdout)["data"]) if done.returncode == 0 else []
-
-    def stop(self) -> int:
-        self.process.terminate()
-        return self.process.wait(40)
-
-
 @pytest.fixture(scope="module")
 def engine(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     postfix.need_postfix()
-    folder = copy_of(prepared, tmp_path_factory.mktemp("milter") / "demo")
-    logins = json.loads((folder / "logins.json").read_text())
-    officials = [one["address"] for one in logins if one["role"] == "official"]
-    log = folder.with_name("milter.log").open("w")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "mailgov_cli", "--config", str(folder / "config.toml"),
-         "serve", "milter", "--ready-json"],
-        stdout=subprocess.PIPE, stderr=log, text=True,
-        env={**os.environ, "MAILGOV_MILTER__LISTEN": "127.0.0.1:0"},
-    )  # fmt: skip
-    assert process.stdout is not None
-    ready = json.loads(process.stdout.readline() or "{}")
-    assert ready, folder.with_name("milter.log").read_text()
-    yield Engine(folder, ready["listeners"]["milter"], process, *officials[:2])
-    if process.poll() is None:
-        process.terminate()
-        process.wait(40)
-    process.stdout.close()
-    log.close()
+    with running_engine(prepared, tmp_path_factory.mktemp("milter") / "demo") as engine:
+        yield engine
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.message import EmailMessage
+from typing import Literal
 
 import pytest
 import trustme
@@ -12,19 +13,28 @@ import trustme
 from mailgov.reload import ask
 
 from ..support import postfix
+from ..support.cut import Cut
 from ..support.mail import inbox
 from ..support.platform import Platform, eventually
 from ..support.postfix import Postfix
 
 
 @pytest.fixture(scope="module")
-def sender(platform: Platform) -> Iterator[Postfix]:
+def line(platform: Platform) -> Iterator[Cut]:
+    """What lies between Postfix and our MX."""
+    host, port = platform.address("mx")
+    cut = Cut(host, int(port))
+    yield cut
+    cut.close()
+
+
+@pytest.fixture(scope="module")
+def sender(platform: Platform, line: Cut) -> Iterator[Postfix]:
     """A Postfix that hands mail for our officials to our MX."""
     years = (datetime(2020, 1, 1, tzinfo=UTC), datetime(2099, 1, 1, tzinfo=UTC))
     leaf = trustme.CA().issue_cert("mx.example.vn", not_before=years[0], not_after=years[1])
-    host, port = platform.address("mx")
     domain = platform.login("official")["address"].partition("@")[2]
-    with postfix.running(leaf, {domain: f"smtp:[{host}]:{port}"}) as running:
+    with postfix.running(leaf, {domain: f"smtp:[127.0.0.1]:{line.own_port}"}) as running:
         yield running
 
 
@@ -72,6 +82,24 @@ def test_a_recipient_we_do_not_know_comes_back_to_it(platform: Platform, sender:
     write(sender, f"khong-co-ai@{domain}", "postfix-2")
     eventually(lambda: "status=bounced" in sender.log(), seconds=60)
     assert "said: 550 5.1.1" in sender.log()
+
+
+@pytest.mark.parametrize(("where", "copies"), [("before", 1), ("after", 2)])
+def test_when_the_line_breaks_it_sends_again(
+    platform: Platform, sender: Postfix, line: Cut, where: Literal["before", "after"], copies: int
+) -> None:
+    """After the dot we have it, and Postfix can't know: RFC 5321, 4.5.4.1 lets it come twice."""
+    line.breaks.append(where)
+    write(sender, platform.login("official")["address"], f"postfix-cut-{where}")
+
+    def all_there() -> bool:
+        postqueue(sender, "-f")
+        return len(arrived(platform, f"postfix-cut-{where}")) >= copies
+
+    eventually(all_there, seconds=60)
+    eventually(lambda: "is empty" in postqueue(sender, "-p"), seconds=60)
+    assert line.breaks == []
+    assert len(arrived(platform, f"postfix-cut-{where}")) == copies
 
 
 def reloaded(platform: Platform) -> None:
