@@ -24,6 +24,7 @@ class Person(SQLModel, table=True):
     left_on: date | None = None  # the first day on which they were no longer there
     # Length of a labour contract in months; none for those on the payroll (rule eligibility).
     contract_months: int | None = None
+    manager_id: int | None = None  # another person, as the personnel system says; may be gone
     created_at: datetime = Field(default_factory=utc_now, sa_type=Moment)
 
 
