@@ -150,6 +150,10 @@ def _shown(field: str, value: Any, language: Language) -> str:
 
 def _pair(field: str, key: str, item: Any, language: Language) -> str:
     """One pair of a mapping: names under words of a fixed list, else fields under values."""
+    if field == "changes":
+        old, new = item
+        told = f"{old} → {new or '—'}" if old else str(new)
+        return f"{heading(key, language)}: {one_line(told)}"
     if word := words.find(language, "value", field, str(item)):
         return f"{key}: {word}"
     return f"{heading(key, language)}: {_shown(key, item, language)}"

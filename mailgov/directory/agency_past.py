@@ -6,6 +6,7 @@ Codes are never reused, so a code means one agency on every day.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from difflib import get_close_matches
 
 from sqlmodel import Session, col, select
 
@@ -98,7 +99,8 @@ def _then(row: Agency, was: Agency | AgencyPast, codes: Mapping[int | None, str]
 def branch_codes(tree: Mapping[str, AgencyThen], top: str) -> frozenset[str]:
     """An agency and everything below it in a tree. Raises NotFound `agency-unknown`."""
     if top not in tree:
-        raise NotFound("agency-unknown", agency=top, like="-")
+        like = ", ".join(get_close_matches(top, tree, n=3)) or ", ".join(list(tree)[:3]) or "-"
+        raise NotFound("agency-unknown", agency=top, like=like)
     below: dict[str, list[str]] = {}
     for row in tree.values():
         below.setdefault(row.parent, []).append(row.code)

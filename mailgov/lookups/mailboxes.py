@@ -109,6 +109,8 @@ def mailbox(source: Source, address: str) -> Record:
         raise NotFound("mailbox-unknown", address=key)
     number = row["id"]
     password = next(iter(source.rows(_LATEST, id=number)), None)
+    had = (one["address"] for one in source.rows(_FORMER, id=number))
+    former = [one for one in dict.fromkeys(had) if one != row["address"]]
     return {
         "address": row["address"],
         "name": row["display_name"],
@@ -136,7 +138,8 @@ def mailbox(source: Source, address: str) -> Record:
             {"role": one["role"], "agency": one["code"] or "*"}
             for one in _inside(source, _ROLES, "role_grant.agency_id", number)
         ],
-        "history": changes_of_mailbox(source, row["address"]),
+        "former_addresses": former,
+        "history": changes_of_mailbox(source, (row["address"], *former)),
     }
 
 
@@ -158,6 +161,8 @@ _LATEST = """SELECT last_used_at FROM credential
 WHERE mailbox_id = :id AND kind = 'password' AND revoked_at IS NULL ORDER BY id DESC LIMIT 1"""
 
 _ALIASES = "SELECT address FROM alias WHERE mailbox_id = :id ORDER BY address"
+
+_FORMER = "SELECT address FROM former_address WHERE mailbox_id = :id ORDER BY id DESC"
 
 _DELEGATIONS = """SELECT mailbox.address, delegation.rights, delegation.until
 FROM delegation JOIN mailbox ON mailbox.id = delegation.mailbox_id

@@ -1,40 +1,54 @@
 """The plan of a merger as rows: what each thing becomes, and which records of DNS are still missing."""
 
 from collections.abc import Iterator
+from datetime import date
 from typing import Any
 
 from mailgov.directory.reorganisation.survey import MergerPlan
 
-FIELDS = ("what", "target", "old", "new", "name", "clash")
+FIELDS = ("what", "target", "new", "until", "name", "clash")
 
 
 def told(plan: MergerPlan) -> Iterator[dict[str, Any]]:
-    """The plan as rows: what each kind of thing becomes."""
-    merger = plan.merger
+    """What each thing becomes; nothing new means that it goes along under its name.
+
+    `until` is the last day on which a domain takes mail; `clash` says who has the address that would
+    be the first choice.
+    """
+    into = plan.into.code
     for source in plan.sources:
-        yield _row("agency", source.code, source.code, plan.into.code, source.name_vi)
+        yield _row("agency", source.code, into, name=source.name_vi)
     for code in plan.units:
-        yield _row("unit", code, "", plan.into.code, "")
+        yield _row("unit", code, into)
     for change in plan.domains:
-        until = str(merger.alias_until) if merger.alias_until else ""
-        yield _row("domain", change.old, change.old, change.new, until)
+        yield _row("domain", change.old, change.new, until=plan.merger.alias_until)
     former = {box.id for box in plan.former_offices}
-    renamed = {one.box.id: one for one in plan.new_addresses}
+    renamed = {one.box.id for one in plan.new_addresses}
     for box in plan.mailboxes:
-        if box.id in renamed:
-            continue
-        yield _row("former-office" if box.id in former else box.kind, box.address, "", "", box.name)
+        if box.id not in renamed:
+            kind = "former-office" if box.id in former else box.kind
+            yield _row(kind, box.address, name=box.name)
     for one in plan.new_addresses:
         kind = "former-office" if one.box.id in former else one.box.kind
-        yield _row(kind, one.box.address, one.box.address, one.new, one.box.name, one.clash)
+        yield _row(kind, one.box.address, one.new, name=one.box.name, clash=one.clash)
     for group in plan.groups:
-        yield _row("group-member", group, "", plan.into.code, "")
+        yield _row("group-member", group, into)
     for _, holder, role in plan.roles:
-        yield _row("role", holder, "", plan.into.code, role)
+        yield _row("role", holder, into, name=role)
 
 
-def _row(what: str, target: str, old: str, new: str, name: str, clash: str = "") -> dict[str, Any]:
-    return {"what": what, "target": target, "old": old, "new": new, "name": name, "clash": clash}
+def _row(
+    what: str,
+    target: str,
+    new: str = "",
+    *,
+    until: date | None = None,
+    name: str = "",
+    clash: str = "",
+) -> dict[str, Any]:
+    return {
+        "what": what, "target": target, "new": new, "until": until, "name": name, "clash": clash,
+    }  # fmt: skip
 
 
 def missing_keys(plan: MergerPlan) -> list[str]:
