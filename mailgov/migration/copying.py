@@ -13,7 +13,7 @@ from mailgov.migration.journal import Journal
 from mailgov.migration.maildir import Mailbox
 from mailgov.migration.source import CHUNK, Source, Unreadable
 
-ATTEMPTS = 5  # connections lost one after the other without a message copied
+ATTEMPTS = 8  # connections lost one after the other without a message copied
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 30.0
 MOST_MESSAGE_BYTES = 512 << 20
 
@@ -147,13 +147,15 @@ class MailboxCopy:
         """Go on after lost connections, as long as that leads anywhere."""
         attempts, pause = 0, self.pause_seconds
         while True:
-            before = copy.settled
+            before = copy.report.copied
             try:
                 await copy.run()
             except Unavailable as exc:
                 if exc.code != "copy-source-unavailable":
                     raise  # our own side is in trouble
-                attempts = 1 if copy.settled > before else attempts + 1
+                if copy.report.copied > before:
+                    attempts, pause = 0, self.pause_seconds
+                attempts += 1
                 if attempts >= ATTEMPTS:
                     raise
                 log.warning("source.lost", folder=copy.report.folder, cause=str(exc))

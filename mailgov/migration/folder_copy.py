@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
+from mailgov import faults
 from mailgov.errors import NotFound, Unavailable
 from mailgov.migration import maildir
 from mailgov.migration.folders import Folder
@@ -57,7 +58,6 @@ class FolderCopy:
     now: datetime
     most_bytes: int
     told: Callable[[int], None]
-    settled: int = 0  # messages copied, or given up
     _number: int = 0
     _uidvalidity: int = 0
     _path: Path = field(default_factory=Path)
@@ -225,12 +225,14 @@ class FolderCopy:
                 self._orphans[draft.sha256] -= 1
                 self.journal.adopt(self._number, self._uidvalidity, uid, draft.sha256)
                 self.report.already += 1
-                self._settle(1)
+                self.told(1)
                 continue
             name = maildir.file_name(received, uid, self._token(uid), draft.sizes)
             stored.append((draft, name, maildir.letters(one.flags)))
             noted.append(_copied(uid, one, draft.sha256, draft.size, name))
+        faults.point("M1")
         self.mailbox.store(self._path, stored)
+        faults.point("M3")
         self._noted(noted, sum(one.size for one in noted))
 
     async def _note(self, noted: list[Copied], size: int) -> None:
@@ -238,19 +240,16 @@ class FolderCopy:
 
     def _noted(self, noted: list[Copied], size: int) -> None:
         self.journal.note(self._number, self._uidvalidity, noted)
+        faults.point("M4")
         self._done.update(one.uid for one in noted)
         self.report.copied += len(noted)
         self.report.size_bytes += size
-        self._settle(len(noted))
+        self.told(len(noted))
 
     def _give_up(self, uid: int, problem: str) -> None:
         """Leave a message out, and say so; the next run tries it again."""
         self._failed[uid] = f"UID {uid}: {problem}"
-        self._settle(1)
-
-    def _settle(self, count: int) -> None:
-        self.settled += count
-        self.told(count)
+        self.told(1)
 
     # Afterwards
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from mailgov import durable
+from mailgov import durable, faults
 
 _HEADER_BYTES = 64 << 10  # read for the Date of a message without another
 _DATE = re.compile(rb"^date:[ \t]*([^\r\n]{1,100})", re.IGNORECASE | re.MULTILINE)
@@ -162,6 +162,7 @@ class Mailbox:
         for draft, name, flags in drafts:
             self._give(draft.path)
             draft.path.rename(folder / "cur" / f"{name}:2,{flags}")
+            faults.point("M2")
         durable.sync_path(folder / "cur")
 
     def used_bytes(self) -> int:

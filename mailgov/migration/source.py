@@ -194,11 +194,15 @@ class Source:
         raise Unreadable("no such part in the answer")
 
     async def _rows(self, uid_set: str, items: str) -> list[Mapping[bytes, Any]]:
+        """Rows of an answer; one that can't be read is left out, and what it told is missing."""
         answer = _good(await self._ask("UID FETCH", uid_set, items))
-        try:
-            return fetched(answer.units)
-        except (ProtocolError, ValueError, LookupError, TypeError) as exc:
-            raise Unreadable(f"not understood: {exc}"[:_WORDS]) from exc
+        rows: list[Mapping[bytes, Any]] = []
+        for unit in answer.units:
+            try:
+                rows += fetched([unit])
+            except (ProtocolError, ValueError, LookupError, TypeError):
+                continue
+        return rows
 
 
 def _trust(server: Server) -> ssl.SSLContext:

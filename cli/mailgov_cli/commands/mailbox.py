@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from mailgov_cli import bulk
+from mailgov_cli import bulk, mail_moves
 from mailgov_cli.commands import forwarding, mailbox_life, sign_in
 from mailgov_cli.grammar import Noun, Place
 from mailgov_cli.options import (
@@ -289,3 +289,16 @@ app.command(
     epilog="""mailgov mailbox export --agency H99.02 -o can-bo.xlsx
     mailgov mailbox export --format csv -o can-bo.csv""",
 )(bulk.export)
+app.command("copy-from", place=Place.SERVER, epilog=mail_moves.COPY_EPILOG)(mail_moves.copy_from)
+app.command(
+    "mail-export",
+    place=Place.SERVER,
+    epilog="""mailgov mailbox mail-export nvan@sonoivu.tinhmau.gov.vn --to nvan.mbox --reason "bàn giao theo QĐ 12/QĐ-SNV"
+    mailgov mailbox mail-export nvan@sonoivu.tinhmau.gov.vn --to nvan/ --reason "bàn giao theo QĐ 12/QĐ-SNV" """,
+)(mail_moves.mail_export)
+app.command(
+    "convert-list",
+    place=Place.HERE,
+    epilog="""mailgov mailbox convert-list zmprov.txt --to can-bo.xlsx --agency H99.02
+    mailgov mailbox convert-list nguoi-dung.ldif --to can-bo.xlsx --units don-vi.csv --staff-no-from employeeNumber""",
+)(mail_moves.convert_list)
