@@ -44,8 +44,12 @@ def tell_of_space(
                 log.warning("quota.unread", mailbox=address, cause=str(exc))
                 continue
             full[number] = max((step for step in steps if percent >= step), default=0)
-        with database.write() as session:
-            sent += _tell(session, config, full, now)
+        with database.read() as session:
+            told = steps_told(session, MATTER)
+        news = {n: step for n, step in full.items() if step != int(told.get(n, "0"))}
+        if news:
+            with database.write() as session:
+                sent += _tell(session, config, news, now)
     return sent
 
 

@@ -2,7 +2,6 @@
 quotas, and accounts of agencies that are to be gone through.
 """
 
-from collections.abc import Callable
 from datetime import date, datetime
 
 from sqlmodel import Session
@@ -35,15 +34,10 @@ def tend(database: Database, config: Config, now: datetime) -> bool:
     with database.read() as session:
         if _last_day(session) == today:
             return False
-    sent = 0
-    daily: tuple[Callable[[Session, Config, datetime], int], ...] = (
-        tend_passwords,
-        tend_unused,
-        remind_of_reviews,
-    )
-    for one in daily:
-        with database.write() as session:
-            sent += one(session, config, now)
+    with database.write() as session:
+        sent = tend_passwords(session, config, now)
+        sent += tend_unused(session, config, now)
+        sent += remind_of_reviews(session, config, now)
     sent += tell_of_space(database, config, now)
     with database.write() as session:
         session.merge(Instance(key=_DAY_KEY, value=today.isoformat()))

@@ -15,7 +15,7 @@ from mailgov.clock import local_date
 from mailgov.db.models import EventRow
 from mailgov.ledger.events import ACTS_OF_USE, MessageAccepted
 from mailgov.reports.engine import Column, Definition, Question, Report, Row
-from mailgov.reports.people import Official, officials
+from mailgov.reports.people import Official, officials, present_addresses
 
 DEFINITION = Definition(
     key="active-use",
@@ -63,6 +63,7 @@ def _columns(official: Official, on: int, of: int, question: Question) -> Iterat
 
 def _days_of_use(session: Session, question: Question) -> dict[str, set[date]]:
     used: dict[str, set[date]] = defaultdict(set)
+    now_called = present_addresses(session)
     within = (
         col(EventRow.at) >= question.period.start,
         col(EventRow.at) < question.period.end,
@@ -71,13 +72,13 @@ def _days_of_use(session: Session, question: Question) -> dict[str, set[date]]:
     reading = [kind for kind in ACTS_OF_USE if kind != MessageAccepted.kind]
     read = select(EventRow.mailbox, EventRow.at).where(col(EventRow.kind).in_(reading), *within)
     for mailbox, at in session.exec(read):
-        used[mailbox].add(local_date(at))
+        used[now_called(mailbox, at)].add(local_date(at))
     sent = select(EventRow.mailbox, EventRow.at, EventRow.data).where(
         EventRow.kind == MessageAccepted.kind, *within
     )
     for mailbox, at, data in session.exec(sent):
         if data.get("direction") != "inbound":  # a message that arrives is nobody's act
-            used[mailbox].add(local_date(at))
+            used[now_called(mailbox, at)].add(local_date(at))
     return used
 
 

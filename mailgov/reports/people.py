@@ -2,14 +2,14 @@
 
 import hashlib
 import hmac
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
-from mailgov.db.models import Agency, EventRow, Instance, Mailbox, Person
+from mailgov.db.models import Agency, EventRow, FormerAddress, Instance, Mailbox, Person
 from mailgov.db.models.instance import PSEUDONYM_KEY
 from mailgov.ledger.events import DirectoryChanged
 from mailgov.reports.engine import Question
@@ -83,9 +83,10 @@ def officials(session: Session, question: Question) -> Iterator[Official]:
 
 
 def _closed_at(session: Session, end: datetime) -> set[str]:
-    """Mailboxes whose last change of state before `end` closed them."""
+    """Mailboxes whose last change of state before `end` closed them, by their present addresses."""
+    now_called = present_addresses(session)
     query = (
-        sa.select(col(EventRow.mailbox), _text("verb"))
+        sa.select(col(EventRow.mailbox), col(EventRow.at), _text("verb"))
         .where(
             col(EventRow.kind) == DirectoryChanged.kind,
             col(EventRow.at) < end,
@@ -95,12 +96,30 @@ def _closed_at(session: Session, end: datetime) -> set[str]:
         .order_by(col(EventRow.id))
     )
     closed: set[str] = set()
-    for mailbox, verb in session.connection().execute(query):
+    for called, at, verb in session.connection().execute(query):
+        mailbox = now_called(called, at)
         if verb == "resume":
             closed.discard(mailbox)
         else:
             closed.add(mailbox)
     return closed
+
+
+def present_addresses(session: Session) -> Callable[[str, datetime], str]:
+    """A function that tells how a mailbox is called now that was called so at a moment."""
+    query = (
+        sa.select(col(FormerAddress.address), col(FormerAddress.created_at), col(Mailbox.address))
+        .join(Mailbox, col(Mailbox.id) == col(FormerAddress.mailbox_id))
+        .order_by(col(FormerAddress.created_at))
+    )
+    renamed: dict[str, list[tuple[datetime, str]]] = {}
+    for address, until, now in session.connection().execute(query):
+        renamed.setdefault(address, []).append((until, now))
+
+    def present(address: str, at: datetime) -> str:
+        return next((now for until, now in renamed.get(address, ()) if at <= until), address)
+
+    return present
 
 
 def _text(name: str) -> sa.ColumnElement[str]:
