@@ -3,12 +3,14 @@
 import codecs
 import csv
 import io
+import re
 import unicodedata
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
+from typing import IO
 
 from python_calamine import (
     CalamineError,
@@ -26,11 +28,18 @@ MAX_FILE_BYTES = 100 * MiB
 MAX_UNPACKED_BYTES = 1024 * MiB  # of all members of a workbook, as its directory declares them
 MAX_ROWS = 1_048_576  # what a sheet of Excel can hold
 MAX_COLUMNS = 200
+MAX_CELLS = 6_000_000  # of the rectangle around all that hold something: read, each takes memory
 MAX_CELL = 4000  # letters; nothing that belongs in a list of people is longer
 
 _WORKBOOKS = (".xlsx", ".xlsm", ".xls", ".ods")
 _SEPARATORS = {".tsv": "\t"}
 _SNIFFED = ",;\t|"
+_ZIP, _COMPOUND = b"PK", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_ENCRYPTED = "EncryptedPackage".encode("utf-16-le")  # [MS-OFFCRYPTO] 2.3.4.4
+# A cell that holds something, with its column and row; an empty formatted one closes itself.
+_CELL = re.compile(rb'<(?:\w+:)?c\s[^>]*?\br="([A-Z]{1,3})([0-9]{1,7})"[^>]*(?<!/)>')
+_CHUNK = 1 << 20
+_OVERLAP = 512  # octets that a cell's tag may have
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +77,21 @@ def read_sheet(file: Path, sheet: str = "") -> Sheet:
         data = file.read_bytes()
     except OSError as exc:
         raise InputError("file-unreadable", file=file, reason=exc.strerror) from exc
-    if kind in _WORKBOOKS:
+    # What the bytes are counts, not how somebody named them.
+    if data.startswith((_ZIP, _COMPOUND)) or (kind in _WORKBOOKS and not _is_plain(data)):
         return _workbook(file.name, data, sheet)
     return _text(file.name, data, _SEPARATORS.get(kind, ""))
 
 
+def _is_plain(data: bytes) -> bool:
+    """Whether a file named like a workbook is lines of text; pages of the web are not."""
+    head = data[:4096]
+    return b"\0" not in head and b"\n" in head and not head.lstrip().startswith(b"<")
+
+
 def _workbook(name: str, data: bytes, wanted: str) -> Sheet:
+    if data.startswith(_COMPOUND) and _ENCRYPTED in data:
+        raise InputError("sheet-locked", file=name)
     try:
         _require_small(name, data)
         with load_workbook(io.BytesIO(data)) as book:
@@ -94,8 +112,32 @@ def _require_small(name: str, data: bytes) -> None:
     if not data.startswith(b"PK"):
         return
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        if sum(member.file_size for member in archive.infolist()) > MAX_UNPACKED_BYTES:
+        members = archive.infolist()
+        if sum(member.file_size for member in members) > MAX_UNPACKED_BYTES:
             raise InputError("file-too-large", file=name, limit_mb=MAX_UNPACKED_BYTES // MiB)
+        for member in members:
+            if re.fullmatch(r"xl/worksheets/[^/]+\.xml", member.filename):
+                with archive.open(member) as stream:
+                    _require_bounded(name, stream)
+
+
+def _require_bounded(name: str, stream: IO[bytes]) -> None:
+    """Two cells in opposite corners make a rectangle that no memory holds: looked for beforehand.
+
+    Raises InputError `sheet-too-large`.
+    """
+    width = height = 0
+    rest = b""
+    while chunk := stream.read(_CHUNK):
+        window = rest + chunk
+        for column, row in _CELL.findall(window):
+            place = 0
+            for letter in column:
+                place = place * 26 + letter - 64
+            width, height = max(width, place), max(height, int(row))
+        if width > MAX_COLUMNS or height > MAX_ROWS or width * height > MAX_CELLS:
+            raise InputError("sheet-too-large", file=name, rows=MAX_ROWS, columns=MAX_COLUMNS)
+        rest = window[-_OVERLAP:]
 
 
 def _title(name: str, book: CalamineWorkbook, wanted: str) -> str:
