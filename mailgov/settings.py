@@ -491,6 +491,14 @@ class Mailstore(_Section):
         description="words of messages are indexed for search where dovecot-fts-xapian is installed; finds parts of words from three letters on",
     )
 
+    backends: list[Listen] = Field(
+        [],
+        description="where proxies find mailboxes, `name:993`; the first has all that are not placed elsewhere",
+    )
+    proxies: list[str] = Field(
+        [], description="networks of our proxies, whose word on a client's address Dovecot believes"
+    )
+
     @model_validator(mode="after")
     def _filters_need_dovecot(self) -> Self:
         if self.filters and self.engine != "dovecot":

@@ -50,6 +50,8 @@ class Mailbox(SQLModel, table=True):
     contact: str = Field(default="", max_length=254, sa_column_kwargs={"server_default": ""})
     receipt: str = Field(default="", max_length=40, sa_column_kwargs={"server_default": ""})
     removed_at: datetime | None = Field(default=None, sa_type=Moment)
+    # The Dovecot behind a proxy that has the mail; empty: the first of `mailstore.backends`.
+    backend: str = Field(default="", max_length=253, sa_column_kwargs={"server_default": ""})
 
 
 class Alias(SQLModel, table=True):

@@ -1,0 +1,18 @@
+"""where a mailbox lies behind proxies"""
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+from alembic import op
+
+revision: str = "0021"
+down_revision: str | None = "0020"
+branch_labels: str | Sequence[str] | None = None
+depends_on: str | Sequence[str] | None = None
+
+
+def upgrade() -> None:
+    with op.batch_alter_table("mailbox", schema=None) as batch_op:
+        batch_op.add_column(
+            sa.Column("backend", sa.String(length=253), server_default="", nullable=False)
+        )
