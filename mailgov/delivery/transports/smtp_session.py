@@ -334,6 +334,8 @@ class SmtpSession:
                 raise Nonsense("a yes before the end of the message")
             return {item.recipient_id: _meaning(early) for item in accepted}
         await fence()
+        if self._wire.is_lost:
+            raise Lost("gone before the dot")  # so it can't have taken the message
         faults.point("D5")
         self._wire.write(b".\r\n")
         told = await self._verdicts(accepted)

@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from email import message_from_bytes
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import trustme
@@ -16,6 +17,7 @@ from mailgov.delivery.transports.smtp import SmtpTransport
 from mailgov.errors import DeliveryDeferred, DeliveryRefused
 
 from ...support import postfix
+from ...support.cut import Break, Cut
 from ...support.dns import FakeResolver
 from ...support.postfix import Postfix
 from .parcels import PREFIX, ours, parcel
@@ -38,7 +40,12 @@ def server(authority: trustme.CA) -> Iterator[Postfix]:
 
 @asynccontextmanager
 async def to(
-    server: Postfix, authority: trustme.CA, folder: Path, *, demanded: bool = True
+    server: Postfix,
+    authority: trustme.CA,
+    folder: Path,
+    *,
+    demanded: bool = True,
+    port: int | None = None,
 ) -> AsyncIterator[SmtpTransport]:
     path = folder / "ca.pem"
     authority.cert_pem.write_to_path(path)
@@ -50,7 +57,7 @@ async def to(
         }
     )
     dns = FakeResolver(mx_of={"example.vn": [(10, MX)]}, addresses_of={MX: ["127.0.0.1"]})
-    transport = SmtpTransport(settings, "mail.tinhmau.gov.vn", dns, port=server.port)
+    transport = SmtpTransport(settings, "mail.tinhmau.gov.vn", dns, port=port or server.port)
     yield transport
     await transport.close()
 
@@ -167,3 +174,62 @@ async def test_a_certificate_by_another_authority_keeps_the_mail_here(
     async with to(server, trustme.CA(), tmp_path, demanded=False) as transport:
         assert isinstance((await transport.deliver(parcel(data=letter(b"any")), ours))[1], Taken)
     assert with_subject(server, b"never")() == []
+
+
+@contextmanager
+def over(server: Postfix, *breaks: Break, delay: float = 0) -> Iterator[Cut]:
+    cut = Cut("127.0.0.1", server.port, list(breaks), delay)
+    try:
+        yield cut
+    finally:
+        cut.close()
+
+
+async def test_a_line_that_breaks_within_a_message_costs_an_attempt_and_nothing_else(
+    server: Postfix, authority: trustme.CA, tmp_path: Path
+) -> None:
+    sent = parcel("b@example.vn", data=letter(b"cut within"))
+    with over(server, "within") as cut:
+        async with to(server, authority, tmp_path, demanded=False, port=cut.own_port) as transport:
+
+            async def fence() -> None:
+                await asyncio.to_thread(cut.broken.wait, 60)
+                await asyncio.sleep(0.01)  # the loop looks at its sockets first
+
+            with pytest.raises(DeliveryDeferred, match="connection-lost"):
+                await transport.deliver(sent, fence)
+            answers = await transport.deliver(sent, ours)
+    assert isinstance(answers[1], Taken)
+    assert len(await eventually(with_subject(server, b"cut within"))) == 1
+
+
+@pytest.mark.parametrize(("where", "copies"), [("before", 1), ("after", 2)])
+async def test_a_line_that_breaks_at_the_dot_leaves_the_outcome_open(
+    server: Postfix,
+    authority: trustme.CA,
+    tmp_path: Path,
+    where: Literal["before", "after"],
+    copies: int,
+) -> None:
+    """Only if the dot has arrived, Postfix gets it twice: the one window in which a server does."""
+    subject = b"cut " + where.encode()
+    sent = parcel("b@example.vn", data=letter(subject))
+    with over(server, where) as cut:
+        async with to(server, authority, tmp_path, demanded=False, port=cut.own_port) as transport:
+            unknown = (await transport.deliver(sent, ours))[1]
+            assert isinstance(unknown, DeliveryDeferred)
+            assert unknown.code == "outcome-unknown"
+            assert isinstance((await transport.deliver(sent, ours))[1], Taken)
+    arrived = with_subject(server, subject)
+    found = await eventually(lambda: arrived() if len(arrived()) >= copies else [])
+    assert len(found) == copies
+
+
+async def test_a_postfix_that_is_slow_is_waited_for(
+    server: Postfix, authority: trustme.CA, tmp_path: Path
+) -> None:
+    sent = parcel("b@example.vn", data=letter(b"slow"))
+    with over(server, delay=0.3) as cut:
+        async with to(server, authority, tmp_path, port=cut.own_port) as transport:
+            answers = await transport.deliver(sent, ours)
+    assert isinstance(answers[1], Taken)
