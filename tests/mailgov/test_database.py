@@ -54,6 +54,18 @@ async def test_work_that_raises_is_rolled_back_alone(database: Database) -> None
     assert found == ["good"]
 
 
+def test_what_was_committed_is_on_the_disk(any_database: Database) -> None:
+    wanted = {"PRAGMA journal_mode": "wal", "PRAGMA synchronous": 2, "PRAGMA mmap_size": 0}
+    if not any_database.is_sqlite:
+        wanted = {"SHOW synchronous_commit": "on"}
+    for session_of in (any_database.read, any_database.write):
+        with session_of() as session:
+            said = {
+                text: session.connection().exec_driver_sql(text).scalar_one() for text in wanted
+            }
+        assert said == wanted
+
+
 def test_a_missing_schema_is_trouble_of_our_own_with_a_mend(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path / 'new.db'}")
     with pytest.raises(Unavailable, match="schema-outdated"):
