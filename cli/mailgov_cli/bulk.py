@@ -138,6 +138,10 @@ def resume(run: Runtime, job_id: str) -> Exit:
     copy = jobs.copy_of(_folder(run), job)
     if not copy.exists():
         raise NotFound("job-copy-missing", file=job.file, job=job.id)
+    if job.kind == "agency.import":
+        from mailgov_cli import agency_import
+
+        return agency_import.go_on(run, job, copy)
     options = job.options
     prepared = imports.prepare(
         copy, sheet=options["sheet"], convert_legacy=options["convert_legacy"]

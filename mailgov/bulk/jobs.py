@@ -11,7 +11,9 @@ from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from mailgov.access import fence_of
+from mailgov.bulk import agencies
 from mailgov.bulk.undoing import Kept, take_back
+from mailgov.bulk.undoing_agencies import take_back_agencies
 from mailgov.clock import local_date
 from mailgov.db import Database
 from mailgov.db.models import Job, JobRow
@@ -26,7 +28,12 @@ def digest_of(file: Path) -> str:
 
 
 def begin(
-    database: Database, act: Act, folder: Path, file: Path, options: Mapping[str, Any]
+    database: Database,
+    act: Act,
+    folder: Path,
+    file: Path,
+    options: Mapping[str, Any],
+    kind: str = "mailbox.import",
 ) -> Job:
     """Open a job, with a copy of the file beside it, so that it can go on without the original."""
     day = local_date(act.at).isoformat()
@@ -35,7 +42,7 @@ def begin(
         today = session.connection().execute(of_today).scalar_one()  # those of others count too
         job = Job(
             id=f"imp-{day}-{today + 1}",
-            kind="mailbox.import",
+            kind=kind,
             file=file.name,
             digest=digest_of(file),
             options=dict(options),
@@ -140,6 +147,7 @@ def undo(database: Database, act: Act, folder: Path, job_id: str) -> list[Kept]:
             raise Conflict("job-undone", job=job_id)
         counts = job.counts
         session.expunge(job)
-    kept = take_back(database, act, job_id)
+    undo_rows = take_back_agencies if job.kind == agencies.KIND else take_back
+    kept = undo_rows(database, act, job_id)
     end(database, folder, job, "undone", counts, act.at)
     return kept

@@ -105,7 +105,7 @@ def read_row(number: int, cells: Mapping[str, str]) -> tuple[StaffRow, list[Prob
     checked("quota_mb", error)
     phone, error = _phone(cells.get("phone", ""))
     checked("phone", error)
-    effective_on, error = _date(cells.get("effective_on", ""))
+    effective_on, error = read_date(cells.get("effective_on", ""))
     checked("effective_on", error)
     staff_no = cells.get("staff_no", "").upper()
     checked("staff_no", _staff_no_problem(staff_no, kind))
@@ -188,7 +188,8 @@ def _phone(text: str) -> tuple[str, InputError | None]:
     return "", InputError("cell-phone", value=text[:30])
 
 
-def _date(text: str) -> tuple[date | None, InputError | None]:
+def read_date(text: str) -> tuple[date | None, InputError | None]:
+    """A day in one of the forms that sheets have, or what is wrong with it; empty: neither."""
     if not text:
         return None, None
     for form in _DATES:

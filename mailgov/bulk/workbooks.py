@@ -9,7 +9,7 @@ from sqlmodel import Session, col, select
 from xlsxwriter.exceptions import FileCreateError
 
 from mailgov.access import branch
-from mailgov.bulk.columns import REJECT_HEADINGS, Table
+from mailgov.bulk.columns import REJECT_HEADINGS, Field, Table
 from mailgov.bulk.plan import Planned
 from mailgov.bulk.staff import FIELDS, GROUPS, KINDS
 from mailgov.db.models import Agency, Mailbox, Person
@@ -22,7 +22,12 @@ _CHOICES = {"kind": list(KINDS.values()), "group": list(GROUPS.values())}
 _TEMPLATE_ROWS = 5000
 
 
-def write_template(file: Path, notes: Mapping[str, str]) -> None:
+def write_template(
+    file: Path,
+    notes: Mapping[str, str],
+    fields: Sequence[Field] = FIELDS,
+    choices: Mapping[str, Sequence[str]] = _CHOICES,
+) -> None:
     """An empty list with a note on every heading and drop-down lists.
 
     Raises InputError `file-unwritable`.
@@ -33,13 +38,13 @@ def write_template(file: Path, notes: Mapping[str, str]) -> None:
             {"bold": True, "bg_color": "#E8EEF7", "border": 1, "text_wrap": True}
         )
         text = book.add_format({"num_format": "@"})  # staff numbers keep their leading zeros
-        for column, field in enumerate(FIELDS):
+        for column, field in enumerate(fields):
             heading = field.headings[0] + (" *" if field.required else "")
             sheet.write_string(0, column, heading, bold)
             sheet.set_column(column, column, _WIDTHS.get(field.name, 16), text)
             sheet.write_comment(0, column, notes[field.name])
-            if field.name in _CHOICES:
-                choice = {"validate": "list", "source": _CHOICES[field.name]}
+            if field.name in choices:
+                choice = {"validate": "list", "source": list(choices[field.name])}
                 sheet.data_validation(1, column, _TEMPLATE_ROWS, column, choice)
         sheet.freeze_panes(1, 0)
 
@@ -114,16 +119,18 @@ def _export_row(mailbox: Mailbox, person: Person | None, code: str) -> dict[str,
     }
 
 
-def write_export(file: Path, rows: Sequence[Mapping[str, object]]) -> None:
+def write_export(
+    file: Path, rows: Iterable[Mapping[str, object]], fields: Sequence[Field] = FIELDS
+) -> None:
     """The export as a workbook with Vietnamese headings. Raises InputError `file-unwritable`."""
     with _book(file) as book:
         sheet = book.add_worksheet("Danh sách")
         bold = book.add_format({"bold": True, "bg_color": "#E8EEF7", "border": 1})
-        for column, field in enumerate(FIELDS):
+        for column, field in enumerate(fields):
             sheet.write_string(0, column, field.headings[0], bold)
             sheet.set_column(column, column, _WIDTHS.get(field.name, 16))
         for line, row in enumerate(rows, 1):
-            for column, field in enumerate(FIELDS):
+            for column, field in enumerate(fields):
                 value = row[field.name]
                 sheet.write_string(line, column, "" if value is None else str(value))
         sheet.freeze_panes(1, 0)

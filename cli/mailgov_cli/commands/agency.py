@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from mailgov_cli import agency_import
 from mailgov_cli.commands import agency_order
 from mailgov_cli.grammar import Noun
 from mailgov_cli.options import DryRun, Reason
@@ -218,3 +219,16 @@ app.command(
     epilog="""mailgov agency stragglers H99.50 --since 30d
     mailgov agency stragglers H99.50 --names --reason "nhắc đổi địa chỉ" -o con-dung.csv""",
 )(agency_order.stragglers)
+app.command("template", changes=False, epilog="mailgov agency template mau-co-quan.xlsx")(
+    agency_import.template
+)
+app.command(
+    "import",
+    epilog="""mailgov agency import co-quan.xlsx -n
+    mailgov agency import co-quan.xlsx --yes --reason tháng-11""",
+)(agency_import.import_)
+app.command(
+    "export",
+    epilog="""mailgov agency export -o co-quan.xlsx
+    mailgov agency export --agency H99 --format csv -o co-quan.csv""",
+)(agency_import.export)
