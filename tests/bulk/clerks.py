@@ -1,6 +1,5 @@
 """Sheets as clerks send them, each built to be one kind of mess."""
 
-import io
 import unicodedata
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
@@ -8,7 +7,6 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import msoffcrypto.format.ooxml
 import xlsxwriter
 
 HEADINGS = ("Số hiệu", "Họ và tên", "Mã cơ quan", "Chức vụ", "Ngày hiệu lực")
@@ -154,13 +152,9 @@ def macros(file: Path) -> Path:
 
 
 def locked(file: Path) -> Path:
-    """A workbook that opens with a password only."""
-    plain = io.BytesIO()
-    with xlsxwriter.Workbook(plain, {"in_memory": True}) as book:
-        rows_at(book.add_worksheet("x"), 0, [HEADINGS, BICH])
-    plain.seek(0)
-    with file.open("wb") as out:
-        msoffcrypto.format.ooxml.OOXMLFile(plain).encrypt("mat khau", out)
+    """What a workbook with a password looks like: a compound file around the encrypted package."""
+    names = "EncryptionInfo EncryptedPackage".encode("utf-16-le")
+    file.write_bytes(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(504) + names + bytes(4096))
     return file
 
 
