@@ -36,7 +36,13 @@ After = Annotated[
     str, typer.Option("--after", help="the next page: `next` of the one before", metavar="CURSOR")
 ]
 
-_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_UNITS = {
+    "m": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+    "w": timedelta(weeks=1),
+    "y": timedelta(days=365),
+}
 
 
 def parse_moment(text: str, now: datetime) -> datetime | None:
@@ -48,7 +54,7 @@ def parse_moment(text: str, now: datetime) -> datetime | None:
         return None
     try:
         if text[-1] in _UNITS and text[:-1].isdigit():
-            return now - timedelta(**{_UNITS[text[-1]]: int(text[:-1])})
+            return now - int(text[:-1]) * _UNITS[text[-1]]
         moment = datetime.fromisoformat(text)
     except (ValueError, OverflowError):
         raise UsageMistake("moment-not-valid", text=text) from None
