@@ -15,6 +15,7 @@ from starlette.routing import Mount
 from mailgov.config import Config
 from mailgov.directory.bearer_door import BearerDoor
 from mailgov.errors import ConfigError, Unavailable
+from mailgov.scim import Scim
 from mailgov.services import Services
 from mailgov_cli.remote.api import Api
 from mailgov_cli.remote.runs import Runs
@@ -40,9 +41,11 @@ async def run(
     host, port = listening.getsockname()[:2]
     runs = Runs(services.database, services.clock, config)
     await runs.open()
+    door = BearerDoor(services.database, services.clock, config)
+    scim = Scim(services.database, services.clock, config, door)
     server = _Server(
         uvicorn.Config(
-            create_app(services, runs),
+            _application(services, door, runs, scim),
             access_log=False,
             server_header=False,
             lifespan="off",
@@ -64,16 +67,21 @@ async def run(
         await runs.close()
         server.should_exit = True
         await serving
+        await asyncio.to_thread(scim.close)
     finally:
         stopping.cancel()
         serving.cancel()
         listening.close()
 
 
-def create_app(services: Services, runs: Runs) -> Starlette:
+def _application(services: Services, door: BearerDoor, runs: Runs, scim: Scim) -> Starlette:
     """Both interfaces behind one door."""
-    door = BearerDoor(services.database, services.clock, services.config)
-    return Starlette(routes=[Mount("/api/v1", routes=Api(services, door, runs).routes())])
+    return Starlette(
+        routes=[
+            Mount("/api/v1", routes=Api(services, door, runs).routes()),
+            Mount("/scim/v2", routes=scim.routes()),
+        ]
+    )
 
 
 def _certificate(config: Config) -> tuple[Path, Path] | None:
