@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from sqlmodel import Session, col, select
 
 from mailgov.addresses import Address
-from mailgov.db.models import Agency, Alias, Domain, Mailbox, Person
+from mailgov.db.models import Agency, Alias, Domain, FormerAddress, Mailbox, Person
 from mailgov.directory.agency_defaults import QUOTA_MB
 from mailgov.directory.naming import (
     DEFAULT_SCHEME,
@@ -243,7 +243,7 @@ class Directory:
             self.people[person.staff_no] = held
 
     def addresses_in(self, session: Session, domain: KnownDomain) -> dict[str, str]:
-        """Every address of a domain, with its holder: mailboxes of any state, and aliases."""
+        """Every address of a domain, with its holder: of mailboxes in any state, aliases, former ones."""
         if domain.name not in self.taken:
             boxes = session.exec(
                 select(Mailbox.address, Mailbox.display_name).where(Mailbox.domain_id == domain.id)
@@ -253,7 +253,16 @@ class Directory:
                 .join(Mailbox, col(Alias.mailbox_id) == col(Mailbox.id))
                 .where(col(Alias.address).endswith(f"@{domain.name}", autoescape=True))
             )
-            self.taken[domain.name] = {**dict(aliases.all()), **dict(boxes.all())}
+            before = session.exec(
+                select(FormerAddress.address, Mailbox.display_name)
+                .join(Mailbox, col(FormerAddress.mailbox_id) == col(Mailbox.id))
+                .where(col(FormerAddress.address).endswith(f"@{domain.name}", autoescape=True))
+            )
+            self.taken[domain.name] = {
+                **dict(before.all()),
+                **dict(aliases.all()),
+                **dict(boxes.all()),
+            }
         return self.taken[domain.name]
 
     def new_address(

@@ -147,6 +147,16 @@ def local_part(name: str, scheme: Scheme = DEFAULT_SCHEME, unit: str = "") -> st
     return local if _LEAST_LOCAL <= len(local) <= _MOST_LOCAL else ""
 
 
+def is_doubtful(name: str) -> bool:
+    """Whether the last word may not be what the person is called by: one word, or another people's order.
+
+    Men's names of the Ê Đê begin with Y, women's with H', and the family comes last; K' and Ha begin
+    names of the Cơ Ho.
+    """
+    words = name.split()
+    return len(words) < 2 or words[0] in ("Y", "H") or bool(re.match(r"[A-Za-zĐđ]{1,2}['’]", name))
+
+
 def _suffix(unit: str) -> str:
     return "".join(_plain_words(unit))
 

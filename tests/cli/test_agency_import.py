@@ -8,7 +8,7 @@ import pytest
 import xlsxwriter
 from python_calamine import CalamineWorkbook
 
-from mailgov.bulk import agencies
+from mailgov.bulk import agencies, plan
 from mailgov.db import Database
 from mailgov.directory.agency_past import tree_at
 from mailgov.directory.provisioning import get_agency
@@ -127,17 +127,17 @@ class TestImport:
         self, run: Run, folder: Path, database: Database, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         file = sheet(folder / "co-quan.xlsx", ROWS[:3])
-        real = agencies.in_portions
+        real = plan.in_portions
 
         def one_then_stop(rows: Sequence[object]) -> object:
             yield rows[:2]
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(agencies, "in_portions", one_then_stop)
+        monkeypatch.setattr("mailgov.bulk.agencies.in_portions", one_then_stop)
         stopped = run("agency", "import", str(file), "--yes")
         assert stopped.exit == 130
         job = stopped.stderr.split("job resume ")[1].split()[0]
-        monkeypatch.setattr(agencies, "in_portions", real)
+        monkeypatch.setattr("mailgov.bulk.agencies.in_portions", real)
         resumed = run("job", "resume", job, "--json")
         assert resumed.data[0] | {"job": ""} == {
             "job": "", "add": 0, "edit": 1, "same": 2, "reject": 0

@@ -32,6 +32,7 @@ Address = Annotated[str, typer.Argument(help="the mailbox", metavar="ADDRESS")]
 
 @app.command(
     epilog="""mailgov mailbox add nvan@sonoivu.tinhmau.gov.vn --name "Nguyễn Văn An" --agency H99.02 --staff-no VC-01902
+    mailgov mailbox add @sonoivu.tinhmau.gov.vn --name "Nguyễn Văn An" --agency H99.02 --staff-no VC-01902
     mailgov mailbox add vanthu@sonoivu.tinhmau.gov.vn --agency H99.02 --kind office
     mailgov mailbox add nvan@sonoivu.tinhmau.gov.vn --name "Nguyễn Văn An" --agency H99.02 --staff-no VC-01902 --password-file -"""
 )
@@ -60,32 +61,54 @@ def add(
             "--public-contact", help="is there for citizens, and may write to free mailboxes"
         ),
     ] = False,
+    address_scheme: Annotated[
+        str,
+        typer.Option(
+            "--address-scheme",
+            help="for @DOMAIN: another scheme than the agency's; de-nghi: take what is suggested",
+        ),
+    ] = "",
     password_file: PasswordFile = None,
     reason: Reason = "",
     dry_run: DryRun = False,
 ) -> None:
     """Give a mailbox to a person on the staff list, or to an office or post."""
+    from mailgov.clock import local_date
+    from mailgov.directory.addressing import chosen_address
+    from mailgov.directory.naming import is_doubtful
     from mailgov.directory.provisioning import NewMailbox, add_mailbox, set_password
 
     run = runtime(ctx)
     password = read_secret(run, password_file, prompt=False)
-    new = NewMailbox(
-        address=address,
-        agency=agency,
-        name=name,
-        kind=kind,
-        staff_no=staff_no,
-        title=title,
-        quota_mb=quota,
-        interagency_only=interagency_only,
-        public_contact=public_contact,
-    )
+    act = run.act(reason)
     with run.change(dry_run=dry_run) as session:
-        change = add_mailbox(session, run.act(reason), new)
+        chosen = chosen_address(
+            session,
+            address,
+            agency=agency,
+            name=name,
+            staff_no=staff_no,
+            scheme=address_scheme,
+            today=local_date(act.at),
+        )
+        new = NewMailbox(
+            address=chosen,
+            agency=agency,
+            name=name,
+            kind=kind,
+            staff_no=staff_no,
+            title=title,
+            quota_mb=quota,
+            interagency_only=interagency_only,
+            public_contact=public_contact,
+        )
+        change = add_mailbox(session, act, new)
         if password and not change.nothing:
-            fields = set_password(session, run.act(reason), address, password, must_change=True)
+            fields = set_password(session, act, chosen, password, must_change=True)
             change.changes.update(fields.changes)
     run.emit_change("mailbox.add/1", change, dry_run=dry_run)
+    if address.startswith("@") and is_doubtful(name) and not change.nothing:
+        run.say("name-doubt", name=name, address=chosen)
     if not (password or change.nothing or dry_run):
         run.say("no-password", target=change.target)
         run.next(f"mailgov mailbox password {change.target}")

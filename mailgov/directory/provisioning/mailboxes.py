@@ -73,7 +73,7 @@ def add_mailbox(session: Session, act: Act, new: NewMailbox) -> Change:
     _require_form(address, new)
     agency = get_agency(session, new.agency)
     domain = _domain_for(session, address, agency)
-    if (taken := _taken(session, address.key, local_date(act.at))) is not None:
+    if (taken := holder_of(session, address.key, local_date(act.at))) is not None:
         if _already_so(session, taken, agency, new):
             return _nothing("add", taken, agency.code)
         raise _taken_by(session, act, taken, address, agency, domain)
@@ -153,7 +153,7 @@ def _domain_for(session: Session, address: Address, agency: Agency) -> Domain:
     return domain
 
 
-def _taken(session: Session, key: str, today: date) -> Mailbox | None:
+def holder_of(session: Session, key: str, today: date) -> Mailbox | None:
     """The mailbox that the address leads to, as its own address or as an alias, or once led to."""
     mailbox = session.exec(select(Mailbox).where(Mailbox.address == key)).first()
     if mailbox is None:
@@ -198,7 +198,7 @@ def free_address(session: Session, address: Address, today: date, unit: str = ""
     """An address like the given one that is free, by the rules for collisions."""
     for local in free_forms(address.local, unit):
         key = Address(local, address.domain).key
-        if _taken(session, key, today) is None:
+        if holder_of(session, key, today) is None:
             return key
     raise Conflict("no-free-address", address=address.key)
 
