@@ -204,6 +204,11 @@ def _forwards(session: Session, renamed: Mapping[str, str], old_domains: Sequenc
             else:
                 row.target = new
                 session.add(row)
+        # So are those told to write to somebody who is called otherwise now.
+        told = select(Mailbox).where(col(Mailbox.contact).endswith(f"@{domain}", autoescape=True))
+        for box in session.exec(told).all():
+            box.contact = renamed.get(box.contact, box.contact)
+            session.add(box)
     session.flush()
 
 
