@@ -17,6 +17,7 @@ from pydantic_settings import (
 
 from mailgov.errors import ConfigError
 from mailgov.settings import (
+    AddressBook,
     Api,
     Authentication,
     BackupSettings,
@@ -49,6 +50,7 @@ from mailgov.settings import (
 from mailgov.whereabouts import find_config, read_settings
 
 __all__ = [
+    "AddressBook",
     "Api",
     "Authentication",
     "BackupSettings",
@@ -106,6 +108,7 @@ class Config(BaseSettings):
     dns: Dns = Dns()
     mailstore: Mailstore = Mailstore()
     web: Web = Web()
+    address_book: AddressBook = AddressBook()
     clients: Clients = Clients()
     backup: BackupSettings = BackupSettings()
     sign_in: SignIn = SignIn()

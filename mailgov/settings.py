@@ -529,6 +529,19 @@ class Web(_Section):
     upload_bytes: int = Field(40 * MiB, ge=MiB, description="one upload")
 
 
+class AddressBook(_Section):
+    """The address book for phones and mail programs (CardDAV), on the listener of the webmail."""
+
+    enabled: bool = Field(True, description="serve it at /dav/, to be read only")
+    levels_up: int = Field(
+        0,
+        ge=0,
+        le=10,
+        description="levels of the tree above one's own agency at which one's book begins; 0: one's agency and what is below it",
+    )
+    phones: bool = Field(False, description="show telephone numbers of people")
+
+
 class Clients(_Section):
     """What mail programs are told: autoconfig, autodiscover, Apple profiles, the page /setup."""
 

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from mailgov.addressbook import server as addressbook
 from mailgov.logs import logger
 from mailgov.services import Services
 from mailgov_webmail.mailbox import MailFactory
@@ -35,7 +36,12 @@ def create_app(services: Services, mail: MailFactory) -> Starlette:
     )
     web = services.config.web
     app = Starlette(
-        routes=routes,
+        routes=[
+            *addressbook.routes(
+                services.config.address_book, services.directory, services.database
+            ),
+            *routes,
+        ],
         middleware=[
             Middleware(Guard, hosts=allowed_hosts(web), secure=is_secure(web)),
             Middleware(GZipMiddleware, minimum_size=1024, compresslevel=5),
