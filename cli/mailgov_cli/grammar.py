@@ -258,11 +258,14 @@ def _globals(
     token_file: Annotated[
         Path | None,
         typer.Option(
-            "--token-file", help="file with the token for it, which only you can read", metavar="FILE"
+            "--token-file",
+            help="file with the token for it, which only you can read",
+            metavar="FILE",
         ),
     ] = None,
     timeout: Annotated[
-        float | None, typer.Option("--timeout", min=1, help="seconds that it may be silent")
+        float | None,
+        typer.Option("--timeout", min=1, help="seconds that it may be silent", metavar="SECONDS"),
     ] = None,
     acting_as: Annotated[
         str | None,
