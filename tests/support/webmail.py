@@ -21,6 +21,8 @@ from mailgov.config import Config, load_config
 from mailgov.content import read_message
 from mailgov.db.models import EventRow
 from mailgov.errors import NotFound
+from mailgov.imap import mime, search
+from mailgov.imap.wire import Scanner, SequenceSet
 from mailgov.message import Body
 from mailgov.readers import ReaderPool
 from mailgov.services import Services
@@ -74,6 +76,28 @@ class Stored:
     received_at: datetime = NOW
 
 
+class Sought:
+    """A stored message as search keys see it."""
+
+    def __init__(self, stored: Stored) -> None:
+        self._stored = stored
+        self.flags = frozenset(stored.flags)
+        self.received = int(stored.received_at.timestamp())
+        self.size = len(stored.data)
+
+    def in_sequence(self, numbers: SequenceSet) -> bool:
+        raise NotImplementedError  # pages ask by UID
+
+    def in_uids(self, numbers: SequenceSet) -> bool:
+        raise NotImplementedError  # a search never asks for them
+
+    def header(self) -> mime.Fields:
+        return mime.parse(self._stored.data).fields
+
+    def content(self) -> bytes:
+        return self._stored.data
+
+
 @dataclass
 class MemoryMailbox:
     """One person's mail in memory; `trouble` is raised by whatever is asked next."""
@@ -122,12 +146,12 @@ class MemoryMailbox:
         rows = tuple(_summary(uid, one) for uid, one in found[offset : offset + limit])
         return Listing(folder, self.validity, len(found), rows)
 
-    async def search(self, folder: str, text: str, limit: int) -> Listing:
-        words = text.lower().split()
+    async def search(self, folder: str, criteria: str, limit: int) -> Listing:
+        holds = search.parse(Scanner(criteria.encode()))
         found = [
             (uid, one)
             for uid, one in sorted(self._folder(folder).items(), reverse=True)
-            if all(word in _words(one).lower() for word in words)
+            if holds(Sought(one))
         ]
         rows = tuple(_summary(uid, one) for uid, one in found[:limit])
         return Listing(folder, self.validity, len(found), rows)
@@ -182,12 +206,6 @@ class MemoryMailbox:
 
 def _parsed(data: bytes) -> EmailMessage:
     return cast(EmailMessage, message_from_bytes(data, policy=policy.default))
-
-
-def _words(one: Stored) -> str:
-    message = _parsed(one.data)
-    body = message.get_body(("plain",))
-    return f"{message['subject']} {message['from']} {body.get_content() if body else ''}"
 
 
 def _summary(uid: int, one: Stored) -> Summary:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from email.message import EmailMessage
 from email.policy import SMTP
 from pathlib import Path
@@ -14,6 +14,7 @@ from mailgov.mailstore import reach
 from mailgov_webmail.imap import ImapPool, MailboxClient
 from mailgov_webmail.imap_answers import decoded
 from mailgov_webmail.mailbox import FLAGGED, FORWARDED, SEEN, Mailbox
+from mailgov_webmail.question import parse
 from tests.support.imap_engines import Engine, config_for
 
 
@@ -133,13 +134,38 @@ async def test_search(mailbox: MailboxClient, engine: Engine, text: str, found: 
     engine.deliver(mailbox.address, [
         letter("Báo cáo", "Số liệu quý IV."), letter("Lịch", "Gửi kèm giấy mời."), letter("Giấy mời họp"),
     ])  # fmt: skip
-    listing = await mailbox.search("INBOX", text, 10)
+    listing = await mailbox.search("INBOX", parse(text, date(2026, 11, 22), {}).criteria(), 10)
+    assert [row.subject for row in listing.rows] == found
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("có:tệp", ["Danh sách"]),
+        ("-có:tệp", ["[GM] Họp quý", "Số liệu"]),
+        ("loại:GM", ["[GM] Họp quý"]),
+        ('từ:"văn an"', ["Danh sách", "[GM] Họp quý", "Số liệu"]),
+        ("đến:tochuc -tiêu-đề:họp", ["Danh sách", "Số liệu"]),
+        ("là:đã-đọc", []),
+        ("lớn:100K", ["Số liệu"]),
+        ("sau:1/1/2020 nhỏ:100K là:chưa-đọc", ["Danh sách", "[GM] Họp quý"]),
+        ("trước:1/1/2020", []),
+    ],
+)
+async def test_operators(
+    mailbox: MailboxClient, engine: Engine, text: str, found: list[str]
+) -> None:
+    engine.deliver(mailbox.address, [
+        letter("Số liệu", "0123456789 \n" * 10_000), letter("[GM] Họp quý"), letter("Danh sách", file="ds.pdf"),
+    ])  # fmt: skip
+    criteria = parse(text, date(2026, 11, 22), {}).criteria()
+    listing = await mailbox.search("INBOX", criteria, 10)
     assert [row.subject for row in listing.rows] == found
 
 
 async def test_a_search_finds_only_so_many(mailbox: MailboxClient, engine: Engine) -> None:
     engine.deliver(mailbox.address, [letter(str(number)) for number in range(1, 6)])
-    listing = await mailbox.search("INBOX", "phòng", 2)
+    listing = await mailbox.search("INBOX", 'TEXT "phòng"', 2)
     assert ([row.subject for row in listing.rows], listing.total) == (["5", "4"], 5)
 
 
@@ -203,7 +229,7 @@ async def test_what_is_not_there(mailbox: MailboxClient, engine: Engine) -> None
         mailbox.move("INBOX", [1], "Không có"),
         mailbox.copy("INBOX", [1], "Không có"),
         mailbox.append("Không có", letter("x"), []),
-        mailbox.search("Không có", "x", 1),
+        mailbox.search("Không có", "ALL", 1),
     ):
         with pytest.raises(NotFound, match="folder-missing"):
             await work
@@ -275,7 +301,7 @@ async def test_nobody_answers(tmp_path: Path) -> None:
 
 
 async def test_a_stranger_has_no_mailbox(pool: ImapPool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mailgov_webmail.imap.KNOWN_SECONDS", 0.0)
+    monkeypatch.setattr("mailgov.mailstore.own_client.KNOWN_SECONDS", 0.0)
     with pytest.raises(Unavailable, match="mailstore-unavailable"):
         await pool.mailbox("khong.ai@vidu.gov.vn").folders()
 

@@ -34,3 +34,34 @@ def test_only_the_newest_are_shown_and_the_page_says_so(an: Browser, site: Site)
     an.go("/search?q=giao")
     assert len(an.all("th.what")) == 50
     assert "Còn nhiều thư khác" in an.text("main p[role=status]")
+
+
+def test_operators_of_either_language_narrow_it(an: Browser, site: Site) -> None:
+    site.mail.put(letter("Giao ban quý IV"), "INBOX")
+    site.mail.put(letter("Giao ban tháng"), "INBOX", "\\Seen")
+    for question in ("tiêu-đề:giao là:chưa-đọc", "subject:giao is:unread"):
+        an.go(f"/search?q={question}")
+        assert [link.text for link in an.all("th.what a")] == ["Giao ban quý IV"]
+
+
+def test_the_filter_form_writes_operators(an: Browser, site: Site) -> None:
+    site.mail.put(letter("Giao ban"), "Sent")
+    an.go("/search?q=giao").submit(".filters button", {"is": "unread", "in": "sent"})
+    assert an.all("#question")[0].get("value") == "giao là:chưa-đọc trong:đã-gửi"
+    assert an.text(".where") == "Đã gửi"
+    assert an.all("#beside")[0].get("value") == "giao"
+    assert an.all("#f-is option[selected]")[0].get("value") == "unread"
+
+
+def test_what_is_not_understood_is_told_and_nothing_is_searched(an: Browser, site: Site) -> None:
+    site.mail.put(letter("Giao ban"))
+    an.go("/search?q=giao trước:32/13")
+    assert an.text("#problem").startswith("Không hiểu trước:32/13. Ngày viết 21/11/2026")
+    assert not an.all("th.what")
+    assert not an.all(".empty")
+
+
+def test_everywhere_takes_in_junk_and_trash(an: Browser, site: Site) -> None:
+    site.mail.put(letter("Giao ban"), "Trash")
+    assert an.go("/search?q=giao").all(".empty")
+    assert an.go("/search?q=giao in:all").text(".where") == "Thùng rác"

@@ -1,7 +1,6 @@
 """Mailboxes over IMAP, the same against every engine."""
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -17,7 +16,6 @@ from mailgov.imap_client.answers import (
     fetched,
     folder_name,
     parsed,
-    quoted,
     status,
     uid_sets,
     uids_of,
@@ -148,13 +146,8 @@ class MailboxClient:
             rows = await _rows(connection, "FETCH", f"{first}:{last}") if last >= first else []
             return Listing(folder, connection.uidvalidity, total, tuple(rows))
 
-    async def search(self, folder: str, text: str, limit: int) -> Listing:
-        """The newest messages whose header or text contains the words.
-
-        Words in quotation marks belong together; every word or phrase must be there.
-        """
-        phrases = [phrase or word for phrase, word in re.findall(r'"([^"]+)"|([^\s"]+)', text)]
-        criteria = " ".join(f"TEXT {quoted(phrase)}" for phrase in phrases) or "ALL"
+    async def search(self, folder: str, criteria: str, limit: int) -> Listing:
+        """The newest messages for which the search keys hold (RFC 3501, 6.4.4)."""
         async with self._connection() as connection:
             await connection.select(folder)
             uids = await _search(connection, criteria)

@@ -95,8 +95,8 @@ class Mailbox(Protocol):
     async def delete(self, folder: str, uids: Sequence[int]) -> None:
         """Remove messages for good."""
 
-    async def search(self, folder: str, text: str, limit: int) -> Listing:
-        """The newest messages whose header or text contains the words."""
+    async def search(self, folder: str, criteria: str, limit: int) -> Listing:
+        """The newest messages for which the search keys hold (RFC 3501, 6.4.4)."""
 
     async def quota(self) -> Quota | None:
         """Space of the mailbox; None when the store does not say."""
