@@ -10,6 +10,7 @@ import typer
 
 from mailgov_cli import words
 from mailgov_cli.exits import Exit
+from mailgov_cli.letters import Letters, of_job, require_free
 from mailgov_cli.options import DryRun, Reason, Yes
 from mailgov_cli.runtime import Runtime, runtime
 
@@ -81,6 +82,7 @@ def import_(
         Path | None,
         typer.Option("--rejects", help="workbook for the rows not written; default: FILE.loi.xlsx"),
     ] = None,
+    letters: Letters = None,
     reason: Reason = "",
     yes: Yes = False,
     dry_run: DryRun = False,
@@ -107,6 +109,8 @@ def import_(
             _say_imported_before(run, jobs.digest_of(file))
         run.say(_outcome(blocked, changes), count=changes)
         return Exit.INPUT if blocked else Exit.DONE if dry_run else _end(left_out)
+    added = [row.agency.code for row in planned if row.verb == "add" and row.agency]
+    require_free(letters, added)
     if not yes:
         run.ask("sure-import", count=changes)
     options = {
@@ -114,6 +118,7 @@ def import_(
         "convert_legacy": convert_legacy,
         "missing": missing,
         "max_missing": max_missing,
+        "letters": str(letters.absolute()) if letters else "",
     }
     job = jobs.begin(run.database, run.act(reason), _folder(run), file, options)
     return _write(run, job, prepared, gone)
@@ -197,6 +202,8 @@ def _write(run: Runtime, job: "Job", prepared: "Prepared", gone: "Sequence[Missi
     if run.as_json:
         run.emit("mailbox.import/1", [{"job": job.id, **counts}], ("job", *counts))
     run.say("import-done", **{**counts, "written": counts["add"] + counts["edit"], "job": job.id})
+    if job.options.get("letters"):
+        of_job(run, job.id, job.reason, Path(job.options["letters"]))
     run.next(f"mailgov job undo {job.id}")
     return Exit.PARTLY if totals["look"] + totals["reject"] else Exit.DONE
 

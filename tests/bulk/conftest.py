@@ -8,10 +8,10 @@ import pytest
 from mailgov.db import Database
 from mailgov.db.migrate import migrate
 
-from ..cli.conftest import Run, _quiet_environment, folder, prepared_folder, run
+from ..cli.conftest import Run, _quiet_environment, database, folder, prepared_folder, run
 from ..support.directory import fill_directory
 
-__all__ = ["Run", "_quiet_environment", "folder", "prepared_folder", "run"]
+__all__ = ["Run", "_quiet_environment", "database", "folder", "prepared_folder", "run"]
 
 
 @pytest.fixture(scope="module")

@@ -2,13 +2,15 @@
 
 import re
 from datetime import date, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mailgov_cli.exits import UsageMistake
+from mailgov_cli.letters import Letters, of_mailbox, require_free, write
 from mailgov_cli.options import DryRun, Reason, Until, Yes, last_day
-from mailgov_cli.runtime import runtime
+from mailgov_cli.runtime import Runtime, runtime
 
 if TYPE_CHECKING:
     from sqlmodel import Session
@@ -248,12 +250,19 @@ def remove(
 
 
 def reset(
-    ctx: typer.Context, address: Address, reason: Reason = "", dry_run: DryRun = False
+    ctx: typer.Context,
+    address: Address,
+    letters: Letters = None,
+    reason: Reason = "",
+    dry_run: DryRun = False,
 ) -> None:
     """End the password and give out a link by which the holder sets a new one; shown this once."""
     from mailgov.lifecycle.activation import issue
 
     run = runtime(ctx)
+    if letters is not None and not dry_run:
+        _reset_by_letter(run, address, letters, reason)
+        return
     with run.change(dry_run=dry_run) as session:
         new = issue(session, run.act(reason), address, run.config.lifecycle.activation_days)
     if dry_run:
@@ -266,6 +275,21 @@ def reset(
     }
     run.emit("mailbox.reset/1", [record], tuple(record), single=True)
     run.say("activation-once")
+
+
+def _reset_by_letter(run: Runtime, address: str, target: Path, reason: str) -> None:
+    """The link stands in the letter alone."""
+    from mailgov.db.models import Agency
+    from mailgov.directory.provisioning import get_mailbox
+
+    with run.database.read() as session:
+        box = get_mailbox(session, address)
+        require_free(target, [session.get_one(Agency, box.agency_id).code])
+    with run.change(dry_run=False) as session:
+        letter = of_mailbox(run, session, run.act(reason), address)
+    write(run, target, [letter])
+    record = {"address": letter.address, "letters": str(target), "expires_at": letter.expires_at}
+    run.emit("mailbox.reset/1", [record], tuple(record), single=True)
 
 
 def _code(session: "Session", agency_id: int) -> str:
