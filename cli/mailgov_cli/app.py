@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 NOUNS = {
     "agency": "directory",
     "domain": "directory",
+    "person": "directory",
     "mailbox": "directory",
     "alias": "directory",
     "group": "directory",
@@ -54,6 +55,7 @@ NOUNS = {
     "doctor": "running",
     "config": "running",
     "db": "running",
+    "dovecot": "running",
     "audit": "running",
     "backup": "running",
     "completion": "running",

@@ -59,6 +59,7 @@ _OF: Mapping[Act, tuple[str, ...]] = {
         "mailbox password",
         "mailbox reset",
         "mailbox grant",
+        "mailbox keepers",
         "mailbox revoke",
         "mailbox transfer",
         "mailbox recall",

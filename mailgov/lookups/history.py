@@ -23,17 +23,6 @@ def changes_of_mailbox(source: Source, addresses: Iterable[str]) -> list[Record]
     return [_told(row) for row in found[:_HISTORY]]
 
 
-def changes_of_person(source: Source, staff_no: str, agencies: Iterable[str]) -> list[Record]:
-    """What was changed of a person in these agencies, newest first."""
-    query = f"{_CHANGES} AND mailbox = '' AND agency_code = :agency ORDER BY id DESC"
-    found = []
-    for agency in agencies:
-        rows = source.rows(query, agency=agency)
-        found += [row for row in rows if _is_of(row, "person", staff_no)]
-    found.sort(key=lambda row: -int(row["id"]))
-    return [_told(row) for row in found[:_HISTORY]]
-
-
 def changes_of_agency(source: Source, noun: str, target: str, agency: str) -> list[Record]:
     """What was changed of an agency, or of something that belongs to it and is no mailbox."""
     query = f"{_CHANGES} AND mailbox = '' AND agency_code = :agency ORDER BY id DESC"

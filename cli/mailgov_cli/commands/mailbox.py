@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from mailgov_cli import bulk, mail_moves
-from mailgov_cli.commands import forwarding, mailbox_life, sign_in
+from mailgov_cli.commands import forwarding, mailbox_life, person, sign_in
 from mailgov_cli.grammar import Noun, Place
 from mailgov_cli.options import (
     LIMIT,
@@ -298,6 +298,10 @@ app.command(
     "reset",
     epilog='mailgov mailbox reset nvan@sonoivu.tinhmau.gov.vn --reason "quên mật khẩu"',
 )(mailbox_life.reset)
+app.command(
+    "keepers",
+    epilog="mailgov mailbox keepers vanthu@sonoivu.tinhmau.gov.vn --keeper VC-00417 --deputy VC-01902",
+)(person.keepers)
 app.command("template", place=Place.HERE, epilog="mailgov mailbox template mau-can-bo.xlsx")(
     bulk.template
 )
