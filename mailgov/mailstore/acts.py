@@ -11,7 +11,7 @@ from typing import Literal
 Kind = Literal["read", "flagged", "answered", "filed", "removed", "saved"]
 _WHO = re.compile(r"imap\((?P<address>[^)]+)\)<(?P<opener>[^>]*)><[^>]*>")
 _WHAT = re.compile(
-    r"(?P<event>[a-z_]+)(?: [^:]*)?: box=(?P<folder>.*?), uid=[^,]*, msgid=(?P<id>.*?), flags=\((?P<flags>[^)]*)\)"
+    r"(?:Mailbox .*?: )?(?P<event>[a-z_]+)(?: [^:]*)?: box=(?P<folder>.*?), uid=[^,]*, msgid=(?P<id>.*?), flags=\((?P<flags>[^)]*)\)"
 )
 _EVENTS: dict[str, Kind] = {
     "copy": "filed",

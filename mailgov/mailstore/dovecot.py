@@ -233,8 +233,20 @@ class DovecotChild:
         self.filters_at = plan.sieve
         return plan.imap
 
-    def _plan(self, places: Places, imap: tuple[str, int]) -> Plan:
-        """What this Dovecot is to do."""
+    def would_say(self, version: Version) -> str:
+        """The configuration as it would be written at a start; starts nothing. Blocks.
+
+        Raises Unavailable `mailstore-engine-missing` where Dovecot's user is missing.
+        """
+        user, group = _identity()
+        uid, gid = pwd.getpwnam(user).pw_uid, grp.getgrnam(group).gr_gid
+        places = Places(self._folder, self._folder / "run", user, group, uid, gid)
+        return LANGUAGES[version](
+            self._plan(places, split(self._config.mailstore.imap), probe=False)
+        )
+
+    def _plan(self, places: Places, imap: tuple[str, int], *, probe: bool = True) -> Plan:
+        """What this Dovecot is to do; with `probe` ports that are to be free are found to be."""
         config, policy = self._config, self._policy
         wanted, settings = features(), config.mailstore
         filters = settings.filters
@@ -242,6 +254,9 @@ class DovecotChild:
             wanted -= {"sieve", "managesieve", "lmtp"}
         if not settings.full_text:
             wanted -= {"xapian"}
+        sieve = split(settings.managesieve)
+        if filters and probe:
+            sieve = _free_address("managesieve", settings.managesieve)
         asking = Asking(policy.url, policy.header, secrets.token_hex(16)) if policy else None
         return Plan(
             places=places,
@@ -252,7 +267,7 @@ class DovecotChild:
             connections=config.limits.connections,
             connections_per_user=config.limits.connections_per_user,
             features=wanted,
-            sieve=_free_address("managesieve", settings.managesieve) if filters else None,
+            sieve=sieve if filters else None,
             full_mailbox=settings.full_mailbox,
             app_key=self._app_key,
             asking=asking,

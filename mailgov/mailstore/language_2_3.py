@@ -15,11 +15,6 @@ def written(plan: Plan) -> str:
 
 def _process(plan: Plan) -> str:
     places = plan.places
-    protocols = ["imap"]
-    if "lmtp" in plan.features:
-        protocols.append("lmtp")
-    if plan.sieve and "managesieve" in plan.features:
-        protocols.append("sieve")
     where = f"base_dir = {places.run}\nstate_dir = {places.run}\n"
     log = "log_path = /dev/stderr\nlog_timestamp =\n" if plan.is_child else "log_path = syslog\n"
     identity = f"""default_internal_user = {places.user}
@@ -27,7 +22,7 @@ default_internal_group = {places.group}
 default_login_user = {places.user}
 """
     return f"""# Written by mailgov; changes here are lost.
-{where if plan.is_child else ""}{log}protocols = {" ".join(protocols)}
+{where if plan.is_child else ""}{log}protocols = {" ".join(plan.protocols)}
 listen = {plan.imap[0]}
 {identity if plan.is_child else ""}first_valid_uid = 1
 mail_uid = {places.uid}
@@ -279,7 +274,7 @@ def _at(listener: Listener | None) -> str:
 
 
 def _managesieve(plan: Plan) -> str:
-    if plan.sieve is None or "managesieve" not in plan.features:
+    if "sieve" not in plan.protocols:
         return ""
     return f"""service managesieve-login {{
 {_root(plan)}  inet_listener sieve {{

@@ -25,6 +25,7 @@ _PARTS: dict[Feature, str] = {
     "lmtp": "lmtp",
     "xapian": "modules/lib21_fts_xapian_plugin.so",
 }
+FEATURES: frozenset[Feature] = frozenset(_PARTS)
 _LIBRARIES = Path("/usr/lib/dovecot")
 
 
@@ -126,7 +127,16 @@ class Plan:
     is_child: bool = True  # of ours; else of the system's, as its own service
     trusted_proxies: tuple[str, ...] = ()
     is_proxy: bool = False  # passes sessions on to the backend of each mailbox
-    chrooted: bool = False
+
+    @property
+    def protocols(self) -> list[str]:
+        """What it speaks."""
+        found = ["imap"]
+        if "lmtp" in self.features:
+            found.append("lmtp")
+        if self.sieve is not None and "managesieve" in self.features:
+            found.append("sieve")
+        return found
 
     @property
     def filters(self) -> bool:

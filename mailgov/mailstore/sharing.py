@@ -55,7 +55,8 @@ def write_rights(users: Iterable[User], data: Path) -> None:
         maildir = layout.maildir(data, Address.parse(user.home or user.address))
         file, text = maildir / ACL_FILE, rights_file(user)
         if text:
-            maildir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for part in ("tmp", "new", "cur"):  # there, for others, before the first message
+                (maildir / part).mkdir(mode=0o700, parents=True, exist_ok=True)
             if not file.exists() or file.read_text("utf-8") != text:
                 write_whole(file, text)
         else:
