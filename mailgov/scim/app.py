@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from scim2_models import (
     Context,
     Error,
+    InvalidFilterException,
     ListResponse,
     PatchOp,
     ResourceType,
@@ -19,6 +20,8 @@ from scim2_models import (
     SearchRequest,
 )
 from sqlmodel import Session
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -66,8 +69,11 @@ class Scim:
         """End the threads that work for it."""
         self._threads.shutdown()
 
-    def routes(self) -> list[BaseRoute]:
-        """All addresses, below /scim/v2."""
+    def app(self) -> Starlette:
+        """The whole of it, to be found at /scim/v2."""
+        return Starlette(routes=self._routes(), exception_handlers={HTTPException: _of_http})
+
+    def _routes(self) -> list[BaseRoute]:
         found: list[BaseRoute] = [
             Route("/ServiceProviderConfig", self._told(self._described)),
             Route("/Schemas", self._told(self._schemas)),
@@ -75,6 +81,8 @@ class Scim:
             Route("/ResourceTypes", self._told(self._types)),
             Route("/ResourceTypes/{id}", self._told(self._type)),
         ]
+        both = self._call(_Kind("Users"), "search-all")
+        found.append(Route("/.search", self._told(both), methods=["POST"]))
         for kind in ("Users", "Groups"):
             of = _Kind(kind)
             found += [
@@ -89,7 +97,7 @@ class Scim:
                 Route(one, self._told(self._call(of, "patch")), methods=["PATCH"]),
                 Route(one, self._told(self._call(of, "remove")), methods=["DELETE"]),
             ]
-        return [*found, Route("/{rest:path}", self._told(self._nothing), methods=_METHODS)]
+        return found
 
     def _told(self, endpoint: Endpoint) -> Endpoint:
         """Errors as RFC 7644, 3.12 has them."""
@@ -126,9 +134,6 @@ class Scim:
 
     async def _type(self, request: Request) -> Response:
         return _answer(_one(PROVIDER.resource_types, request.path_params["id"]))
-
-    async def _nothing(self, request: Request) -> Response:
-        raise NotFound("api-route-unknown", path=request.url.path[:100])
 
     # Resources ---------------------------------------------------------------------------------
 
@@ -173,9 +178,6 @@ class Scim:
         await self.database.submit(lambda session: ledger.record(session, event))
 
 
-_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
-
-
 class _Kind:
     """People or groups."""
 
@@ -210,7 +212,7 @@ class _Call:
 
     def answer(self) -> Response:
         """Do what was asked. Raises SCIMException, ValidationError, MailgovError."""
-        changes = self._what not in ("list", "search", "show")
+        changes = self._what not in ("list", "search", "search-all", "show")
         self._require_allowed(changes=changes)
         act: AccessAct = "administer" if changes else "look"
         authority = Authority(self.actor, self.bearer.roles, self.bearer.address)
@@ -233,6 +235,8 @@ class _Call:
                 return self._list(shown, dict(self.request.query_params))
             case "search":
                 return self._list(shown, self._body)
+            case "search-all":
+                return self._list_both(shown)
             case "show":
                 return self._show(self._found(shown))
             case "add":
@@ -254,6 +258,38 @@ class _Call:
             resources=page.resources,
         )
         return _answer(listed, parameters=parameters)
+
+    def _list_both(self, shown: Shown) -> Response:
+        """People, then groups (RFC 7644, 3.4.3). Who has no such attribute is not meant."""
+        wanted: SearchRequest[Any] = SearchRequest.model_validate(self._body)
+        start = max(wanted.start_index or 1, 1)
+        count = DEFAULT_PAGE if wanted.count is None else min(max(wanted.count, 0), MOST_PAGE)
+        readers = ((shown.users, filters.users), (shown.groups, filters.groups))
+        total, known = 0, False
+        resources: list[Any] = []
+        for reader, condition_of in readers:
+            try:
+                condition = condition_of(str(wanted.filter)) if wanted.filter else None
+            except InvalidFilterException as exc:
+                refused = exc
+                continue
+            known = True
+            skipped = max(start - 1 - total, 0)
+            page = reader(condition, skipped, count - len(resources))
+            total += page.total
+            resources += page.resources
+        if not known:
+            raise refused
+        named = ("attributes", "excludedAttributes")
+        own = {name: self._body[name] for name in named if self._body.get(name)}
+        listed = ListResponse[UserResource | GroupResource](
+            total_results=total,
+            start_index=start,
+            items_per_page=len(resources),
+            resources=resources,
+        )
+        both = ResponseParameters[UserResource | GroupResource]
+        return _answer(listed, parameters=both.model_validate(own))
 
     def _parameters(self, asked: Any) -> Any:
         named = ("attributes", "excludedAttributes")
@@ -422,6 +458,14 @@ _BY_CODE = {
 def _status(error: MailgovError) -> int:
     usual = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
     return _BY_CODE.get(error.code, usual)
+
+
+async def _of_http(_request: Request, error: Exception) -> Response:
+    """Addresses that are not there, and what can't be done at one that is."""
+    assert isinstance(error, HTTPException)
+    answer = _error(error.status_code, "", error.detail)
+    answer.headers.update(error.headers or {})
+    return answer
 
 
 def _of_ours(error: MailgovError, request: Request) -> Response:

@@ -32,10 +32,6 @@ _ENTERPRISE = str(EnterpriseUser.__schema__).lower()
 _GROUP = str(GroupAddress.__schema__).lower()
 
 
-def _department() -> Any:
-    return select(Agency.code).where(col(Agency.id) == col(Mailbox.agency_id)).scalar_subquery()
-
-
 def _id() -> Any:
     return cast(col(Mailbox.id), String)
 
@@ -52,13 +48,13 @@ _USERS: Mapping[str, _Text] = {
     "phonenumbers": lambda: col(Person.phone),
     "phonenumbers.value": lambda: col(Person.phone),
     f"{_ENTERPRISE}:employeenumber": lambda: col(Person.staff_no),
-    f"{_ENTERPRISE}:department": _department,
+    f"{_ENTERPRISE}:department": lambda: col(Agency.code),
 }
 _GROUPS: Mapping[str, _Text] = {
     "id": _id,
     "displayname": lambda: col(Mailbox.display_name),
     f"{_GROUP}:address": lambda: col(Mailbox.address),
-    f"{_GROUP}:department": _department,
+    f"{_GROUP}:department": lambda: col(Agency.code),
 }
 _EXACT = frozenset({"id", "externalid"})
 

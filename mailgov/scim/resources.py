@@ -87,7 +87,7 @@ class EnterpriseUser(Extension):
     __schema__ = URN("urn:ietf:params:scim:schemas:extension:enterprise:2.0:User")
 
     employee_number: Annotated[str | None, Mutability.immutable] = None
-    department: str | None = None
+    department: Annotated[str | None, Required.true] = None
     manager: Manager | None = None
 
 
@@ -120,7 +120,7 @@ class GroupAddress(Extension):
     department: Annotated[str | None, Mutability.immutable, Required.true] = None
 
 
-UserResource = User[EnterpriseUser]
+UserResource = User[Annotated[EnterpriseUser, Required.true]]
 GroupResource = Group[Annotated[GroupAddress, Required.true]]
 
 CONFIG = ServiceProviderConfig(

@@ -79,7 +79,7 @@ def _application(services: Services, door: BearerDoor, runs: Runs, scim: Scim) -
     return Starlette(
         routes=[
             Mount("/api/v1", routes=Api(services, door, runs).routes()),
-            Mount("/scim/v2", routes=scim.routes()),
+            Mount("/scim/v2", app=scim.app()),
         ]
     )
 
