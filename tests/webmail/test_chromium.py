@@ -22,7 +22,7 @@ ACCESSIBLE = files("tests.webmail").joinpath("accessible.js").read_text("utf-8")
 HOSTILE = tomllib.loads(files("tests.webmail").joinpath("hostile_html.toml").read_text("utf-8"))
 PAGES = [
     "/login?out=1", "/mail/inbox", "/mail/inbox/7.1", "/mail/inbox/7.2", "/mail/junk", "/compose",
-    "/search?q=giao+ban", "/search?q=none", "/settings", "/settings/absence", "/help",
+    "/search", "/search?q=giao+ban", "/search?q=none", "/search?q=sau:32/13", "/settings", "/settings/absence", "/help",
     "/help/rules/legacy-encoding",
 ]  # fmt: skip
 

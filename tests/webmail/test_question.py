@@ -23,10 +23,13 @@ WRITTEN = [  # in Vietnamese; in English; over IMAP
     ("đến:vanthu@tinhmau.gov.vn", "to:vanthu@tinhmau.gov.vn",
      'OR TO "vanthu@tinhmau.gov.vn" CC "vanthu@tinhmau.gov.vn"'),
     ('tiêu-đề:"giao ban"', 'subject:"giao ban"', 'SUBJECT "giao ban"'),
-    ("loại:GM", "type:GM", 'OR HEADER Mailgov-Document "type=giay-moi" SUBJECT "[GM]"'),
+    ("loại:GM", "type:GM",
+     'OR OR HEADER Mailgov-Document "type=giay-moi" HEADER Mailgov-Document "type=GM;" SUBJECT "[GM]"'),
     ("loại:cong-van", "type:cong-van", 'HEADER Mailgov-Document "type=cong-van"'),
-    ("loại:ĐA", "type:ĐA", 'OR HEADER Mailgov-Document "type=de-an" SUBJECT "[ĐA]"'),
-    ("loại:DA", "type:DA", 'OR HEADER Mailgov-Document "type=du-an" SUBJECT "[DA]"'),
+    ("loại:ĐA", "type:ĐA",
+     'OR OR HEADER Mailgov-Document "type=de-an" HEADER Mailgov-Document "type=ĐA;" SUBJECT "[ĐA]"'),
+    ("loại:DA", "type:DA",
+     'OR OR HEADER Mailgov-Document "type=du-an" HEADER Mailgov-Document "type=DA;" SUBJECT "[DA]"'),
     ("có:tệp", "has:file", 'HEADER Content-Type "multipart/mixed"'),
     ("là:chưa-đọc", "is:unread", "UNSEEN"),
     ("là:gắn-cờ", "is:flagged", "FLAGGED"),
@@ -100,7 +103,8 @@ def test_the_form_fills_in_and_keeps_the_rest() -> None:
     text = f"họp -hoãn -từ:ban {form}"
     question = parse(text, TODAY, FOLDERS)
     assert question.value("from") == "Lan Anh"
-    assert question.value("before") == "2026-11-21"
+    assert (question.value("before"), question.shown("before")) == ("2026-11-21", "21/11/2026")
+    assert question.shown("larger") == ""
     assert question.value("has") == "file"
     assert question.value("subject") == "giao ban"
     assert question.value("to") == ""

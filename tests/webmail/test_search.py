@@ -56,7 +56,7 @@ def test_the_filter_form_writes_operators(an: Browser, site: Site) -> None:
 def test_what_is_not_understood_is_told_and_nothing_is_searched(an: Browser, site: Site) -> None:
     site.mail.put(letter("Giao ban"))
     an.go("/search?q=giao trước:32/13")
-    assert an.text("#problem").startswith("Không hiểu trước:32/13. Ngày viết 21/11/2026")
+    assert an.text("#problem").startswith("Lỗi: Không hiểu trước:32/13. Ngày viết 21/11/2026")
     assert not an.all("th.what")
     assert not an.all(".empty")
 

@@ -69,8 +69,13 @@ class Question:
     problems: tuple[str, ...] = ()
 
     def value(self, operator: str) -> str:
-        """What the operator was given, for the form; empty when it was not used."""
+        """What the operator was given; empty when it was not used."""
         return next((t.value for t in self._in_fields() if t.operator == operator), "")
+
+    def shown(self, operator: str) -> str:
+        """The same as people write it: a day is 21/11/2026, a size 5M."""
+        found = (t for t in self._in_fields() if t.operator == operator)
+        return next((_shown(term, "en", {}) for term in found), "")
 
     def beside(self) -> "Question":
         """What the filter form has no field for."""
@@ -172,11 +177,11 @@ def _keys(terms: Iterable[Term]) -> Iterator[str]:
 
 def _typed(value: str) -> str:
     """The declaration that a letter carries, or the tag in its subject."""
-    declared = f"HEADER Mailgov-Document {quoted(f'type={value}')}"
-    abbreviation = document_types()[value].abbreviation
-    if not abbreviation:
-        return declared
-    return f"OR {declared} SUBJECT {quoted(f'[{abbreviation}]')}"
+    keys = [f"HEADER Mailgov-Document {quoted(f'type={value}')}"]
+    if abbreviation := document_types()[value].abbreviation:
+        keys.append(f"HEADER Mailgov-Document {quoted(f'type={abbreviation};')}")
+        keys.append(f"SUBJECT {quoted(f'[{abbreviation}]')}")
+    return "OR " * (len(keys) - 1) + " ".join(keys)
 
 
 def _on_the_calendar(value: str) -> str:
