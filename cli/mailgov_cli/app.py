@@ -52,6 +52,7 @@ NOUNS = {
     "serve": "running",
     "reload": "running",
     "demo": "running",
+    "client": "running",
     "doctor": "running",
     "config": "running",
     "db": "running",

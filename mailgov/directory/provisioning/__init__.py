@@ -11,7 +11,13 @@ from mailgov.directory.provisioning.app_passwords import (
     add_app_password,
     revoke_app_password,
 )
-from mailgov.directory.provisioning.domains import add_domain, get_domain
+from mailgov.directory.provisioning.domains import (
+    add_domain,
+    disable_domain,
+    enable_domain,
+    get_domain,
+    remove_domain,
+)
 from mailgov.directory.provisioning.groups import (
     add_group,
     add_member,
@@ -49,14 +55,17 @@ __all__ = [
     "add_group",
     "add_mailbox",
     "add_member",
+    "disable_domain",
     "edit_agency",
     "edit_group",
+    "enable_domain",
     "get_agency",
     "get_domain",
     "get_mailbox",
     "grant_role",
     "grant_send_as",
     "remove_alias",
+    "remove_domain",
     "remove_group",
     "remove_member",
     "reset_second_factor",

@@ -1,14 +1,23 @@
-"""Adding domains."""
+"""Adding domains, and taking them out of use."""
 
 from collections.abc import Sequence
 from functools import cache
 
 from publicsuffixlist import PublicSuffixList
-from sqlmodel import Session, select
+from sqlalchemy import ColumnElement, false, func, true
+from sqlmodel import Session, col, select
 
 from mailgov.addresses import is_within, parse_domain
-from mailgov.db.models import Agency, Domain
-from mailgov.directory.change import Act, Change, new_fields, recorded
+from mailgov.clock import local_date
+from mailgov.db.models import (
+    Agency,
+    Alias,
+    DkimKey,
+    Domain,
+    DomainSuccession,
+    Mailbox,
+)
+from mailgov.directory.change import Act, Change, edited_fields, new_fields, recorded
 from mailgov.directory.provisioning.agencies import get_agency
 from mailgov.errors import Conflict, InputError, NotFound
 
@@ -54,3 +63,93 @@ def add_domain(
     session.flush()
     fields = new_fields(name=domain, agency=agency, state="active")
     return recorded(session, act, Change("domain", "add", domain, fields, agency_code=agency))
+
+
+def enable_domain(session: Session, act: Act, name: str) -> Change:
+    """Put a disabled domain into use again. Raises as `get_domain`."""
+    return _set_state(session, act, get_domain(session, name), "active")
+
+
+def disable_domain(session: Session, act: Act, name: str) -> Change:
+    """Take a domain out of use: no new addresses in it, no signatures, no reports.
+
+    Nobody may be cut off by it: it is refused while open mailboxes, aliases in force or a domain
+    that takes its place need it. Raises as `get_domain`, and Conflict `domain-in-use`.
+    """
+    domain = get_domain(session, name)
+    if domain.state == "active":
+        today = local_date(act.at)
+        alias = col(Alias.valid_until)
+        accepted = col(DomainSuccession.accepted_until)
+        _require_unused(
+            session,
+            domain,
+            mailboxes=col(Mailbox.state).in_(("active", "suspended")),
+            aliases=alias.is_(None) | (alias >= today),
+            successions=accepted.is_(None) | (accepted >= today),
+        )
+    return _set_state(session, act, domain, "disabled")
+
+
+def remove_domain(session: Session, act: Act, name: str) -> tuple[Change, list[str]]:
+    """Forget a disabled domain that nothing is left of, with its keys.
+
+    Returns the key files too, which the caller deletes once that is committed. Raises as
+    `get_domain`, and Conflict `domain-not-disabled`, `domain-in-use`.
+    """
+    domain = get_domain(session, name)
+    if domain.state != "disabled":
+        raise Conflict("domain-not-disabled", domain=domain.name)
+    _require_unused(session, domain, mailboxes=true(), aliases=true(), successions=false())
+    owner = session.get_one(Agency, domain.agency_id)
+    keys = session.exec(select(DkimKey).where(DkimKey.domain_id == domain.id)).all()
+    files = [key.file_name for key in keys]
+    successions = select(DomainSuccession).where(
+        (DomainSuccession.domain_id == domain.id) | (DomainSuccession.successor_id == domain.id)
+    )
+    for row in (*keys, *session.exec(successions)):
+        session.delete(row)
+    session.flush()
+    session.delete(domain)
+    session.flush()
+    change = Change(
+        "domain", "remove", domain.name, {"name": (domain.name, "")}, agency_code=owner.code
+    )
+    return recorded(session, act, change), files
+
+
+def _set_state(session: Session, act: Act, domain: Domain, state: str) -> Change:
+    owner = session.get_one(Agency, domain.agency_id)
+    fields = edited_fields(domain, state=state)
+    session.add(domain)
+    session.flush()
+    verb = "enable" if state == "active" else "disable"
+    return recorded(
+        session, act, Change("domain", verb, domain.name, fields, agency_code=owner.code)
+    )
+
+
+def _require_unused(
+    session: Session,
+    domain: Domain,
+    *,
+    mailboxes: ColumnElement[bool],
+    aliases: ColumnElement[bool],
+    successions: ColumnElement[bool],
+) -> None:
+    """Raise Conflict `domain-in-use` where anything of these kinds needs the domain."""
+    inside = f"%@{domain.name}"
+    counted = {
+        "mailboxes": select(func.count())
+        .select_from(Mailbox)
+        .where(Mailbox.domain_id == domain.id, mailboxes),
+        "aliases": select(func.count())
+        .select_from(Alias)
+        .where(col(Alias.address).like(inside), aliases),
+        "successions": select(func.count())
+        .select_from(DomainSuccession)
+        .where(DomainSuccession.domain_id == domain.id, successions),
+    }
+    found = {name: session.exec(query).one() for name, query in counted.items()}
+    if any(found.values()):
+        raise Conflict("domain-in-use", domain=domain.name, **found)

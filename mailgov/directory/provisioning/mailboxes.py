@@ -150,6 +150,8 @@ def _domain_for(session: Session, address: Address, agency: Agency) -> Domain:
             owner_name=owner.name_vi,
             agency=agency.code,
         )
+    if domain.state != "active":
+        raise Conflict("domain-disabled", domain=domain.name)
     return domain
 
 
