@@ -31,6 +31,8 @@ def tell_of_space(
     can't be read is left out and logged.
     """
     steps = sorted(config.lifecycle.quota_warnings)
+    if not steps:
+        return 0
     measure = used or Space().used_bytes
     sent, after = 0, 0
     while boxes := _some(database, after):

@@ -260,10 +260,6 @@ def _leave_mail(
     fields = {"address": ("", old), "state": ("", "recalled"), "contact": ("", mailbox.address)}
     change = Change("mailbox", "add", old, fields, agency_code=source.code, mailbox=old)
     recorded(session, act, change)
-    recall = Change(
-        "mailbox", "recall", old, {"state": ("", "recalled")}, agency_code=source.code, mailbox=old
-    )
-    recorded(session, act, recall)
     if until is None:
         return
     session.add(

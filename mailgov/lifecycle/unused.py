@@ -10,6 +10,7 @@ from sqlmodel import Session, col
 from mailgov.clock import local_date
 from mailgov.config import Config
 from mailgov.db.models import Agency, Credential, KnownPlace, Mailbox, WebSession
+from mailgov.db.types import Moment
 from mailgov.directory.change import Act, Change, recorded
 from mailgov.holding.letters import Line
 from mailgov.lifecycle.access import end_open_sessions
@@ -37,51 +38,50 @@ def tend_unused(session: Session, config: Config, now: datetime) -> int:
     return sent
 
 
-def _unused_since(session: Session, moment: datetime) -> Iterator[tuple[Mailbox, datetime]]:
-    """People's open accounts with a password that nobody has used since, and when it was last used."""
-    of_credentials: Any = sa.select(
-        col(Credential.mailbox_id).label("box"),
-        sa.func.max(col(Credential.last_used_at)).label("at"),
-    ).group_by(col(Credential.mailbox_id))
-    used, seen, web = (
-        of_credentials.subquery(),
-        _latest(KnownPlace, "seen_at"),
-        _latest(WebSession, "used_at"),
-    )
-    opens = sa.exists().where(
-        col(Credential.mailbox_id) == col(Mailbox.id), col(Credential.revoked_at).is_(None)
-    )
-    query = (
-        sa.select(Mailbox, used.c.at, seen.c.at, web.c.at)
-        .outerjoin(used, used.c.box == col(Mailbox.id))
-        .outerjoin(seen, seen.c.box == col(Mailbox.id))
-        .outerjoin(web, web.c.box == col(Mailbox.id))
-        .where(
-            col(Mailbox.state) == "active",
-            col(Mailbox.kind) == "person",
-            col(Mailbox.locked_at).is_(None),
-            opens,
-            col(Mailbox.created_at) < moment,
-            *(sa.or_(part.c.at.is_(None), part.c.at < moment) for part in (used, seen, web)),
-            *(
-                sa.or_(column.is_(None), column < moment)
-                for column in (col(Mailbox.reopened_at), col(Mailbox.activated_at))
-            ),
-        )
-        .order_by(col(Mailbox.id))
-    )
-    for mailbox, *moments in session.execute(query):
-        known = (mailbox.created_at, mailbox.activated_at, mailbox.reopened_at, *moments)
-        yield mailbox, max(at for at in known if at is not None)
-
-
-def _latest(table: type[KnownPlace] | type[WebSession], column: str) -> sa.Subquery:
-    at = getattr(table, column)
+def _latest(column: Any) -> sa.Subquery:
+    """By mailbox, the latest moment in a column."""
+    table = column.class_
     return (
-        sa.select(col(table.mailbox_id).label("box"), sa.func.max(at).label("at"))
+        sa.select(col(table.mailbox_id).label("box"), sa.func.max(column).label("at"))
         .group_by(col(table.mailbox_id))
         .subquery()
     )
+
+
+def _query() -> sa.Select[Any]:
+    moment = sa.bindparam("moment", type_=Moment())
+    uses = [
+        _latest(col(Credential.last_used_at)),
+        _latest(col(KnownPlace.seen_at)),
+        _latest(col(WebSession.used_at)),
+    ]
+    opens = sa.exists().where(
+        col(Credential.mailbox_id) == col(Mailbox.id), col(Credential.revoked_at).is_(None)
+    )
+    query: Any = sa.select(Mailbox, *(use.c.at for use in uses))
+    for use in uses:
+        query = query.outerjoin(use, use.c.box == col(Mailbox.id))
+    moments: list[Any] = [use.c.at for use in uses]
+    moments += [col(Mailbox.reopened_at), col(Mailbox.activated_at)]
+    found: sa.Select[Any] = query.where(
+        col(Mailbox.state) == "active",
+        col(Mailbox.kind) == "person",
+        col(Mailbox.locked_at).is_(None),
+        opens,
+        col(Mailbox.created_at) < moment,
+        *(sa.or_(at.is_(None), at < moment) for at in moments),
+    ).order_by(col(Mailbox.id))
+    return found
+
+
+_UNUSED = _query()
+
+
+def _unused_since(session: Session, moment: datetime) -> Iterator[tuple[Mailbox, datetime]]:
+    """People's open accounts with a password that nobody has used since, and when it was last used."""
+    for mailbox, *moments in session.execute(_UNUSED, {"moment": moment}):
+        known = (mailbox.created_at, mailbox.activated_at, mailbox.reopened_at, *moments)
+        yield mailbox, max(at for at in known if at is not None)
 
 
 def _lock(session: Session, mailbox: Mailbox, used: datetime, now: datetime) -> None:

@@ -117,7 +117,7 @@ def present_addresses(session: Session) -> Callable[[str, datetime], str]:
         renamed.setdefault(address, []).append((until, now))
 
     def present(address: str, at: datetime) -> str:
-        return next((now for until, now in renamed.get(address, ()) if at <= until), address)
+        return next((now for until, now in renamed.get(address, ()) if at < until), address)
 
     return present
 
