@@ -49,6 +49,7 @@ class Account:
     on_behalf_of: tuple[str, ...] = ()  # mailboxes that may stand in From beside an own Sender
     second_factor: bool = False  # in force
     credentials_ended_at: datetime | None = None  # the last time a password of any kind was revoked
+    password_due: bool = False  # it must be changed before anything else
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +181,12 @@ _ACCOUNT = (
         select(func.max(col(Credential.revoked_at)))
         .where(col(Credential.mailbox_id) == col(Mailbox.id))
         .scalar_subquery(),
+        exists().where(
+            col(Credential.mailbox_id) == col(Mailbox.id),
+            col(Credential.kind) == "password",
+            col(Credential.revoked_at).is_(None),
+            col(Credential.must_change),
+        ),
     )
     .join(Agency, _AGENCY_OF_MAILBOX)
     .join(SecondFactor, col(SecondFactor.mailbox_id) == col(Mailbox.id), isouter=True)
@@ -268,7 +275,7 @@ def account(session: Session, key: str, today: date) -> Account | None:
     )
     on_behalf = connection.execute(_DELEGATED_TO, {**whose, "rights": "on-behalf"}).scalars()
     roles = tuple(Role(role, code or "") for role, code in connection.execute(_ROLES_OF, whose))
-    return Account(*row[:7], may_send_as, roles, tuple(on_behalf), *row[7:])
+    return _account((*row[:7], may_send_as, roles, tuple(on_behalf), *row[7:]))
 
 
 def mailboxes(session: Session, keys: Iterable[str], today: date) -> dict[str, LocalMailbox]:
@@ -281,6 +288,10 @@ def mailboxes(session: Session, keys: Iterable[str], today: date) -> dict[str, L
         aliases = connection.execute(_BY_ALIAS, {"keys": list(rest), "today": today})
         found |= {row[0]: _local(row[1:]) for row in aliases}
     return found
+
+
+def _account(values: Sequence[Any]) -> Account:
+    return Account(*values)
 
 
 def _local(values: Sequence[Any]) -> LocalMailbox:

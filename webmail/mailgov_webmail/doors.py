@@ -67,11 +67,14 @@ def anyone(page: Page) -> Endpoint:
     return endpoint
 
 
-def signed_in(page: Page, *, uploads: bool = False, enrolling: bool = False) -> Endpoint:
+def signed_in(
+    page: Page, *, uploads: bool = False, enrolling: bool = False, changing: bool = False
+) -> Endpoint:
     """A page of a mailbox. Without a sign-in the visitor is asked for one and loses no text.
 
-    Whose role demands a second factor gets to the pages for `enrolling` and to no other, until it is
-    on.
+    Whose password must be changed gets to the pages for `changing` and to no other until it was
+    (rules first-login-change, password-age); whose role demands a second factor, to those for
+    `enrolling` until it is on.
     """
 
     async def endpoint(request: Request) -> Response:
@@ -84,8 +87,11 @@ def signed_in(page: Page, *, uploads: bool = False, enrolling: bool = False) -> 
             visit = await _recognised(visit)
         except Unavailable as error:
             return await _later(visit, error)
-        if visit.signed_in is not None and not enrolling and access.demanded(visit):
-            return _enrol_first(visit)
+        if visit.signed_in is not None:
+            if visit.account.password_due and not changing:
+                return _first(visit, "password-first", "/settings/password")
+            if access.demanded(visit) and not (enrolling or changing):
+                return _first(visit, "second-factor-first", "/settings/second-factor")
         if request.method != "POST":
             return await _answered(visit, page) if visit.signed_in else _sign_in_first(visit)
         if visit.signed_in is None:
@@ -166,10 +172,11 @@ async def _with_form(visit: Visit, limit_bytes: int) -> Visit:
     return replace(visit, request=request, form=form)
 
 
-def _enrol_first(visit: Visit) -> Response:
+def _first(visit: Visit, error: str, path: str) -> Response:
+    """Something must be done before the page is shown."""
     if visit.wants_json():
-        return JSONResponse({"error": "second-factor-first"}, 403)
-    return see("/settings/second-factor")
+        return JSONResponse({"error": error}, 403)
+    return see(path)
 
 
 def _sign_in_first(visit: Visit) -> Response:

@@ -198,8 +198,9 @@ def _form(
     kept: list[tuple[str, str]] | None = None,
     status: int = 200,
 ) -> Response:
-    if visit.query("out"):
-        notice = "out"
+    for done in ("out", "changed"):
+        if visit.query(done):
+            notice = done
     answer = visit.page(
         "login.html",
         status=status,
