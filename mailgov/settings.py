@@ -527,6 +527,9 @@ class Web(_Section):
         12, gt=0, description="hours after which signing in again is needed"
     )
     upload_bytes: int = Field(40 * MiB, ge=MiB, description="one upload")
+    undo_seconds: int = Field(
+        10, ge=0, le=120, description="time in which a sent letter can be called back; 0: none"
+    )
 
 
 class AddressBook(_Section):

@@ -33,7 +33,8 @@ class Draft(SQLModel, table=True):
     id: str = Field(primary_key=True, max_length=32)
     mailbox_id: int = Field(foreign_key="mailbox.id", index=True)
     fields: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
-    state: str = "open"  # open, sent, discarded
+    state: str = "open"  # open, waiting, sending, failed, sent, discarded
+    due_at: datetime | None = Field(default=None, sa_type=Moment, index=True)  # of what is waiting
     created_at: datetime = Field(default_factory=utc_now, sa_type=Moment)
     updated_at: datetime = Field(default_factory=utc_now, sa_type=Moment)
 
