@@ -6,7 +6,7 @@ that belong to it and returns the words of its OK. Raises BadCommand, FolderErro
 
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -19,6 +19,7 @@ from mailgov.imap.account import Account, FolderError, SharedAccount
 from mailgov.imap.folder import SYSTEM_FLAGS, Entry
 from mailgov.imap.view import View
 from mailgov.imap.wire import BadCommand, Scanner, SequenceSet, astring, numbers
+from mailgov.mailstore.acts import Kind
 from mailgov.mailstore.layout import SPECIAL_FOLDERS
 
 T = TypeVar("T")
@@ -29,6 +30,7 @@ _FLAGS = " ".join(sorted(SYSTEM_FLAGS))
 _DATE_TIME = re.compile(
     rb'"([ \d]\d)-([A-Za-z]{3})-(\d{4}) (\d\d):(\d\d):(\d\d) ([+-]\d{4})"'  # RFC 3501, date-time
 )
+_ACTS: Mapping[str, Kind] = {"\\Answered": "answered", "\\Deleted": "removed", "\\Seen": "read"}
 _STATUS_ITEMS = ("messages", "recent", "uidnext", "uidvalidity", "unseen")
 
 
@@ -39,6 +41,12 @@ class Conversation:
     account: SharedAccount
     send: Callable[[bytes], Awaitable[None]]
     view: View | None = None
+    told: Callable[[Kind, str], None] = lambda _kind, _folder: None  # what a person did, once each
+
+    def act(self, kind: Kind, folder: str, count: int = 1) -> None:
+        """Tell of what was done to messages of a folder."""
+        for _ in range(count):
+            self.told(kind, folder)
 
     @property
     def selected(self) -> View:
@@ -286,6 +294,7 @@ async def append(talk: Conversation, scanner: Scanner) -> str:
         return folder.uidvalidity, folder.append(data, flags, received)
 
     uidvalidity, uid = await talk.change(work)
+    talk.act("saved", name)
     return f"[APPENDUID {uidvalidity} {uid}] message stored"
 
 
@@ -373,16 +382,20 @@ async def fetch(talk: Conversation, scanner: Scanner, *, by_uid: bool) -> str:
 
     def work(_: Account) -> tuple[list[bytes], bytes, int]:
         told = view.sync(expunges=False) if marks else []
+        before = view.folder.version
         answers, done = fetching.answer(view, chosen, items)
+        opened[0] += marks and view.folder.version != before
         if marks:
             view.heard()
         return told, answers, done
 
+    opened = [0]
     while chosen:
         told, answers, done = await (talk.change if marks else talk.run)(work)
         await talk.respond(*told)
         await talk.send(answers)
         chosen = chosen[done:]
+    talk.act("read", view.folder.name, opened[0])
     return "fetched"
 
 
@@ -398,18 +411,24 @@ async def store(talk: Conversation, scanner: Scanner, *, by_uid: bool) -> str:
     flags = _flags(scanner)
     scanner.end()
     view = talk.require_writable()
+    acts: list[Kind] = []
 
     def work(_: Account) -> list[bytes]:
         told = view.sync(expunges=False)
         chosen = view.chosen(chosen_by, by_uid=by_uid)
         number_of = {uid: number for number, uid in chosen}
+        was = {uid: view.folder.entries[uid].flags for uid in number_of if uid in view.folder.entries}  # fmt: skip
         touched = view.folder.set_flags(number_of, change, flags)
+        for entry in touched:
+            acts.extend(kind for flag, kind in _ACTS.items() if flag in entry.flags - was[entry.uid])  # fmt: skip
         view.heard()
         if not silent:
             told += [_flags_told(view, number_of[e.uid], e, by_uid=by_uid) for e in touched]
         return told
 
     await talk.respond(*(await talk.change(work)))
+    for kind in acts:
+        talk.act(kind, view.folder.name)
     return "flags stored"
 
 
@@ -435,6 +454,7 @@ async def copy(talk: Conversation, scanner: Scanner, *, by_uid: bool, move: bool
     uidvalidity, pairs = await talk.change(work)
     if not pairs:
         return "nothing to do"
+    talk.act("filed", name, len(pairs))
     there, here = (numbers([pair[side] for pair in pairs]).decode() for side in (0, 1))
     code = f"[COPYUID {uidvalidity} {there} {here}]"
     if move:

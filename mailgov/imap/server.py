@@ -6,6 +6,7 @@ Plain on loopback, TLS from the first byte elsewhere; there is no STARTTLS.
 import asyncio
 import hmac
 import ssl
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal, Protocol
@@ -18,6 +19,7 @@ from mailgov.imap.session import Bounds, Session
 from mailgov.imap.wire import LINE_BYTES
 from mailgov.logs import logger
 from mailgov.mailstore import layout, master, reach
+from mailgov.mailstore.acts import Act, Kind
 from mailgov.mailstore.reach import is_loopback, split
 from mailgov.mailstore.users import Change
 
@@ -74,8 +76,14 @@ class ImapServer:
     """One listener and the mailboxes that are open now."""
 
     def __init__(
-        self, config: Config, accounts: Accounts, *, poll_seconds: float = POLL_SECONDS
+        self,
+        config: Config,
+        accounts: Accounts,
+        *,
+        poll_seconds: float = POLL_SECONDS,
+        on_act: Callable[[Act], None] | None = None,
     ) -> None:
+        self._on_act = on_act
         self._config = config
         self._accounts = accounts
         limits = config.limits
@@ -187,6 +195,11 @@ class ImapServer:
         if not known or opener != master.USER:
             return None
         return await self._accounts.account(address)
+
+    def acted(self, user: str, address: str, kind: Kind, folder: str) -> None:
+        """Tell of what somebody did; what the webmail does it tells itself."""
+        if self._on_act is not None and master.SEPARATOR not in user:
+            self._on_act(Act(address, kind, folder, ""))
 
     async def leave(self, account: SharedAccount) -> None:
         """A session has ended; its mailbox is closed when it was the last."""

@@ -27,6 +27,7 @@ from mailgov.imap.wire import (
     TooLarge,
 )
 from mailgov.logs import logger
+from mailgov.mailstore.acts import Kind
 
 BEFORE_LOGIN = "IMAP4rev1 LITERAL+ SASL-IR ID AUTH=PLAIN"
 AFTER_LOGIN = (
@@ -52,6 +53,9 @@ class Gate(Protocol):
 
     async def leave(self, account: SharedAccount) -> None:
         """The session that was admitted has ended."""
+
+    def acted(self, user: str, address: str, kind: Kind, folder: str) -> None:
+        """Somebody who signed in as `user` did something to a message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,7 +273,10 @@ class Session:
                 raise Refused("too many wrong passwords")
             return "NO [AUTHENTICATIONFAILED] wrong user name or password"
         self.address, account = admitted
-        self._talk = Conversation(account, self._send)
+        name, address = user.decode(), self.address
+        self._talk = Conversation(
+            account, self._send, told=lambda *act: self._gate.acted(name, address, *act)
+        )
         self._commands.signed_in = True
         return f"[CAPABILITY {AFTER_LOGIN}] signed in"
 

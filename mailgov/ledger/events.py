@@ -309,6 +309,23 @@ class MailboxExported(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MailUsed(Event):
+    """What the owner did to messages with a mail program, or in lists of the webmail: an act of use.
+
+    One event for a mailbox and some minutes of a day; `at` is the first moment.
+    """
+
+    kind: ClassVar[str] = "mail.used"
+
+    channel: str = "imap"
+    read: int = 0
+    answered: int = 0
+    filed: int = 0  # moved or copied to another folder
+    removed: int = 0
+    drafted: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DraftWritten(Event):
     """The owner wrote a draft: an act of use."""
 
@@ -455,6 +472,7 @@ KINDS: dict[str, type[Event]] = {
         MessageCorrupt,
         MessagePoison,
         MessageOpened,
+        MailUsed,
         MailboxCopied,
         MailboxExported,
         DraftWritten,
@@ -470,4 +488,4 @@ KINDS: dict[str, type[Event]] = {
 }
 
 # What counts as an act of use of a mailbox by its owner (design of active-use, M02).
-ACTS_OF_USE = (MessageAccepted.kind, MessageOpened.kind, DraftWritten.kind)
+ACTS_OF_USE = (MessageAccepted.kind, MessageOpened.kind, MailUsed.kind, DraftWritten.kind)

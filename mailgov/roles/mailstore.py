@@ -13,8 +13,10 @@ from mailgov.mailstore import reach
 from mailgov.mailstore.dovecot import DovecotChild, usable
 from mailgov.mailstore.policy import PolicyServer
 from mailgov.mailstore.users import Change, Users
+from mailgov.mailstore.uses import Told, Uses
 from mailgov.services import Services
 
+USES_SECONDS = 600.0  # how often acts of use are written
 FOLLOW_SECONDS = 1.0  # how long a new mailbox waits for its first sign-in, at most
 
 log = logger("mailstore")
@@ -44,7 +46,8 @@ async def run(
     Raises Unavailable `port-busy`, `mailstore-engine-missing` or `mailstore-start-failed`, and
     ConfigError for a data folder or a certificate that is no good.
     """
-    engine = await _engine(services)
+    uses = Uses(services.database, services.clock)
+    engine = await _engine(services, uses.note)
     users = Users(services.database, services.config.sign_in.programs)
     try:
         if change := await users.refresh():
@@ -55,29 +58,32 @@ async def run(
         async with asyncio.TaskGroup() as tasks:
             following = tasks.create_task(_follow(users, engine))
             watching = tasks.create_task(engine.wait())
+            writing = tasks.create_task(_write(uses))
             await stop.wait()
+            writing.cancel()
             following.cancel()
             watching.cancel()
     finally:
         await engine.stop()
+        await uses.write()
 
 
-async def _engine(services: Services) -> Engine:
+async def _engine(services: Services, told: Told) -> Engine:
     wanted = services.config.mailstore.engine
     if wanted == "auto":
         wanted = "dovecot" if await asyncio.to_thread(usable, services.config) else "embedded"
     log.info("engine", name=wanted)
-    return await _ENGINES[wanted](services)
+    return await _ENGINES[wanted](services, told)
 
 
-async def _embedded(services: Services) -> Engine:
-    return ImapServer(services.config, services.directory)
+async def _embedded(services: Services, told: Told) -> Engine:
+    return ImapServer(services.config, services.directory, on_act=told)
 
 
-async def _dovecot(services: Services) -> Engine:
+async def _dovecot(services: Services, told: Told) -> Engine:
     key = await services.database.submit(make_key)
     policy = PolicyServer(_Bounds(services.directory.sign_ins))
-    return DovecotChild(services.config, key.of("app-password").decode(), policy)
+    return DovecotChild(services.config, key.of("app-password").decode(), policy, on_act=told)
 
 
 class _Bounds:
@@ -94,10 +100,17 @@ class _Bounds:
         await self._sign_ins.checked_elsewhere(attempt, success=success, app_password=app_password)
 
 
-_ENGINES: dict[str, Callable[[Services], Awaitable[Engine]]] = {
+_ENGINES: dict[str, Callable[[Services, Told], Awaitable[Engine]]] = {
     "dovecot": _dovecot,
     "embedded": _embedded,
 }
+
+
+async def _write(uses: Uses) -> None:
+    """Write acts of use now and then, and what is left when it ends elsewhere."""
+    while True:
+        await asyncio.sleep(USES_SECONDS)
+        await uses.write()
 
 
 async def _follow(users: Users, engine: Engine) -> None:

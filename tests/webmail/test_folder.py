@@ -123,6 +123,16 @@ def test_messages_are_moved_at_once_and_undone(
     assert site.mail.stored[folder] == {}
 
 
+def test_moving_removing_and_marking_as_read_are_acts_of_use(an: Browser, site: Site) -> None:
+    for verb, field in (("archive", "filed"), ("delete", "removed"), ("read", "read")):
+        site.mail.put(letter())
+        an.go("/mail/inbox").submit(f"button[value={verb}]", {"message": an.value("message")})
+        event = site.events("mail.used")[-1]
+        assert (event.mailbox, event.data["channel"], event.data[field]) == (AN, "web", 1)
+    an.submit("button[value=unread]", {"message": an.value("message")})
+    assert len(site.events("mail.used")) == 3
+
+
 def test_messages_go_into_folders_of_ones_own(an: Browser, site: Site) -> None:
     site.mail.stored["Hồ sơ/2026 & cũ"] = {}
     site.mail.put(letter())

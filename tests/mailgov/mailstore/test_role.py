@@ -28,7 +28,7 @@ def services(folder: Path, database: Database, engine: str) -> Services:
         None, data={"path": str(folder)}, mailstore={"engine": engine, "imap": "127.0.0.1:0"}
     )
     directory = Directory(database, utc_now, config.limits)
-    return cast(Services, SimpleNamespace(config=config, database=database, directory=directory))
+    return cast(Services, SimpleNamespace(config=config, database=database, directory=directory, clock=utc_now))
 
 
 def signs_in(address: str, user: str) -> bool:
@@ -52,8 +52,8 @@ async def test_people_come_and_go(
     applied = asyncio.Queue[None]()
     chosen = mailstore._ENGINES[engine]
 
-    async def watched(platform: Services) -> mailstore.Engine:
-        server = await chosen(platform)
+    async def watched(platform: Services, told: mailstore.Told) -> mailstore.Engine:
+        server = await chosen(platform, told)
         apply = server.apply
 
         async def told(change: mailstore.Change) -> None:
@@ -91,7 +91,8 @@ async def test_auto_takes_dovecot_where_it_can(
 ) -> None:
     for can, kind in ((True, DovecotChild), (False, mailstore.ImapServer)):
         monkeypatch.setattr(mailstore, "usable", lambda _, can=can: can)
-        assert isinstance(await mailstore._engine(services(tmp_path, database, "auto")), kind)
+        platform = services(tmp_path, database, "auto")
+        assert isinstance(await mailstore._engine(platform, lambda _: None), kind)
 
 
 async def test_a_busy_port_ends_the_start(tmp_path: Path, database: Database) -> None:

@@ -7,7 +7,9 @@ from urllib.parse import urlencode, urlsplit
 
 from starlette.responses import Response
 
-from mailgov.errors import InputError, NotFound
+from mailgov.errors import InputError, NotFound, Unavailable
+from mailgov.ledger import record
+from mailgov.ledger.events import MailUsed
 from mailgov_webmail.compose.drafts import Drafts
 from mailgov_webmail.mailbox import FLAGGED, SEEN, Folder, Mailbox, Role
 from mailgov_webmail.pages.frame import framed_page
@@ -20,6 +22,15 @@ _FLAG_VERBS: dict[str, tuple[str, bool]] = {
     "unread": (SEEN, False),
     "flag": (FLAGGED, True),
     "unflag": (FLAGGED, False),
+}
+# What each verb counts as; all others file. Taking a mark off is no act of use.
+_USES = {
+    "read": "read",
+    "unread": "",
+    "flag": "",
+    "unflag": "",
+    "delete": "removed",
+    "erase": "removed",
 }
 _MOVES: dict[str, Role] = {
     "archive": "archive",
@@ -55,8 +66,32 @@ async def act(visit: Visit) -> Response:
     if verb == "erase" and not visit.text("sure"):
         return await _ask(visit, folders, folder, chosen, back)
     done = await _carry_out(visit, mailbox, folders, folder, verb, chosen)
+    await _note_use(visit, verb, done.count)
     assert visit.signed_in is not None
     return see(_with(back, "done", done.sealed(visit.signed_in.csrf, visit.now)))
+
+
+async def _note_use(visit: Visit, verb: str, count: int) -> None:
+    """Write down the act of use; trouble with it takes nothing back."""
+    field = _USES.get(verb, "filed")
+    if not field:
+        return
+    address = visit.account.address
+    counts = {field: count}
+    event = MailUsed(
+        at=visit.now,
+        mailbox=address,
+        agency_code=visit.account.agency_code,
+        actor=address,
+        channel="web",
+        read=counts.get("read", 0),
+        filed=counts.get("filed", 0),
+        removed=counts.get("removed", 0),
+    )
+    try:
+        await visit.services.database.submit(lambda session: record(session, event))
+    except Unavailable:
+        return  # the messages are where they belong; the figure lacks one
 
 
 async def undo(visit: Visit) -> Response:
