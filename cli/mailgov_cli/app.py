@@ -7,7 +7,6 @@ import io
 import os
 import sys
 from collections.abc import Sequence
-from difflib import get_close_matches
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +17,7 @@ from mailgov.errors import MailgovError
 from mailgov.texts import LANGUAGES, Language
 from mailgov_cli import exits, words
 from mailgov_cli.exits import Exit, UsageMistake
-from mailgov_cli.grammar import Told
+from mailgov_cli.grammar import Told, like
 from mailgov_cli.output import Format
 from mailgov_cli.runtime import Runtime, StoppedReading
 
@@ -35,6 +34,7 @@ NOUNS = {
     "alias": "directory",
     "group": "directory",
     "absence": "directory",
+    "reconcile": "directory",
     "role": "directory",
     "approval": "directory",
     "token": "directory",
@@ -92,7 +92,7 @@ class Program(Told, TyperGroup):
     ) -> "tuple[str | None, Command | None, list[str]]":
         """A mistyped noun is suggested, never run."""
         if args[0] not in NOUNS and not args[0].startswith("-"):
-            raise UsageMistake("command-unknown", name=args[0], like=_like(args[0], list(NOUNS)))
+            raise UsageMistake("command-unknown", name=args[0], like=like(args[0], list(NOUNS)))
         return super().resolve_command(ctx, args)
 
     def format_verbs(self, ctx: "Context", formatter: "HelpFormatter", language: Language) -> None:  # noqa: ARG002
@@ -106,10 +106,6 @@ class Program(Told, TyperGroup):
                         if its == section
                     ]
                 )
-
-
-def _like(name: str, known: Sequence[str]) -> str:
-    return ", ".join(get_close_matches(name, known, n=3)) or ", ".join(known)
 
 
 def main(args: Sequence[str] | None = None) -> int:

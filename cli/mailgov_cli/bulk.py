@@ -1,8 +1,6 @@
 """Import, template and export of mailboxes: the preview first, then the writing, then what was left."""
 
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +10,7 @@ from mailgov_cli import words
 from mailgov_cli.exits import Exit
 from mailgov_cli.letters import Letters, of_job, require_free
 from mailgov_cli.options import DryRun, Reason, Yes
+from mailgov_cli.progress import progress
 from mailgov_cli.runtime import Runtime, runtime
 
 if TYPE_CHECKING:
@@ -147,6 +146,10 @@ def resume(run: Runtime, job_id: str) -> Exit:
         from mailgov_cli import agency_import
 
         return agency_import.go_on(run, job, copy)
+    if job.kind == "reconcile.apply":
+        from mailgov_cli.commands import reconcile
+
+        return reconcile.carry_out(run, job, copy)
     options = job.options
     prepared = imports.prepare(
         copy, sheet=options["sheet"], convert_legacy=options["convert_legacy"]
@@ -182,7 +185,7 @@ def _write(run: Runtime, job: "Job", prepared: "Prepared", gone: "Sequence[Missi
     totals: dict[str, int] = dict.fromkeys(VERBS, 0)
     act = run.act(job.reason)
 
-    with _progress(run, len(prepared.table.rows)) as bar:
+    with progress(run, len(prepared.table.rows)) as bar:
 
         def told(portion: "Sequence[Planned]") -> None:
             for row in portion:
@@ -210,27 +213,6 @@ def _write(run: Runtime, job: "Job", prepared: "Prepared", gone: "Sequence[Missi
 
 def _end(left_out: "Sequence[Planned]") -> Exit:
     return Exit.PARTLY if left_out else Exit.DONE
-
-
-@contextmanager
-def _progress(run: Runtime, total: int) -> "Iterator[Any]":
-    """A bar with the time left, on a terminal; numbers for a caller from elsewhere."""
-    if run.told is not None:
-        done = 0
-
-        def tell(more: int) -> None:
-            nonlocal done
-            done += more
-            if run.told is not None:
-                run.told(done, total)
-
-        yield tell
-        return
-    if run.quiet or run.as_json or not sys.stderr.isatty():
-        yield lambda _done: None
-        return
-    with typer.progressbar(length=total, file=sys.stderr) as bar:
-        yield bar.update
 
 
 def _say_what_is_read(run: Runtime, file: Path, prepared: "Prepared") -> None:

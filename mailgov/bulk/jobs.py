@@ -12,7 +12,7 @@ from sqlmodel import Session, col, select
 
 from mailgov.access import fence_of
 from mailgov.bulk import agencies
-from mailgov.bulk.undoing import Kept, take_back
+from mailgov.bulk.undoing import Kept, TakeBack, take_back
 from mailgov.bulk.undoing_agencies import take_back_agencies
 from mailgov.clock import local_date
 from mailgov.db import Database
@@ -136,8 +136,14 @@ def rows(session: Session, job_id: str, limit: int) -> list[dict[str, Any]]:
     ]
 
 
-def undo(database: Database, act: Act, folder: Path, job_id: str) -> list[Kept]:
-    """Take back what a job wrote; says which rows had to stay.
+def undo(
+    database: Database,
+    act: Act,
+    folder: Path,
+    job_id: str,
+    others: Mapping[str, TakeBack] | None = None,
+) -> list[Kept]:
+    """Take back what a job wrote; says which rows had to stay. `others` undo further kinds of rows.
 
     Raises NotFound `job-unknown`, Conflict `job-undone`.
     """
@@ -147,7 +153,9 @@ def undo(database: Database, act: Act, folder: Path, job_id: str) -> list[Kept]:
             raise Conflict("job-undone", job=job_id)
         counts = job.counts
         session.expunge(job)
-    undo_rows = take_back_agencies if job.kind == agencies.KIND else take_back
-    kept = undo_rows(database, act, job_id)
+    if job.kind == agencies.KIND:
+        kept = take_back_agencies(database, act, job_id)
+    else:
+        kept = take_back(database, act, job_id, others)
     end(database, folder, job, "undone", counts, act.at)
     return kept

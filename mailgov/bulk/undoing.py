@@ -4,7 +4,7 @@ A mailbox that was added goes if nobody has used it. A field goes back to what i
 since. What has to stay is told, with the reason.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +22,7 @@ from mailgov.ledger.events import DirectoryChanged
 ROWS_AT_ONCE = 500
 
 _PERSON_COLUMNS = {
+    "staff_no": "staff_no",
     "full_name": "full_name",
     "title": "title",
     "group": "staff_group",
@@ -72,8 +73,14 @@ class _Portion:
         )
 
 
-def take_back(database: Database, act: Act, job_id: str) -> list[Kept]:
-    """Undo what stands in the journal of a job, last row first."""
+TakeBack = Callable[[Session, Act, JobRow], str]
+"""Undoes a row of another kind; returns the code that says why not, or nothing."""
+
+
+def take_back(
+    database: Database, act: Act, job_id: str, others: Mapping[str, TakeBack] | None = None
+) -> list[Kept]:
+    """Undo what stands in the journal of a job, last row first; `others` know further verbs."""
     with database.read() as session:
         numbers = session.exec(
             select_model(JobRow.number)
@@ -83,11 +90,18 @@ def take_back(database: Database, act: Act, job_id: str) -> list[Kept]:
     kept: list[Kept] = []
     for start in range(0, len(numbers), ROWS_AT_ONCE):
         with database.write() as session:
-            kept += _take_portion(session, act, job_id, numbers[start : start + ROWS_AT_ONCE])
+            portion = numbers[start : start + ROWS_AT_ONCE]
+            kept += _take_portion(session, act, job_id, portion, others or {})
     return kept
 
 
-def _take_portion(session: Session, act: Act, job_id: str, numbers: Sequence[int]) -> list[Kept]:
+def _take_portion(
+    session: Session,
+    act: Act,
+    job_id: str,
+    numbers: Sequence[int],
+    others: Mapping[str, TakeBack],
+) -> list[Kept]:
     rows = session.exec(
         select_model(JobRow)
         .where(JobRow.job_id == job_id, col(JobRow.number).in_(numbers))
@@ -96,7 +110,8 @@ def _take_portion(session: Session, act: Act, job_id: str, numbers: Sequence[int
     portion = _read(session, act, rows)
     kept, done = [], []
     for row in rows:
-        if code := _take(portion, row):
+        other = others.get(row.verb)
+        if code := other(session, act, row) if other is not None else _take(portion, row):
             kept.append(Kept(row.number, row.target, code))
         else:
             done.append(row.number)

@@ -32,7 +32,7 @@ def write_template(
 
     Raises InputError `file-unwritable`.
     """
-    with _book(file) as book:
+    with open_book(file) as book:
         sheet = book.add_worksheet("Danh sách")
         bold = book.add_format(
             {"bold": True, "bg_color": "#E8EEF7", "border": 1, "text_wrap": True}
@@ -58,7 +58,7 @@ def write_rejects(file: Path, table: Table, rows: Iterable[Planned], language: L
     by_number = {row.number: row for row in table.rows}
     width = len(table.heading_row.cells)
     written = 0
-    with _book(file) as book:
+    with open_book(file) as book:
         sheet = book.add_worksheet("Lỗi")
         bold = book.add_format({"bold": True, "bg_color": "#FBE9E7", "border": 1})
         wrong = book.add_format({"bg_color": "#FFF3E0"})
@@ -123,7 +123,7 @@ def write_export(
     file: Path, rows: Iterable[Mapping[str, object]], fields: Sequence[Field] = FIELDS
 ) -> None:
     """The export as a workbook with Vietnamese headings. Raises InputError `file-unwritable`."""
-    with _book(file) as book:
+    with open_book(file) as book:
         sheet = book.add_worksheet("Danh sách")
         bold = book.add_format({"bold": True, "bg_color": "#E8EEF7", "border": 1})
         for column, field in enumerate(fields):
@@ -137,7 +137,8 @@ def write_export(
 
 
 @contextmanager
-def _book(file: Path) -> Iterator[xlsxwriter.Workbook]:
+def open_book(file: Path) -> Iterator[xlsxwriter.Workbook]:
+    """A workbook that takes no text for a formula. Raises InputError `file-unwritable`."""
     book = xlsxwriter.Workbook(str(file), {"strings_to_formulas": False})
     yield book
     try:

@@ -85,6 +85,7 @@ def undo(ctx: typer.Context, job: JobId, reason: Reason = "", yes: Yes = False) 
     """Take back what a job wrote; what is in use or was changed since stays, and is told."""
     from mailgov.bulk import jobs
     from mailgov.errors import Conflict
+    from mailgov.lifecycle.reconciling import take_back_plan
     from mailgov_cli import words
 
     run = runtime(ctx)
@@ -92,7 +93,8 @@ def undo(ctx: typer.Context, job: JobId, reason: Reason = "", yes: Yes = False) 
         record = jobs.record(session, jobs.find(session, job))
     if not yes:
         run.ask("sure-undo", job=job, count=record["rows_written"])
-    kept = jobs.undo(run.database, run.act(reason), run.config.data.path / "jobs", job)
+    folder = run.config.data.path / "jobs"
+    kept = jobs.undo(run.database, run.act(reason), folder, job, {"plan": take_back_plan})
     rows = [
         {
             "number": row.number,
