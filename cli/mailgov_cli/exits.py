@@ -5,6 +5,7 @@ import json
 import re
 import sys
 import traceback
+from difflib import get_close_matches
 from enum import IntEnum
 from typing import Any
 
@@ -112,6 +113,17 @@ def _problem(message: str, language: Language) -> str:
     return message
 
 
+def _meant(fault: Any, language: Language) -> str:
+    """The options that look like the one given; suggested, never taken."""
+    known = (
+        [opt for param in fault.ctx.command.get_params(fault.ctx) for opt in param.opts]
+        if getattr(fault, "ctx", None)
+        else []
+    )
+    found = get_close_matches(fault.option_name, known, n=2)
+    return words.say(language, "frame", "meant", like=", ".join(found)) if found else ""
+
+
 def usage_mistake(fault: Any, language: Language) -> UsageMistake:
     """The parser's complaint as an error of ours, so that it is told in the chosen language."""
     command = fault.ctx.command_path if getattr(fault, "ctx", None) else "mailgov"
@@ -119,7 +131,12 @@ def usage_mistake(fault: Any, language: Language) -> UsageMistake:
     name = param.get_error_hint().replace("'", "") if param else ""
     match type(fault).__name__:
         case "NoSuchOption":
-            return UsageMistake("unknown-option", option=fault.option_name, command=command)
+            return UsageMistake(
+                "unknown-option",
+                option=fault.option_name,
+                command=command,
+                hint=_meant(fault, language),
+            )
         case "MissingParameter":
             return UsageMistake("parameter-missing", name=name, command=command)
         case "BadParameter":

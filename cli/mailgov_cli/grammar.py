@@ -5,7 +5,8 @@ holds examples, one a line, which help shows first. English help stands in docst
 Vietnamese help in texts/vi.toml under `[help."agency list"]`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 from enum import StrEnum
 from functools import cache
 from inspect import unwrap
@@ -17,6 +18,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from mailgov.texts import Language
 from mailgov_cli import acting, words
+from mailgov_cli.exits import UsageMistake
 from mailgov_cli.output import Format
 from mailgov_cli.remote.whither import elsewhere
 from mailgov_cli.runtime import Runtime
@@ -144,6 +146,15 @@ class Verb(Told, TyperCommand):
 class NounGroup(Told, TyperGroup):
     """The verbs of a noun."""
 
+    def resolve_command(
+        self, ctx: "Context", args: list[str]
+    ) -> "tuple[str | None, Any, list[str]]":
+        """A mistyped verb is suggested, never run."""
+        if args[0] not in self.commands and not args[0].startswith("-"):
+            name = f"{path_of(ctx)} {args[0]}"
+            raise UsageMistake("command-unknown", name=name, like=like(args[0], [*self.commands]))
+        return super().resolve_command(ctx, args)
+
     def format_verbs(self, ctx: "Context", formatter: "HelpFormatter", language: Language) -> None:
         """A line for each verb."""
         rows = [
@@ -152,6 +163,11 @@ class NounGroup(Told, TyperGroup):
         ]
         with formatter.section(_frame(language, "commands")):
             formatter.write_dl(rows)
+
+
+def like(name: str, known: Sequence[str]) -> str:
+    """What was meant, perhaps; else everything there is."""
+    return ", ".join(get_close_matches(name, known, n=3)) or ", ".join(known)
 
 
 def language_of(ctx: "Context") -> Language:

@@ -1,5 +1,6 @@
 """Options that several commands share, described once."""
 
+import re
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -44,6 +45,8 @@ _UNITS = {
     "y": timedelta(days=365),
 }
 
+_VIETNAMESE_DAY = re.compile(r"(?P<d>\d{1,2})/(?P<m>\d{1,2})/(?P<y>\d{4})")
+
 
 def parse_moment(text: str, now: datetime) -> datetime | None:
     """A moment as people give it: a span before now, or a day or time in Vietnam's zone.
@@ -55,6 +58,8 @@ def parse_moment(text: str, now: datetime) -> datetime | None:
     try:
         if text[-1] in _UNITS and text[:-1].isdigit():
             return now - int(text[:-1]) * _UNITS[text[-1]]
+        if day := _VIETNAMESE_DAY.fullmatch(text):
+            text = f"{day['y']}-{day['m']:0>2}-{day['d']:0>2}"
         moment = datetime.fromisoformat(text)
     except (ValueError, OverflowError):
         raise UsageMistake("moment-not-valid", text=text) from None

@@ -184,7 +184,8 @@ def test_quiet_leaves_data_and_errors(run: Run) -> None:
     ("args", "code"),
     [
         (("agensy", "list"), "command-unknown"),
-        (("agency", "lst"), "usage"),
+        (("agency", "lst"), "command-unknown"),
+        (("mailbox", "forward", "ad"), "command-unknown"),
         (("agency",), None),
         (("agency", "list", "--langg", "vi"), "unknown-option"),
         (("agency", "show"), "parameter-missing"),
@@ -215,6 +216,24 @@ def test_wrong_usage(run: Run, args: tuple[str, ...], code: str | None, language
 def test_a_mistyped_noun_is_suggested_and_never_run(run: Run) -> None:
     assert "agency" in run("agenci", "list").stderr
     assert "mailbox" in run("mailboxes", "list").stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "meant"),
+    [
+        (("mailbox", "lst"), "list"),
+        (("mailbox", "app-password", "lis"), "list"),
+        (("mailbox", "list", "--agnecy", "H99"), "--agency"),
+        (("agency", "show", "H99", "--jsn"), "--json"),
+    ],
+)
+@pytest.mark.parametrize("language", ["vi", "en"])
+def test_what_is_mistyped_is_suggested_and_never_run(
+    run: Run, args: tuple[str, ...], meant: str, language: str
+) -> None:
+    told = run(*args, "--lang", language)
+    assert (told.exit, told.stdout) == (2, "")
+    assert meant in told.stderr.splitlines()[1]
 
 
 def test_a_fault_of_ours_is_a_reference_and_no_traceback(

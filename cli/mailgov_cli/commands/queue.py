@@ -11,6 +11,7 @@ from mailgov_cli import acting
 from mailgov_cli.exits import UsageMistake
 from mailgov_cli.grammar import Noun
 from mailgov_cli.options import LIMIT, DryRun, Limit, Reason, Yes, parse_moment
+from mailgov_cli.progress import progress
 from mailgov_cli.runtime import Runtime, runtime
 
 if TYPE_CHECKING:
@@ -278,14 +279,16 @@ def _intervene(
     intervention = Intervention(by.actor, by.at, by.reason)
     rows: list[dict[str, str]] = []
     after = 0
-    while True:
-        with run.change(dry_run=dry_run) as session:
-            batch = pick(session, what, verb, by.at, after=after)
-            if batch:
-                act(session, batch, intervention)
-        if not batch:
-            break
-        after = batch[-1].recipient_id
-        rows += [{"queue_id": one.queue_id, "recipient": one.address} for one in batch]
+    with progress(run, 0) as told:
+        while True:
+            with run.change(dry_run=dry_run) as session:
+                batch = pick(session, what, verb, by.at, after=after)
+                if batch:
+                    act(session, batch, intervention)
+            if not batch:
+                break
+            after = batch[-1].recipient_id
+            rows += [{"queue_id": one.queue_id, "recipient": one.address} for one in batch]
+            told(len(batch))
     run.emit(f"queue.{verb}/1", rows, ("queue_id", "recipient"))
     run.say(f"queue-{verb}{'-dry' if dry_run else ''}", count=len(rows))
