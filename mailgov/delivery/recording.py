@@ -26,6 +26,9 @@ RETRY_SECONDS = (0.5, 1.0, 2.0, 4.0, 5.0)
 PAUSE_SECONDS = 60.0
 """A delivery waits so long before its dot for older results to be written; then it is put off."""
 
+LEAVE_SECONDS = 3.0
+"""So long the database has to take back a lease when we stop; else a note tells of it."""
+
 log = logger("delivery")
 
 
@@ -118,13 +121,20 @@ class Recorder:
             if isinstance(answer := answers.get(item.recipient_id), Taken)
         }
         free = [item for item in attempt.items if item not in taken]
-        try:
-            await self._queue.release(free)
+        if await self.written_soon(lambda: self._queue.release(free)):
             free = []
-        except Unavailable as exc:
-            log.warning("queue.unavailable", why=str(exc))
         self._left += [_noted(item) for item in free]
         self._left += [_noted(item, answer) for item, answer in taken.items()]
+
+    async def written_soon(self, work: Callable[[], Awaitable[object]]) -> bool:
+        """Whether the database takes it at once: we are about to end."""
+        try:
+            async with asyncio.timeout(LEAVE_SECONDS):
+                await work()
+        except (Unavailable, TimeoutError) as exc:
+            log.warning("queue.unavailable", why=str(exc) or "no answer in time")
+            return False
+        return True
 
     async def close(self) -> None:
         """Note what is left for the next process."""

@@ -265,10 +265,7 @@ class Worker:
         now = self._clock()
         outcomes = conclude(attempt.items, answers, now, self._settings, random.random)
         waits = [o.result for o in outcomes if o.result.state == "queued"]
-        try:
-            await self._queue.settle(waits)
-        except Unavailable as exc:
-            log.warning("queue.unavailable", why=str(exc))
+        if not await self._recorder.written_soon(lambda: self._queue.settle(waits)):
             waits = []
         # What is too old by now is given up, and told of, by its next attempt.
         done = {result.item.recipient_id for result in waits}

@@ -51,7 +51,7 @@ def keep(folder: Path, attempts: Sequence[Unrecorded]) -> None:
 
 
 def found(folder: Path) -> Iterator[tuple[Path, list[Unrecorded]]]:
-    """Files that earlier processes left, and what they say; nothing, when they are torn."""
+    """Files that earlier processes left, and what they say: nothing, when they are torn."""
     if not folder.is_dir():
         return
     for path in sorted(folder.iterdir()):
@@ -66,7 +66,10 @@ def _read(path: Path) -> list[Unrecorded]:
         return []
     if digest.decode("ascii", "replace") != hashlib.sha256(text).hexdigest():
         return []
-    return [Unrecorded(**one) for one in json.loads(text)]
+    try:
+        return [Unrecorded(**one) for one in json.loads(text)]
+    except TypeError:  # of another version of ours
+        return []
 
 
 def still_open(session: Session, attempts: Iterable[Unrecorded]) -> list[QueueItem]:

@@ -1,6 +1,7 @@
 """Results outlive a database that is away, and a process that ends for the disk."""
 
 import asyncio
+import hashlib
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
@@ -237,6 +238,37 @@ async def test_a_note_counts_for_its_own_attempt_only(office: Office) -> None:
         assert await office.made.queue.still_open([other]) == []
     await office.made.queue.settle([Result(item, "delivered", "250 ok")])
     assert await office.made.queue.still_open([noted]) == []
+
+
+async def test_a_database_that_says_nothing_keeps_nobody_from_ending(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_module, "STOP_SECONDS", 0.05)
+    monkeypatch.setattr(recording, "LEAVE_SECONDS", 0.05)
+    stop = asyncio.Event()
+
+    async def silent(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    async def script(_parcel: Parcel, _fence: Fence) -> Answer:
+        stop.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    accept(office.made.database, message())
+    with monkeypatch.context() as patched:
+        patched.setattr(office.made.queue, "release", silent)
+        await office.life(script, until=stop)
+    ((_, noted),) = unrecorded.found(office.config.data.path / "unrecorded")
+    assert [(one.attempt, one.by) for one in noted] == [(1, None)]
+
+
+def test_a_note_of_another_version_says_nothing(tmp_path: Path) -> None:
+    unrecorded.keep(tmp_path, [Unrecorded("0" * 20, 1, 1)])
+    ((path, _),) = unrecorded.found(tmp_path)
+    text = path.read_bytes().partition(b"\n")[2].replace(b"attempt", b"try")
+    path.write_bytes(hashlib.sha256(text).hexdigest().encode() + b"\n" + text)
+    assert list(unrecorded.found(tmp_path)) == [(path, [])]
 
 
 def test_a_torn_note_says_nothing(tmp_path: Path) -> None:
