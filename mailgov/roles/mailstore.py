@@ -1,6 +1,7 @@
 """The mail store: Dovecot where it is installed, else the embedded IMAP server."""
 
 import asyncio
+import sqlite3
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
@@ -14,6 +15,7 @@ from mailgov.mailstore.dovecot import DovecotChild, usable
 from mailgov.mailstore.policy import PolicyServer
 from mailgov.mailstore.users import Change, Users
 from mailgov.mailstore.uses import Told, Uses
+from mailgov.migration import engines
 from mailgov.services import Services
 
 USES_SECONDS = 600.0  # how often acts of use are written
@@ -73,7 +75,16 @@ async def _engine(services: Services, told: Told) -> Engine:
     if wanted == "auto":
         wanted = "dovecot" if await asyncio.to_thread(usable, services.config) else "embedded"
     log.info("engine", name=wanted)
+    await _carry_books(services, wanted)
     return await _ENGINES[wanted](services, told)
+
+
+async def _carry_books(services: Services, engine: engines.Engine) -> None:
+    """UIDs and what else the engine before had noted. Raises Unavailable `mailstore-start-failed`."""
+    try:
+        await asyncio.to_thread(engines.follow, services.config.data.path, engine)
+    except (OSError, sqlite3.Error) as exc:
+        raise Unavailable("mailstore-start-failed", reason=str(exc)) from exc
 
 
 async def _embedded(services: Services, told: Told) -> Engine:
