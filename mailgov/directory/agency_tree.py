@@ -120,21 +120,21 @@ def _owners_then(session: Session, end: datetime) -> dict[tuple[str, str], str]:
     """
     found: dict[tuple[str, str], str] = {}
     renamed: dict[str, str] = {}  # address since: address then
-    for row in _changes_since(session, end):
-        target = renamed.get(row.data["target"], row.data["target"])
-        changes = row.data["changes"]
-        if row.data["noun"] == "mailbox" and "address" in changes and all(changes["address"]):
+    for told in _changes_since(session, end):
+        target = renamed.get(told["target"], told["target"])
+        changes = told["changes"]
+        if told["noun"] == "mailbox" and "address" in changes and all(changes["address"]):
             target = renamed.get(changes["address"][0], changes["address"][0])
             renamed[changes["address"][1]] = target
         for name in _OWNER:
-            if name in changes and changes[name][0] and row.data["verb"] != "add":
-                found.setdefault((row.data["noun"], target), changes[name][0])
+            if name in changes and changes[name][0] and told["verb"] != "add":
+                found.setdefault((told["noun"], target), changes[name][0])
     return found
 
 
-def _changes_since(session: Session, end: datetime) -> Iterable[EventRow]:
+def _changes_since(session: Session, end: datetime) -> Iterable[Mapping[Any, Any]]:
     query = (
-        select(EventRow)
+        select(EventRow.data)
         .where(EventRow.kind == DirectoryChanged.kind, EventRow.at >= end)
         .order_by(col(EventRow.id))
     )

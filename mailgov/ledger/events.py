@@ -3,7 +3,7 @@
 An event says who, what, when and where, never what was written: no subject, no body, no file name.
 """
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -22,8 +22,13 @@ class Event:
 
     def data(self) -> dict[str, Any]:
         """The fields of this kind alone, ready for JSON."""
-        common = {"at", "message_id", "mailbox", "agency_code", "actor"}
-        return {key: value for key, value in asdict(self).items() if key not in common}
+        # Nothing is copied: a merger writes a hundred thousand events, and all hold plain values.
+        return {
+            one.name: getattr(self, one.name) for one in fields(self) if one.name not in _COMMON
+        }
+
+
+_COMMON = frozenset({"at", "message_id", "mailbox", "agency_code", "actor"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
