@@ -1,6 +1,5 @@
 """Mail brought along from another server, and mail taken along in files."""
 
-import asyncio
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -105,6 +104,8 @@ def copy_from(
 def _run(
     run: Runtime, copying: "Copying", accounts: "list[Account]", parallel: int
 ) -> "list[Result]":
+    import asyncio  # at the top it would slow down every command of the noun
+
     async def collected() -> "list[Result]":
         return [result async for result in copying.all(accounts, parallel)]
 
