@@ -2,7 +2,7 @@
 
 from datetime import date, datetime
 
-from sqlalchemy import false
+from sqlalchemy import Index, false
 from sqlmodel import Field, SQLModel
 
 from mailgov.clock import utc_now
@@ -15,17 +15,20 @@ class Mailbox(SQLModel, table=True):
     """A mailbox of a kind: person, office (vanthu@), post (chutich@), shared."""
 
     __tablename__ = "mailbox"
+    __table_args__ = (Index("ix_mailbox_state_address", "state", "address"),)  # pages of lists
 
     id: int | None = Field(default=None, primary_key=True)
     address: str = Field(unique=True, max_length=254)  # Address.key
     kind: str = "person"
     display_name: str = ""
     # The address whose folder holds its mail; empty: its own. A mailbox that is renamed keeps it.
-    home: str = Field(default="", max_length=254, sa_column_kwargs={"server_default": ""})
+    home: str = Field(
+        default="", max_length=254, index=True, sa_column_kwargs={"server_default": ""}
+    )
     person_id: int | None = Field(default=None, foreign_key="person.id", index=True)
     agency_id: int = Field(foreign_key="agency.id", index=True)
     domain_id: int = Field(foreign_key="domain.id", index=True)
-    state: str = Field(default="active", index=True)  # active, suspended, recalled
+    state: str = "active"  # active, suspended, recalled
     quota_mb: int = DEFAULT_QUOTA_MB
     interagency_only: bool = False  # takes documents of state agencies only
     public_contact: bool = Field(  # is there for citizens and companies, and may write to them
