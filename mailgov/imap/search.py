@@ -2,12 +2,11 @@
 
 Text is compared as people read it: transfer encodings, charsets and encoded words undone, letters
 composed (NFC) and without case, any white space as one blank. So `ỦY BAN` finds `uỷ ban` written
-with combining marks, quoted-printable or base64.
+with combining marks, quoted-printable or base64; so does `uy ban` (letters.py).
 """
 
 import binascii
 import re
-import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -18,6 +17,7 @@ from mailgov.clock import VIETNAM
 from mailgov.content.charsets import decode
 from mailgov.content.fields import decode_base64, decode_words
 from mailgov.imap import mime
+from mailgov.imap.letters import Needle, folded
 from mailgov.imap.structure import read_addresses
 from mailgov.imap.wire import BadCommand, Scanner, SequenceSet
 
@@ -74,14 +74,6 @@ def parse(scanner: Scanner) -> Test:
     test = reader.every()
     scanner.end()
     return test
-
-
-def folded(text: str) -> str:
-    """Text in the form in which it is compared."""
-    if text.isascii():
-        return " ".join(text.lower().split())
-    composed = unicodedata.normalize("NFC", text).casefold()
-    return " ".join(unicodedata.normalize("NFC", composed).split())
 
 
 @dataclass
@@ -164,15 +156,15 @@ class _Criteria:
     def text(self) -> Test:
         needle = self._needle()
         return lambda message: (
-            needle in _header_text(message) or needle in _body_text(message.content())
+            needle.found_in(_header_text(message)) or needle.found_in(_body_text(message.content()))
         )
 
     def body(self) -> Test:
         needle = self._needle()
-        return lambda message: needle in _body_text(message.content())
+        return lambda message: needle.found_in(_body_text(message.content()))
 
-    def _needle(self) -> str:
-        return folded(self.scanner.astring().decode("utf-8", "replace"))
+    def _needle(self) -> Needle:
+        return Needle(self.scanner.astring().decode("utf-8", "replace"))
 
     def day(self) -> date:
         found = _DATE.fullmatch(self.scanner.take(_DATE, "a date"))
@@ -211,9 +203,9 @@ _SIMPLE: dict[bytes, Test] = {
 }
 
 
-def _in_field(name: bytes, needle: str) -> Test:
+def _in_field(name: bytes, needle: Needle) -> Test:
     return lambda message: any(
-        key == name and needle in _field_text(key, value) for key, value in message.header()
+        key == name and needle.found_in(_field_text(key, value)) for key, value in message.header()
     )
 
 
