@@ -16,6 +16,7 @@ from mailgov.db.models import (
     Alias,
     DkimKey,
     Domain,
+    DomainSuccession,
     EventRow,
     GroupMember,
     Mailbox,
@@ -143,8 +144,19 @@ def domain(session: Session, name: str) -> Record:
             {"selector": key.selector, "algorithm": key.algorithm, "state": key.state}
             for key in keys
         ],
+        **_succession(session, row),
         "created_at": row.created_at,
         "history": changes_of_agency(_source(session), "domain", row.name, owner.code),
+    }
+
+
+def _succession(session: Session, row: Domain) -> Record:
+    """Which domain has taken its place, and until when mail to it is taken all the same."""
+    found = session.get(DomainSuccession, row.id)
+    successor = session.get(Domain, found.successor_id) if found else None
+    return {
+        "successor": successor.name if successor else "",
+        "accepted_until": found.accepted_until if found else None,
     }
 
 
