@@ -1,10 +1,17 @@
 """The same command line, here and at a server: the same words, the same files, the same end."""
 
+import contextlib
+import io
+import socket
+import threading
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from mailgov_cli.app import main
+from mailgov_cli.remote import api, client
 
 from .conftest import Run, Site, serving
 
@@ -126,3 +133,108 @@ def test_a_certificate_of_nobody_is_not_believed(
         assert (result.exit, result.error["code"]) == (1, "remote-certificate")
         (settings / "config.toml").write_text(f'[remote]\nauthorities = "{roots}"\n')
         assert run("agency", "list", *there).data[0]["code"] == "H99"
+
+
+# What happens on the way ------------------------------------------------------------------------
+
+
+class Wire:
+    """A way to the server that breaks after so many bytes of the first answer."""
+
+    def __init__(self, url: str, most: int) -> None:
+        self._target = ("127.0.0.1", int(url.rpartition(":")[2]))
+        self._most = most
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
+        self.connections = 0
+        threading.Thread(target=self._live, daemon=True).start()
+
+    def _live(self) -> None:
+        while True:
+            try:
+                ours, _ = self._listening.accept()
+            except OSError:
+                return
+            self.connections += 1
+            theirs = socket.create_connection(self._target)
+            most = self._most if self.connections == 1 else 1 << 30
+            threading.Thread(target=_pass_on, args=(ours, theirs, 1 << 30), daemon=True).start()
+            threading.Thread(target=_pass_on, args=(theirs, ours, most), daemon=True).start()
+
+    def close(self) -> None:
+        """Take no more calls."""
+        self._listening.close()
+
+
+def _pass_on(source: socket.socket, target: socket.socket, most: int) -> None:
+    try:
+        while most > 0 and (piece := source.recv(min(most, 4096))):
+            target.sendall(piece)
+            most -= len(piece)
+    except OSError:
+        pass
+    for end in (source, target):
+        with contextlib.suppress(OSError):
+            end.shutdown(socket.SHUT_RDWR)
+    source.close()
+
+
+@pytest.mark.parametrize("most", [0, 150, 330])
+def test_a_broken_connection_is_taken_up_where_it_broke(site: Site, run: Run, most: int) -> None:
+    token = ("--token-file", str(site.token_file("operator")))
+    straight = run("agency", "tree", "--server", site.url, *token)
+    wire = Wire(site.url, most)
+    try:
+        broken = run("agency", "tree", "--server", wire.url, *token)
+    finally:
+        wire.close()
+    assert wire.connections > 1
+    assert broken == straight
+
+
+class Typed(io.TextIOWrapper):
+    """Somebody at a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("n\n", 10)])
+def test_what_the_server_would_ask_is_asked_here(
+    site: Site,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    answer: str,
+    code: int,
+) -> None:
+    there = ("--server", site.url, "--token-file", str(site.token_file("operator")), "--lang", "en")
+    address = f"hoi{code}@tinhmau.test"
+    assert main(["group", "add", address, "--agency", "H99", *there]) == 0
+    monkeypatch.setattr("sys.stdin", Typed(io.BytesIO(answer.encode())))
+    assert main(["group", "remove", address, "--reason", "x", *there]) == code
+    assert "[y/N]" in capsys.readouterr().err
+
+
+def test_a_password_is_asked_for_here_and_never_shown(
+    site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there = ("--server", site.url, "--token-file", str(site.token_file("operator")))
+    monkeypatch.setattr("sys.stdin", Typed(io.BytesIO()))
+    monkeypatch.setattr("typer.prompt", lambda *_args, **_options: "Bien Dong 3 ngon song!")
+    assert main(["mailbox", "password", "vanthu@sonoivu.tinhmau.test", *there]) == 0
+    told = capsys.readouterr()
+    assert "Bien Dong" not in told.out + told.err
+
+
+def test_another_version_is_named(site: Site, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    there = ("--server", site.url, "--token-file", str(site.token_file("operator")), "--json")
+    offered = api.routes()
+    monkeypatch.setattr(
+        api, "routes", lambda: {k: v for k, v in offered.items() if k != "agency/list"}
+    )
+    monkeypatch.setattr(api, "commands", dict)
+    assert run("agency", "list", *there).error["code"] == "api-route-unknown"
+    monkeypatch.setattr(client, "version", lambda _name: "9.9.9")
+    result = run("agency", "list", *there)
+    assert (result.exit, result.error["code"]) == (1, "remote-version")
+    assert result.error["fields"]["ours"] == "9.9.9"
