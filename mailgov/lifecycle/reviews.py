@@ -1,12 +1,12 @@
 """Accounts that are to be gone through again (rule account-review), and going through them."""
 
-from datetime import date, datetime
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from sqlmodel import Session, col, or_, select
 
 from mailgov.access import branch
-from mailgov.clock import local_date
+from mailgov.clock import VIETNAM, local_date
 from mailgov.config import Config
 from mailgov.db.models import Agency, Mailbox, OfficeKeepers, RoleGrant
 from mailgov.directory.change import Act, Change, recorded
@@ -55,6 +55,21 @@ def remind_of_reviews(session: Session, config: Config, now: datetime) -> int:
         )
         sent += tell_once(session, config, mailbox, notice, now)
     return sent
+
+
+def _any_late(session: Session, limit: date) -> bool:
+    """A cheap look whether an agency may be late."""
+    query = select(Agency.id).where(
+        or_(
+            col(Agency.reviewed_on) < limit,
+            col(Agency.reviewed_on).is_(None) & (col(Agency.created_at) < _beginning(limit)),
+        )
+    )
+    return session.exec(query.limit(1)).first() is not None
+
+
+def _beginning(day: date) -> datetime:
+    return datetime.combine(day + timedelta(days=1), time(), VIETNAM)
 
 
 def reviews(session: Session, months: int, within: str = "") -> list[dict[str, Any]]:

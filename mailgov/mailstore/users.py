@@ -10,10 +10,12 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import cache
 from pathlib import Path
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import sqlalchemy
+from sqlalchemy import bindparam
 from sqlalchemy.orm import Mapped, aliased
 from sqlmodel import Session, and_, col, func, or_, select
 
@@ -135,18 +137,16 @@ def _is_out(was: User, now: User) -> bool:
     )
 
 
-def all_users(session: Session, today: date, programs: Programs = "password") -> list[User]:
-    """Every mailbox, in the order of addresses; who may open it, and how.
-
-    `programs` is the setting of that name in `[sign_in]`.
-    """
+@cache
+def _all() -> Any:
+    """The statement for every mailbox, built once; `today` is bound."""
     signs_in = and_(col(Mailbox.state) == "active", col(Mailbox.locked_at).is_(None))
     reads_on = and_(
         col(Mailbox.state) == "recalled",
         col(Mailbox.holder_reads),
-        col(Mailbox.readable_until) >= today,
+        col(Mailbox.readable_until) >= bindparam("today"),
     )
-    rows = session.connection().execute(
+    return (
         sqlalchemy.select(
             col(Mailbox.address),
             col(Mailbox.quota_mb),
@@ -171,6 +171,14 @@ def all_users(session: Session, today: date, programs: Programs = "password") ->
         .where(col(Mailbox.kind) != "group", col(Mailbox.removed_at).is_(None))
         .order_by(col(Mailbox.address), col(Credential.id))
     )
+
+
+def all_users(session: Session, today: date, programs: Programs = "password") -> list[User]:
+    """Every mailbox, in the order of addresses; who may open it, and how.
+
+    `programs` is the setting of that name in `[sign_in]`.
+    """
+    rows = session.connection().execute(_all(), {"today": today})
     shared = _shared(session, today)
     users: dict[str, User] = {}
     for address, quota_mb, home, opens, reads, kind, stored, scopes, number, second_factor in rows:
@@ -192,19 +200,25 @@ def all_users(session: Session, today: date, programs: Programs = "password") ->
     return list(users.values())
 
 
-def _shared(session: Session, today: date) -> dict[str, frozenset[tuple[str, bool]]]:
-    """Who may read which mailbox besides its holder, and whether they may write in its name."""
+@cache
+def _shares() -> Any:
+    """The statement for rights to others' mailboxes, built once; `today` is bound."""
     holder = aliased(Mailbox)
-    rows = session.connection().execute(
+    return (
         sqlalchemy.select(col(Mailbox.address), col(holder.address), col(Delegation.rights))
         .join(Delegation, col(Delegation.mailbox_id) == col(Mailbox.id))
         .join(holder, col(holder.id) == col(Delegation.holder_id))
         .where(
-            or_(col(Delegation.until).is_(None), col(Delegation.until) >= today),
+            or_(col(Delegation.until).is_(None), col(Delegation.until) >= bindparam("today")),
             col(holder.state) == "active",
             col(Mailbox.state) == "active",
         )
     )
+
+
+def _shared(session: Session, today: date) -> dict[str, frozenset[tuple[str, bool]]]:
+    """Who may read which mailbox besides its holder, and whether they may write in its name."""
+    rows = session.connection().execute(_shares(), {"today": today})
     rights: dict[tuple[str, str], set[str]] = {}
     for address, user, right in rows:
         rights.setdefault((address, user), set()).add(right)

@@ -40,7 +40,7 @@ from .year import DAY, Box, Model
 
 FIRST, LAST = date(2027, 1, 1), date(2027, 12, 31)
 ACTOR = "cli:test"
-PER_DEPARTMENT, PER_COMMUNE = 12, 9
+PER_DEPARTMENT, PER_COMMUNE = 10, 8
 DEPARTMENTS = [f"H99.0{n}" for n in range(1, 7)]
 COMMUNES = [f"H99.5{n}" for n in range(1, 7)]
 MERGERS = [  # how addresses are changed, of whom, into what, when planned, when done
@@ -67,7 +67,7 @@ def config(folder: Path) -> Config:
     """Passwords do not age in this year, accounts that nobody uses are locked."""
     data = {"path": folder}
     lifecycle = Lifecycle(password_months=99, admin_password_months=99, quota_warnings=[])
-    return Config(data=data, lifecycle=lifecycle)  # type: ignore[arg-type]
+    return Config(data=data, lifecycle=lifecycle)
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ class Year:
                     )
                 for number in range(count):
                     staff += 1
-                    unit = f"{code}.01" if level == "department" and number > 8 else code
+                    unit = f"{code}.01" if level == "department" and number > 7 else code
                     self._add_person(session, f"vc{staff:03}", unit, domain_of(code), act)
             session.flush()
             rows = session.exec(select(Mailbox.address, Mailbox.id)).all()
@@ -165,7 +165,7 @@ class Year:
             add(on - (n % 4) * 2 * DAY, "transfer", name, on, n)
         for n, name in enumerate(leaving):
             on = FIRST + (180 + n * 4) * DAY
-            successor = staying[n % 20] if n % 2 else ""
+            successor = staying[n % len(staying)] if n % 2 else ""
             add(on - (n % 3) * 5 * DAY, "leave", name, on, successor)
         for n, name in enumerate(away):
             day = FIRST + (5 + n * 8) * DAY
@@ -313,7 +313,8 @@ class Year:
             login = queries.login(session, address)
             gets_in = login is not None and login.state == "active" and login.stored is not None
             assert gets_in == (address in self.model.open()), address
-        spread = forwards.spread(session, self._every_id(session), today)
+        closed = {box.mailbox_id for box in found.values() if box.state != "active"}
+        spread = forwards.spread(session, closed, today)
         names = {box.mailbox_id: box.address for box in found.values()}
         steps = {(names[step.origin], step.address) for step in spread.steps}
         assert steps == self.model.passing(today)
@@ -322,10 +323,7 @@ class Year:
     def _some(self, today: date) -> list[str]:
         """A part of all addresses, another one each day."""
         addresses = sorted(box.address for box in self.model.boxes.values())
-        return addresses[today.toordinal() % 12 :: 12]
-
-    def _every_id(self, session: Session) -> list[int]:
-        return [one for one in session.exec(select(Mailbox.id)) if one is not None]
+        return addresses[today.toordinal() % 24 :: 24]
 
     def _figures(self, session: Session, today: date) -> dict[str, tuple[int, int]]:
         period = Period(today.isoformat(), today, today)
