@@ -132,13 +132,18 @@ def _reorganise(
     run: Runtime, schema: str, merger: "Merger", reason: str, confirm: str, *, dry_run: bool
 ) -> None:
     from mailgov.clock import local_date
-    from mailgov.directory.reorganisation import survey
+    from mailgov.directory.reorganisation import is_done, survey
     from mailgov.lifecycle.agencies import check_merger
     from mailgov.lifecycle.performers import PERFORMERS
     from mailgov_cli import acts
 
     act = run.act(reason)
     with run.database.read() as session:
+        if is_done(session, merger):
+            codes = ", ".join(merger.sources)
+            run.emit(schema, [], ())
+            run.say("nothing", noun=run.noun("agency"), target=codes)
+            return
         plan = survey(session, merger, local_date(act.at))
         _tell(run, plan)
         rows = list(_rows(run, plan))

@@ -6,7 +6,7 @@
 
 from mailgov.directory.reorganisation.carrying_out import carry_out
 from mailgov.directory.reorganisation.merger import ADDRESSES, Addresses, Merger, closure, merger
-from mailgov.directory.reorganisation.survey import MergerPlan, survey
+from mailgov.directory.reorganisation.survey import MergerPlan, is_done, survey
 from mailgov.directory.reorganisation.telling import counts, missing_keys, told
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "carry_out",
     "closure",
     "counts",
+    "is_done",
     "merger",
     "missing_keys",
     "survey",

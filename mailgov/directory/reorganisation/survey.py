@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 
 from sqlalchemy import ColumnElement
 from sqlmodel import Session, col, func, or_, select
@@ -99,6 +99,14 @@ def survey(session: Session, merger: Merger, today: date) -> MergerPlan:
     plan.handed_over = [(one, name, unit) for one, name, unit in session.exec(owned) if one]
     _rights(session, plan, ids)
     return plan
+
+
+def is_done(session: Session, merger: Merger) -> bool:
+    """Whether all of it has come about already. Raises NotFound `agency-unknown`."""
+    into = get_agency(session, merger.into)
+    last_day = merger.on - timedelta(days=1)
+    ended = [get_agency(session, code) for code in merger.sources]
+    return all((one.successor_id, one.valid_to) == (into.id, last_day) for one in ended)
 
 
 def _agencies(session: Session, merger: Merger) -> tuple[Agency, list[Agency]]:
