@@ -35,6 +35,7 @@ from mailgov.settings import (
     Metrics,
     MiB,
     Milter,
+    Oidc,
     Paths,
     Policy,
     Readers,
@@ -69,6 +70,7 @@ __all__ = [
     "Metrics",
     "MiB",
     "Milter",
+    "Oidc",
     "Paths",
     "Policy",
     "Readers",
@@ -114,6 +116,7 @@ class Config(BaseSettings):
     sign_in: SignIn = SignIn()
     lifecycle: Lifecycle = Lifecycle()
     roles: Roles = Roles()
+    oidc: Oidc = Oidc()
     milter: Milter = Milter()
     api: Api = Api()
     metrics: Metrics = Metrics()

@@ -3,6 +3,7 @@
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -27,6 +28,14 @@ def _listen(text: str) -> str:
 
 def _listen_or_none(text: str) -> str:
     return _listen(text) if text else ""
+
+
+def _issuer(text: str) -> str:
+    parts = urlsplit(text)
+    here = parts.scheme == "http" and parts.hostname in ("127.0.0.1", "::1", "localhost")
+    if text and not (parts.hostname and (parts.scheme == "https" or here)):
+        raise ValueError("expected `https://…`")
+    return text
 
 
 def _socket_address(text: str) -> str:
@@ -656,6 +665,26 @@ class Roles(_Section):
         20,
         ge=1,
         description="messages that one person may release at once; more need a second one's yes",
+    )
+
+
+class Oidc(_Section):
+    """An identity provider (OpenID Connect) by which holders of mailboxes may sign in to the webmail."""
+
+    issuer: Annotated[str, AfterValidator(_issuer)] = Field(
+        "", description="its address, as it names itself; empty: none"
+    )
+    client_id: str = Field("", description="what it calls us")
+    client_secret_file: Path | None = Field(
+        None, description="file with the secret it gave us; empty: none is needed"
+    )
+    name: str = Field("", description="what people call it, such as `VNeID`")
+    match: Literal["email", "staff-number"] = Field(
+        "email", description="how its people are found: by a verified address, or the staff number"
+    )
+    staff_claim: str = Field("employee_number", description="claim with the staff number")
+    second_factor: list[str] = Field(
+        ["mfa"], description="values of amr or acr that stand for a second factor"
     )
 
 
