@@ -16,6 +16,7 @@ DryRun = Annotated[
     typer.Option("--dry-run", "-n", help="check everything, show what would change, keep nothing"),
 ]
 Reason = Annotated[str, typer.Option("--reason", help="why; kept in the ledger")]
+NeededReason = Annotated[str, typer.Option("--reason", help="why; kept in the ledger")]
 PasswordFile = Annotated[
     Path | None,
     typer.Option("--password-file", help="file whose first line is the password; - is stdin"),

@@ -30,7 +30,7 @@ def test_everybody_in_a_group_has_it_once(platform: Platform) -> None:
         if step["kind"] == "message.accepted" and step["details"].get("recipients") == 2
     ][:1]
     assert accepted
-    platform.cli("group", "remove", group, "--yes")
+    platform.cli("group", "remove", group, "--reason", "x", "--yes")
     code, reply = send(platform, writer, message)
     assert code == 550
     assert "[mailbox-recalled]" in reply
@@ -67,4 +67,4 @@ def test_what_others_write_to_a_moderated_group_waits_for_its_moderator(
     eventually(lambda: count(reader, "Thư của người điều hành") == 1)
     platform.cli("quarantine", "release", held["queue_id"], "--reason", "đúng nhóm")
     eventually(lambda: sum(str(m["Subject"]) == subject for m in inbox(platform, reader)) == 1)
-    platform.cli("group", "remove", group, "--yes")
+    platform.cli("group", "remove", group, "--reason", "x", "--yes")

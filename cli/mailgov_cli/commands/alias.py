@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from mailgov_cli.grammar import Noun
-from mailgov_cli.options import DryRun, Reason, Until, last_day
+from mailgov_cli.options import DryRun, NeededReason, Reason, Until, last_day
 from mailgov_cli.runtime import runtime
 
 app = Noun()
@@ -49,8 +49,8 @@ def list_(
     run.emit("alias.list/1", rows, listing.ALIAS_FIELDS)
 
 
-@app.command(epilog="mailgov alias remove an.nv@sonoivu.tinhmau.gov.vn")
-def remove(ctx: typer.Context, alias: Alias, reason: Reason = "", dry_run: DryRun = False) -> None:
+@app.command(epilog='mailgov alias remove an.nv@sonoivu.tinhmau.gov.vn --reason "không còn dùng"')
+def remove(ctx: typer.Context, alias: Alias, reason: NeededReason, dry_run: DryRun = False) -> None:
     """Take a further address away; mail to it is refused from then on."""
     from mailgov.directory.provisioning import remove_alias
 

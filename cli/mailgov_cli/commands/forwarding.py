@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from mailgov_cli.grammar import Noun
-from mailgov_cli.options import DryRun, Reason, Until, last_day
+from mailgov_cli.options import DryRun, NeededReason, Reason, Until, last_day
 from mailgov_cli.runtime import runtime
 
 forward = Noun()
@@ -57,10 +57,10 @@ def list_(
 
 
 @forward.command(
-    epilog="mailgov mailbox forward remove nvan@sonoivu.tinhmau.gov.vn --to vanthu@sonoivu.tinhmau.gov.vn"
+    epilog='mailgov mailbox forward remove nvan@sonoivu.tinhmau.gov.vn --to vanthu@sonoivu.tinhmau.gov.vn --reason "đã về lại"'
 )
 def remove(
-    ctx: typer.Context, address: Address, to: To, reason: Reason = "", dry_run: DryRun = False
+    ctx: typer.Context, address: Address, to: To, reason: NeededReason, dry_run: DryRun = False
 ) -> None:
     """Pass nothing on to this target any more."""
     from mailgov.directory.provisioning.forwards import remove_forward

@@ -7,7 +7,7 @@ import typer
 from mailgov_cli import group_import
 from mailgov_cli.exits import UsageMistake
 from mailgov_cli.grammar import Noun
-from mailgov_cli.options import DryRun, Reason, Yes
+from mailgov_cli.options import DryRun, NeededReason, Reason, Yes
 from mailgov_cli.runtime import runtime
 
 app = Noun()
@@ -126,9 +126,15 @@ def edit(
     run.emit_change("group.edit/1", change, dry_run=dry_run)
 
 
-@app.command(epilog="mailgov group remove cac-phong@sonoivu.tinhmau.gov.vn --yes")
+@app.command(
+    epilog='mailgov group remove cac-phong@sonoivu.tinhmau.gov.vn --reason "sắp xếp lại" --yes'
+)
 def remove(
-    ctx: typer.Context, group: Group, reason: Reason = "", yes: Yes = False, dry_run: DryRun = False
+    ctx: typer.Context,
+    group: Group,
+    reason: NeededReason,
+    yes: Yes = False,
+    dry_run: DryRun = False,
 ) -> None:
     """End a group: mail to it is refused from then on, and its address stays taken."""
     from mailgov.directory.provisioning import remove_group
