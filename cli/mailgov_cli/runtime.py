@@ -155,11 +155,21 @@ class Runtime:
     @contextmanager
     def change(self, *, dry_run: bool) -> "Iterator[Session]":
         """A transaction; with `dry_run` everything is done and checked, and nothing is kept."""
-        with self.database.write() as session:
-            yield session
-            session.flush()
-            if dry_run:
-                session.rollback()
+        from sqlalchemy.exc import IntegrityError
+
+        try:
+            with self.database.write() as session:
+                yield session
+                session.flush()
+                if dry_run:
+                    session.rollback()
+        except IntegrityError as exc:
+            if not acting.narrows(self):
+                raise
+            # What could not be seen has this address, code or number already.
+            from mailgov.errors import Conflict
+
+            raise Conflict("taken-outside") from exc
 
     def close(self) -> None:
         """Close what was opened."""

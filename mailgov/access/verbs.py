@@ -128,6 +128,11 @@ _OF: Mapping[Act, tuple[str, ...]] = {
 # Nothing of an agency is shown or changed by these.
 _OPEN = (
     "help",
+    "completion bash",
+    "completion zsh",
+    "completion fish",
+    "completion powershell",
+    "completion install",
     "convert",
     "mailbox template",
     "group template",

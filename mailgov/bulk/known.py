@@ -7,6 +7,7 @@ from difflib import get_close_matches
 
 from sqlmodel import Session, col, select
 
+from mailgov.access import fence_of, sees, whole
 from mailgov.addresses import Address
 from mailgov.db.models import Agency, Alias, Domain, FormerAddress, Mailbox, Person
 from mailgov.directory.agency_defaults import QUOTA_MB
@@ -92,6 +93,7 @@ class Directory:
     people: dict[str, Held] = field(default_factory=dict)
     offices: dict[str, HeldOffice] = field(default_factory=dict)
     taken: dict[str, dict[str, str]] = field(default_factory=dict)  # domain: address: holder
+    elsewhere: set[str] = field(default_factory=set)  # staff numbers of other branches
     _by_id: dict[int, KnownAgency] = field(default_factory=dict)
     _domain_of: dict[int, KnownDomain | None] = field(default_factory=dict)
 
@@ -120,7 +122,30 @@ class Directory:
         }
         known = cls(agencies, domains)
         known._by_id = {agency.id: agency for agency in agencies.values()}
+        known._borrow(session)
         return known
+
+    def _borrow(self, session: Session) -> None:
+        """What lies above the own branch lends its domains and its defaults, and is not shown."""
+        found = fence_of(session)
+        if found is None:
+            return
+        upper = session.exec(whole(select(Agency).where(col(Agency.id).in_(found.above)))).all()
+        for row in upper:
+            self._by_id[row.id or 0] = KnownAgency(
+                row.id or 0,
+                row.code,
+                row.name_vi,
+                row.parent_id,
+                row.short_name,
+                row.valid_to,
+                "",
+                row.address_scheme,
+                (row.person_quota_mb, row.office_quota_mb),
+            )
+        lent = whole(select(Domain).where(col(Domain.agency_id).in_(found.above)))
+        for domain in session.exec(lent.order_by(col(Domain.id).desc())):
+            self.domains[domain.name] = KnownDomain(domain.id or 0, domain.name, domain.agency_id)
 
     def agency(self, code: str, today: date) -> KnownAgency:
         """Raises NotFound `cell-agency-unknown`, Conflict `cell-agency-closed`."""
@@ -215,6 +240,9 @@ class Directory:
 
     def _load_people(self, session: Session, numbers: Sequence[str]) -> None:
         people = session.exec(select(Person).where(col(Person.staff_no).in_(numbers))).all()
+        if fence_of(session) is not None:
+            every = whole(select(Person.staff_no).where(col(Person.staff_no).in_(numbers)))
+            self.elsewhere.update(set(session.exec(every)) - {one.staff_no for one in people})
         boxes = {
             box.person_id: box
             for box in session.exec(
@@ -245,24 +273,26 @@ class Directory:
     def addresses_in(self, session: Session, domain: KnownDomain) -> dict[str, str]:
         """Every address of a domain, with its holder: of mailboxes in any state, aliases, former ones."""
         if domain.name not in self.taken:
-            boxes = session.exec(
-                select(Mailbox.address, Mailbox.display_name).where(Mailbox.domain_id == domain.id)
-            )
-            aliases = session.exec(
-                select(Alias.address, Mailbox.display_name)
+            ending = f"@{domain.name}"
+            named = (Mailbox.display_name, Mailbox.agency_id)
+            boxes = select(Mailbox.address, *named).where(Mailbox.domain_id == domain.id)
+            aliases = (
+                select(Alias.address, *named)
                 .join(Mailbox, col(Alias.mailbox_id) == col(Mailbox.id))
-                .where(col(Alias.address).endswith(f"@{domain.name}", autoescape=True))
+                .where(col(Alias.address).endswith(ending, autoescape=True))
             )
-            before = session.exec(
-                select(FormerAddress.address, Mailbox.display_name)
+            before = (
+                select(FormerAddress.address, *named)
                 .join(Mailbox, col(FormerAddress.mailbox_id) == col(Mailbox.id))
-                .where(col(FormerAddress.address).endswith(f"@{domain.name}", autoescape=True))
+                .where(col(FormerAddress.address).endswith(ending, autoescape=True))
             )
-            self.taken[domain.name] = {
-                **dict(before.all()),
-                **dict(aliases.all()),
-                **dict(boxes.all()),
-            }
+            # Nobody is given an address that others have; who they are is another question.
+            found = [
+                (address, name if sees(session, agency_id) else "…")
+                for query in (before, aliases, boxes)
+                for address, name, agency_id in session.exec(whole(query))
+            ]
+            self.taken[domain.name] = dict(found)
         return self.taken[domain.name]
 
     def new_address(

@@ -130,6 +130,8 @@ class Planner:
         self, session: Session, planned: Planned, staff: StaffRow, agency: KnownAgency
     ) -> None:
         held = planned.held = self.known.people.get(staff.staff_no)
+        if staff.staff_no in self.known.elsewhere:
+            raise _Wrong("staff_no", Conflict("taken-outside"))
         if held is None:
             changes = _new(
                 staff_no=staff.staff_no,

@@ -16,10 +16,14 @@ import xlsxwriter
 from sqlalchemy import select
 
 from mailgov.access import ACTS, VERBS, Authority, Role, act_of
+from mailgov.bulk.comparing import Finding
+from mailgov.bulk.review import write_review
 from mailgov.db import Database
 from mailgov.db.models import EventRow
+from mailgov.directory.provisioning import grant_role
 from mailgov_cli.app import NOUNS, Program
 
+from ..support.directory import act
 from .conftest import HOLDERS, THEIR_HELD, THEIRS, Run
 
 CASES: dict[str, list[str]] = tomllib.loads(
@@ -36,6 +40,7 @@ _THEIRS = {
     "group": "nhom@kin.test",
     "selector": "kin",
     "job": "imp-2026-11-20-1",
+    "staff_no": "KIN-1",
     "approval": "apr-2026-11-20-1",
     "plan": "1",
     "message": THEIRS,
@@ -51,6 +56,7 @@ _NOBODYS = {
     "group": "nhom@kex.test",
     "selector": "kex",
     "job": "imp-2026-11-20-7",
+    "staff_no": "KEX-1",
     "approval": "apr-2026-11-20-7",
     "plan": "7",
     "message": "0eeeeeeeeeeeeeeeeeee",
@@ -58,7 +64,7 @@ _NOBODYS = {
 }
 _TWICE = (("theirs", _THEIRS), ("nobodys", _NOBODYS))
 # What changes from run to run whoever asks.
-_PASSING = re.compile(r"\d{2}:\d{2}:\d{2}\S*|\b[0-9a-f]{8}\b")
+_PASSING = re.compile(r"\d{2}:\d{2}:\d{2}\S*|\b[0-9a-f]{8}\b|\bimp-[\d-]+(?:<plan>)?")
 
 
 def commands() -> Iterator[str]:
@@ -106,7 +112,11 @@ def test_what_is_open_to_everybody_touches_no_agency() -> None:
         "policy lint",
         "report list",
         "report show",
-        "client formats",
+        "completion bash",
+        "completion zsh",
+        "completion fish",
+        "completion powershell",
+        "completion install",
     }
 
 
@@ -136,12 +146,30 @@ def files(folder: Path) -> dict[str, str]:
             ("Nhóm", "Thành viên"),
             (names["group"], "annv@sonoivu.tinhmau.test"),
         )
-        for name, rows in (("sheet", staff), ("groups", groups)):
+        agencies = (
+            ("Mã cơ quan", "Tên cơ quan", "Cấp", "Mã cơ quan cấp trên"),
+            (f"{names['agency']}.01", "Phòng Thử", "phòng, đơn vị thuộc sở", names["agency"]),
+            (names["agency"], "Sở Thử", "sở, ngành", names["top"]),
+        )
+        sheets = {"sheet": staff, "groups": groups, "agencies": agencies}
+        for name, rows in sheets.items():
             file = folder / f"{name}-{kind}.xlsx"
             with xlsxwriter.Workbook(str(file)) as book:
                 page = book.add_worksheet("x")
                 for line, row in enumerate(rows):
                     page.write_row(line, 0, row)
+    for kind, names in (("theirs", _THEIRS), ("nobodys", _NOBODYS)):
+        finding = Finding(
+            kind="left",
+            decision="suspend",
+            staff_no="KIN-1",
+            name="x",
+            agency_code=names["agency"],
+            address=names["address"],
+            mailbox_id=7 if kind == "theirs" else 700,
+            person_id=6 if kind == "theirs" else 600,
+        )
+        write_review(folder / f"review-{kind}.xlsx", [finding], "vi")
     return made
 
 
@@ -164,18 +192,20 @@ def arguments(case: str, names: dict[str, str], files: dict[str, str], kind: str
         **files,
         "sheet": f"sheet-{kind}.xlsx",
         "groups": f"groups-{kind}.xlsx",
+        "agencies": f"agencies-{kind}.xlsx",
+        "review": f"review-{kind}.xlsx",
     }
     return shlex.split(re.sub(r"\{(\w+)\}", lambda found: places[found[1]], case))
 
 
-def neutral(text: str, kind: str) -> str:
+def neutral(text: str) -> str:
     """The text without the names that were typed and without the time."""
     for place, name in _THEIRS.items():
         if len(name) == 1:
             text = re.sub(rf"\b[{name}{_NOBODYS[place]}]\b", f"<{place}>", text)
             continue
         text = text.replace(name, f"<{place}>").replace(_NOBODYS[place], f"<{place}>")
-    return _PASSING.sub("", text.replace(f"-{kind}.", "."))
+    return _PASSING.sub("", re.sub(r"-(?:theirs|nobodys)\.", ".", text))
 
 
 @pytest.mark.parametrize("role", HOLDERS)
@@ -194,7 +224,7 @@ def test_another_branch_is_neither_seen_nor_changed(
             for kind, names in _TWICE if twice else _TWICE[:1]:
                 args = arguments(case, names, files, kind)
                 result = run(*command.split(), *args, "--as", HOLDERS[role], "--no-input")
-                plain = neutral(result.stdout + result.stderr, kind)
+                plain = neutral(result.stdout + result.stderr)
                 told.append((result.exit, plain))
                 if re.search(r"(?i)\bkin\b", plain.replace("<", " ")):
                     leaks.append((command, case, "seen", result))
@@ -259,6 +289,46 @@ def test_the_own_branch_is_seen_and_changed_and_who_did_it_stands_in_the_ledger(
         "0aaaaaaaaaaaaaaaaaaa",
         "0ddddddddddddddddddd",
     ]
+
+
+def test_a_unit_uses_the_domain_above_it_and_learns_of_nobody_there(
+    run: Run, database: Database, folder: Path
+) -> None:
+    with database.write() as session:
+        grant_role(session, act(), mailbox=HOLDERS["auditor"], role="it", agency="H99.02.01")
+    with xlsxwriter.Workbook(str(folder / "cb.xlsx")) as book:
+        page = book.add_worksheet("x")
+        for line, row in enumerate(
+            (
+                ("Số hiệu", "Họ và tên", "Mã cơ quan"),
+                ("VC-900", "Nguyễn Văn An", "H99.02.01"),  # the department has one of that name
+                ("KIN-1", "Trần Thị Bích", "H99.02.01"),
+                ("VC-00417", "Nguyễn Văn An", "H99.02.01"),
+                ("VC-901", "Trần Thị Bích", "H99.02"),
+            )
+        ):
+            page.write_row(line, 0, row)
+    as_unit = ("--as", HOLDERS["auditor"], "--json")
+    rows = run("mailbox", "import", "cb.xlsx", "--dry-run", *as_unit).data
+    told = [(row["verb"], row["address"], [p["code"] for p in row["problems"]]) for row in rows]
+    assert told == [
+        ("add", "annv.cchc@sonoivu.tinhmau.test", []),
+        ("reject", "", ["taken-outside"]),
+        ("reject", "", ["taken-outside"]),
+        ("reject", "", ["cell-agency-unknown"]),
+    ]
+    done = run("mailbox", "import", "cb.xlsx", "--yes", *as_unit)
+    assert done.exit == 7, done.stderr
+    assert done.data[0]["add"] == 1
+    one = run(
+        *("mailbox", "add", "moi@sonoivu.tinhmau.test", "--agency", "H99.02.01"),
+        *("--name", "Hồ Văn Minh", "--staff-no", "KIN-2", *as_unit),
+    )
+    assert (one.exit, one.error["code"]) == (5, "taken-outside")
+    [job] = run("job", "list", *as_unit).data
+    assert job["rows_written"] == 1
+    assert run("job", "list", "--as", HOLDERS["it"], "--json").data == [job]
+    assert run("job", "undo", job["job"], "--yes", *as_unit).exit == 0
 
 
 def _account() -> str:
