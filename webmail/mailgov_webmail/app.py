@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mailgov.addressbook import server as addressbook
 from mailgov.logs import logger
+from mailgov.oidc import Provider
 from mailgov.services import Services
 from mailgov_webmail.mailbox import MailFactory
 from mailgov_webmail.render import Templates
@@ -50,6 +51,8 @@ def create_app(services: Services, mail: MailFactory) -> Starlette:
         exception_handlers={HTTPException: _told},
     )
     app.state.parts = parts
+    oidc = services.config.oidc
+    app.state.provider = Provider(oidc, services.clock) if oidc.issuer else None
     return app
 
 
