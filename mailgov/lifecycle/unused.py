@@ -68,8 +68,8 @@ def _query() -> sa.Select[Any]:
         col(Mailbox.kind) == "person",
         col(Mailbox.locked_at).is_(None),
         opens,
-        col(Mailbox.created_at) < moment,
-        *(sa.or_(at.is_(None), at < moment) for at in moments),
+        col(Mailbox.created_at) <= moment,
+        *(sa.or_(at.is_(None), at <= moment) for at in moments),
     ).order_by(col(Mailbox.id))
     return found
 
