@@ -36,7 +36,9 @@ def find_account(
     An address counts only where the provider has verified it. `second_factor` are the values of
     `amr` (RFC 8176) and `acr` that stand for one.
     """
-    key = _verified_address(claims) if match == "email" else _of_number(session, claims, staff_claim)
+    key = (
+        _verified_address(claims) if match == "email" else _of_number(session, claims, staff_claim)
+    )
     account = queries.account(session, key, today) if key else None
     if account is None or account.state != "active" or account.kind != "person":
         return None

@@ -81,7 +81,32 @@ async def sign_out(visit: Visit) -> Response:
     return answer
 
 
-async def _welcome(visit: Visit, account: Account, browser: str) -> Response:
+async def opened_elsewhere(
+    visit: Visit, account: Account, *, second_factor: bool, onward_to: str
+) -> Response:
+    """Go on with somebody whom the identity provider has signed in, with a second factor or not."""
+    directory = visit.services.directory
+    browser = visit.request.cookies.get(_browser_cookie(visit), "") or new_token()
+    if account.second_factor and not second_factor:
+        step = await directory.second_steps.token(account.address)
+        return _code_form(visit, step, next=onward_to)
+    try:
+        opened = await directory.sign_in_by_certificate(
+            account.address, good=True, channel="web", ip=visit.client_ip
+        )
+    except NotAllowed:
+        return refused_elsewhere(visit, visit.words("login.throttled"), 429)
+    if opened is None:
+        return refused_elsewhere(visit, visit.words("login.provider-unknown"), 403)
+    return await _welcome(visit, opened, browser, onward_to)
+
+
+def refused_elsewhere(visit: Visit, problem: str, status: int) -> Response:
+    """The form again, with what became of the way by the identity provider."""
+    return _form(visit, next="", problem=problem, status=status)
+
+
+async def _welcome(visit: Visit, account: Account, browser: str, onward_to: str = "") -> Response:
     name = cookie_name(visit)
     sessions = visit.parts.sessions
     token = await sessions.start(
@@ -97,7 +122,8 @@ async def _welcome(visit: Visit, account: Account, browser: str) -> Response:
         csrf = masked(signed_in.csrf) if signed_in else ""
         answer = JSONResponse({"csrf": csrf, "address": account.address})
     else:
-        answer = see(await _kept_text(visit, account) or onward(visit.text("next")))
+        kept = onward_to or await _kept_text(visit, account)
+        answer = see(kept or onward(visit.text("next")))
     answer.set_cookie(
         name,
         token,
@@ -175,12 +201,19 @@ def _kept(visit: Visit) -> list[tuple[str, str]]:
     ]
 
 
-def _code_form(visit: Visit, step: str, *, problem: str = "", status: int = 200) -> Response:
+def _code_form(
+    visit: Visit,
+    step: str,
+    *,
+    next: str = "",  # noqa: A002 - the word of the address bar
+    problem: str = "",
+    status: int = 200,
+) -> Response:
     answer = visit.page(
         "login_code.html",
         status=status,
         step=step,
-        next=visit.text("next"),
+        next=next or visit.text("next"),
         kept=_kept(visit),
         problem=problem,
     )

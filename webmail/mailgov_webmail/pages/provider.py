@@ -7,16 +7,18 @@ provider has seen one.
 
 import asyncio
 import json
+import secrets
 from typing import Any
 
+from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
 from mailgov.clock import local_date
 from mailgov.directory.sealed import SecretBox
-from mailgov.errors import MailgovError, NotAllowed, NotFound, Unavailable
+from mailgov.errors import MailgovError, NotAllowed, Unavailable
 from mailgov.oidc import Begun, Found, Provider, find_account
 from mailgov_webmail.pages import login
-from mailgov_webmail.security import is_secure, is_token
+from mailgov_webmail.security import is_secure
 from mailgov_webmail.visit import Visit, see
 
 KEPT_SECONDS = 600
@@ -48,7 +50,11 @@ async def finish(visit: Visit) -> Response:
     """Back from the provider, with a code for whoever signed in there."""
     kept = await _kept(visit)
     state, code = visit.query("state")[:_MOST], visit.query("code")[:_MOST]
-    if kept is None or not code or not is_token(state, kept["state"]):
+    if (
+        kept is None
+        or not code
+        or not secrets.compare_digest(state.encode(), kept["state"].encode())
+    ):
         return _refused(visit, "login.provider-expired")
     begun = Begun(kept["state"], kept["nonce"], kept["verifier"])
     try:
@@ -106,10 +112,10 @@ def _refused(visit: Visit, key: str) -> Response:
 
 
 def _provider(visit: Visit) -> Provider:
-    """Raises NotFound where there is none."""
-    provider = visit.parts.provider
-    if provider is None:
-        raise NotFound("page-unknown")
+    """Raises HTTPException 404 where there is none."""
+    provider = visit.request.app.state.provider
+    if not isinstance(provider, Provider):
+        raise HTTPException(404)
     return provider
 
 
