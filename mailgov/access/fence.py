@@ -12,7 +12,19 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from sqlalchemy import Executable, Integer, Select, Text, cast, event, exists, false, func, or_, true
+from sqlalchemy import (
+    Executable,
+    Integer,
+    Select,
+    Text,
+    cast,
+    event,
+    exists,
+    false,
+    func,
+    or_,
+    true,
+)
 from sqlalchemy import select as plain_select
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import ORMExecuteState, with_loader_criteria

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mailgov_cli import acting
 from mailgov_cli.options import DryRun, Reason, Since, Yes, parse_moment
 from mailgov_cli.output import Format
 from mailgov_cli.runtime import Runtime, runtime
@@ -259,6 +260,12 @@ def stragglers(
     run = runtime(ctx)
     act = run.act(reason)
     begin = parse_moment(since, act.at) or act.at - timedelta(days=30)
+    if names and reason.strip():
+        from mailgov.directory.provisioning import get_agency
+
+        with run.database.read() as session:
+            get_agency(session, code)
+        acting.second_person(run, "open-names", {"report": "stragglers", "agency": code}, reason)
     with run.database.write() as session:
         rows = stragglers(session, act, code, begin, names=names)
     run.emit("agency.stragglers/1", rows, FIELDS)
