@@ -49,6 +49,7 @@ class Holder:
     address: str = ADDRESS
     state: str = "active"
     quota_mb: int = 0
+    home: str = ""
 
 
 class Accounts:

@@ -24,6 +24,7 @@ FOLDER = "backup"  # in the data folder: hard links need the same file system
 DUMP = "postgresql.dump"
 _COPIED = ("keys", "tls")
 _TEMPORARY = ("dovecot.index", "dovecot.list.index", "maildirsize")
+_MADE_ANEW = "xapian-indexes"
 _SQLITE_ENDINGS = (".db-wal", ".db-shm")
 
 
@@ -128,8 +129,12 @@ def _link_mail(source: Path, target: Path) -> None:
         return
     target.mkdir(mode=0o700, exist_ok=True)
     entries = list(os.scandir(source))
-    folders = sorted(e.name for e in entries if e.is_dir(follow_symlinks=False))
+    folders = sorted(
+        e.name for e in entries if e.is_dir(follow_symlinks=False) and e.name != _MADE_ANEW
+    )
     for entry in entries:
+        if entry.is_symlink():  # names the filter in force
+            (target / entry.name).symlink_to(os.readlink(entry.path))  # noqa: PTH115 - kept as it is
         if entry.is_file(follow_symlinks=False):
             _keep_file(Path(entry), target / entry.name)
     is_maildir = {"cur", "new"} <= set(folders)
