@@ -87,7 +87,7 @@ def import_(
     dry_run: DryRun = False,
 ) -> Exit:
     """Give and change mailboxes by a staff list: first what would change, then, if agreed, so it is."""
-    from mailgov.bulk import imports, jobs
+    from mailgov.bulk import imports, jobs, plan
     from mailgov.errors import InputError
 
     run = runtime(ctx)
@@ -106,6 +106,9 @@ def import_(
     if dry_run or blocked or not changes:
         if not dry_run and not changes:
             _say_imported_before(run, jobs.digest_of(file))
+        if run.as_json and not dry_run:
+            none_written = {**plan.counts(planned), "add": 0, "edit": 0, "suspend": 0}
+            run.emit("mailbox.import/1", [{"job": "", **none_written}], ("job", *none_written))
         run.say(_outcome(blocked, changes), count=changes)
         return Exit.INPUT if blocked else Exit.DONE if dry_run else _end(left_out)
     added = [row.agency.code for row in planned if row.verb == "add" and row.agency]

@@ -117,7 +117,8 @@ def test_every_argument_that_names_an_agency_address_or_domain_is_completed() ->
     new = {"agency add code", "domain add name", "mailbox add address", "group add group"}
     for path, command in COMMANDS.items():
         for param in command.params:
-            if param.name in ("agency", "parent", "address", "group"):
+            shown = (param.metavar or "").strip("[]")
+            if param.name in ("agency", "parent") or shown in ("ADDRESS", "GROUP"):
                 named = f"{path} {param.name}"
                 assert (kind_of(path, param) is None) == (named in new), named
     assert {"agency", "domain", "address"} <= set(KINDS)

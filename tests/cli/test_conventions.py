@@ -7,14 +7,17 @@ import os
 import re
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
+from mailgov.clock import VIETNAM
 from mailgov.db import Database
 from mailgov_cli import exits
 from mailgov_cli.app import main
 from mailgov_cli.commands import agency
+from mailgov_cli.options import parse_moment
 
 from .conftest import Run
 
@@ -104,6 +107,40 @@ class TestFormats:
         assert lines[0].startswith("code")
         assert max(map(len, lines)) <= 72
         assert any("…" in line for line in lines)
+
+    @pytest.mark.parametrize("no_color", ["", "1"])
+    def test_nothing_is_coloured_whatever_the_terminal_can(
+        self, run: Run, monkeypatch: pytest.MonkeyPatch, no_color: str
+    ) -> None:
+        monkeypatch.setenv("TERM", "xterm-256color")
+        monkeypatch.setenv("FORCE_COLOR", "1")
+        if no_color:
+            monkeypatch.setenv("NO_COLOR", no_color)
+        monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+        for args in (("agency", "list"), ("agency", "-h"), ("agency", "show", "H1")):
+            told = run(*args)
+            assert "\x1b" not in told.stdout + told.stderr
+
+    @pytest.mark.parametrize(
+        ("text", "moment"),
+        [
+            ("7d", "2026-11-14T09:00:00+07:00"),
+            ("1y", "2025-11-21T09:00:00+07:00"),
+            ("2026-11-01", "2026-11-01T00:00:00+07:00"),
+            ("1/11/2026", "2026-11-01T00:00:00+07:00"),
+            ("2026-11-01T08:00", "2026-11-01T08:00:00+07:00"),
+        ],
+    )
+    def test_moments_as_people_give_them(self, text: str, moment: str) -> None:
+        now = datetime(2026, 11, 21, 9, tzinfo=VIETNAM)
+        assert parse_moment(text, now) == datetime.fromisoformat(moment)
+
+    def test_pages_of_objects_and_whole_streams(self, run: Run) -> None:
+        first = json.loads(run("mailbox", "list", "--limit", "1", "--json").stdout)
+        rest = json.loads(run("mailbox", "list", "--after", first["next"], "--json").stdout)
+        assert (len(first["data"]), len(rest["data"]), rest["next"]) == (1, 1, None)
+        assert run("mailbox", "list").stdout.count("\n") == 3
+        assert run("mailbox", "list", "--limit", "1", "--format", "jsonl").stdout.count("\n") == 1
 
 
 # Options -----------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ A case is a line under the command's name in cases/<noun>.toml:
 `error` the code on stderr. `setup` are commands to run first, `stdin` what is piped in. `again` is how
 the same ends when it is repeated (0: already so; -1: not tried). `plan` is the schema of a dry run
 where it differs, `dry` its exit. `once`: it can't be tried dry, so it is run but once. `apart = "why, and where it is tested"` instead of cases stands for what can't be run
-here. Each case is run in both languages, for people and for programs, dry and for good; schemas are
+here. `schemas` beside the cases names what is answered only there, and tested elsewhere. Each case is run in both languages, for people and for programs, dry and for good; schemas are
 published in cli/mailgov_cli/schemas/, written anew with MAILGOV_WRITE_SCHEMAS=1 (schema_of.py).
 """
 

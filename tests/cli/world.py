@@ -31,6 +31,12 @@ LETTER = (
 STAFF = (
     "Số hiệu,Họ và tên,Mã cơ quan\nVC-00777,Phạm Thị Dung,H99.02\nVC-00778,Lê Văn Giang,H99.47\n"
 )
+LDIF = """dn: uid=binhtt,ou=people,dc=tinhmau,dc=test
+objectClass: inetOrgPerson
+uid: binhtt
+cn: Tran Thi Binh
+mail: binhtt@sonoivu.tinhmau.test
+"""
 
 # What is there besides the small directory, in the order of its making.
 MADE = (
@@ -100,6 +106,7 @@ def _files(folder: Path) -> None:
         "can-bo-moi.csv": STAFF + "VC-00779,Ngô Văn Hải,H99.02\n",
         "can-bo-sai.csv": STAFF + "VC-00780,Ngô Văn Hải,H77\n",
         "nhom.csv": "group,member\ncac-phong@sonoivu.tinhmau.test,vanthu@sonoivu.tinhmau.test\n",
+        "danh-ba.ldif": LDIF,
         "cu.txt": "Phßng Néi vô\n",
         "quy-tac.toml": '[[rule]]\nkey = "macro"\naction = "reject"\nbasis = "Quy chế"\n',
         "bao-cao.xml": _report("1", now),
