@@ -640,9 +640,6 @@ class Lifecycle(_Section):
         ge=0,
         description="months for which mail is kept after that, before it may be removed; an agency may say otherwise",
     )
-    contract_months: int = Field(
-        12, ge=0, description="shortest labour contract with which somebody gets a mailbox"
-    )
     quota_warnings: list[Annotated[int, Field(ge=1, le=100)]] = Field(
         [80, 95], description="percent of the quota at which the holder is told, once each"
     )

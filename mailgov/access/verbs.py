@@ -64,6 +64,7 @@ _OF: Mapping[Act, tuple[str, ...]] = {
         "mailbox transfer",
         "mailbox recall",
         "mailbox restore",
+        "mailbox review",
         "mailbox remove",
         "plan cancel",
         "plan retry",

@@ -61,6 +61,14 @@ def add(
             "--public-contact", help="is there for citizens, and may write to free mailboxes"
         ),
     ] = False,
+    contract_months: Annotated[
+        int | None,
+        typer.Option(
+            "--contract-months",
+            min=1,
+            help="length of the person's labour contract; from 12 on; without it: on the payroll",
+        ),
+    ] = None,
     address_scheme: Annotated[
         str,
         typer.Option(
@@ -101,6 +109,7 @@ def add(
             quota_mb=quota,
             interagency_only=interagency_only,
             public_contact=public_contact,
+            contract_months=contract_months,
         )
         change = add_mailbox(session, act, new)
         if password and not change.nothing:
@@ -294,6 +303,11 @@ app.command(
     "remove",
     epilog='mailgov mailbox remove ttb@sonoivu.tinhmau.gov.vn --confirm ttb@sonoivu.tinhmau.gov.vn --reason "hết hạn lưu giữ"',
 )(mailbox_life.remove)
+app.command(
+    "review",
+    epilog="""mailgov mailbox review --agency H99.02
+    mailgov mailbox review --agency H99.02 --done --reason "biên bản 12" -n""",
+)(mailbox_life.review)
 app.command(
     "reset",
     epilog='mailgov mailbox reset nvan@sonoivu.tinhmau.gov.vn --reason "quên mật khẩu"',

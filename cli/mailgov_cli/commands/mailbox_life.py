@@ -249,6 +249,33 @@ def remove(
     run.say(key, noun=run.noun("mailbox"), target=receipt.address)
 
 
+def review(
+    ctx: typer.Context,
+    agency: Annotated[str, typer.Option("--agency", help="only of this agency and all below")] = "",
+    done: Annotated[
+        bool, typer.Option("--done", help="note that the accounts were gone through today")
+    ] = False,
+    reason: Reason = "",
+    dry_run: DryRun = False,
+) -> None:
+    """When accounts are to be gone through again, agency by agency; offices without a keeper."""
+    from mailgov.clock import local_date
+    from mailgov.lifecycle import reviews
+
+    run = runtime(ctx)
+    if not done:
+        with run.database.read() as session:
+            rows = reviews.reviews(session, run.config.lifecycle.review_months, agency)
+        run.emit("mailbox.review/1", rows, reviews.FIELDS)
+        return
+    if not agency:
+        raise UsageMistake("review-of-what")
+    act = run.act(reason)
+    with run.change(dry_run=dry_run) as session:
+        change = reviews.note_review(session, act, agency, local_date(act.at))
+    run.emit_change("mailbox.review.done/1", change, dry_run=dry_run)
+
+
 def reset(
     ctx: typer.Context,
     address: Address,

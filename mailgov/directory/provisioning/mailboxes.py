@@ -28,6 +28,9 @@ from mailgov.directory.naming import free_forms, person_name, require_local_part
 from mailgov.directory.provisioning.agencies import ancestors, get_agency
 from mailgov.errors import Conflict, InputError, NotFound
 
+LEAST_CONTRACT_MONTHS = 12
+"""Rule eligibility: whoever has a labour contract gets a mailbox from a year on (652/QĐ-BTTTT, 2016)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewMailbox:
@@ -42,6 +45,7 @@ class NewMailbox:
     quota_mb: int | None = None  # None: what the agency gives the kind
     interagency_only: bool = False  # takes documents of state agencies only
     public_contact: bool = False  # is there for citizens and companies, and may write to them
+    contract_months: int | None = None  # of the person's labour contract; None: on the payroll
 
 
 def get_mailbox(session: Session, address: str) -> Mailbox:
@@ -120,6 +124,8 @@ def _require_form(address: Address, new: NewMailbox) -> None:
     if new.kind == "person":
         if not new.staff_no.strip():
             raise InputError("staff-number-missing", address=str(address))
+        if new.contract_months is not None and new.contract_months < LEAST_CONTRACT_MONTHS:
+            raise InputError("eligibility", months=LEAST_CONTRACT_MONTHS)
         person_name(new.name)
     if new.quota_mb is not None and new.quota_mb < 1:
         raise InputError("quota-not-valid", quota=new.quota_mb)
@@ -210,7 +216,7 @@ def _person(session: Session, act: Act, agency: Agency, new: NewMailbox) -> Pers
     name, staff_no = person_name(new.name), new.staff_no.strip()
     person = session.exec(select(Person).where(Person.staff_no == staff_no)).first()
     if person is None:
-        return _add_person(session, act, agency, name, staff_no, new.title)
+        return _add_person(session, act, agency, name, new)
     if person.full_name != name:
         raise Conflict("staff-number-taken", staff_no=staff_no, name=person.full_name)
     if person.left_on is not None and person.left_on <= local_date(act.at):
@@ -222,23 +228,38 @@ def _person(session: Session, act: Act, agency: Agency, new: NewMailbox) -> Pers
     ).first()
     if held is not None:
         raise Conflict("one-address-per-holder", name=name, staff_no=staff_no, address=held.address)
-    fields = edited_fields(person, agency_id=agency.id, title=new.title or None)
+    fields = edited_fields(
+        person,
+        agency_id=agency.id,
+        title=new.title or None,
+        contract_months=new.contract_months,
+    )
     session.add(person)
     recorded(session, act, Change("person", "edit", staff_no, fields, agency_code=agency.code))
     return person
 
 
-def _add_person(
-    session: Session, act: Act, agency: Agency, name: str, staff_no: str, title: str
-) -> Person:
+def _add_person(session: Session, act: Act, agency: Agency, name: str, new: NewMailbox) -> Person:
     assert agency.id is not None
     person = Person(
-        staff_no=staff_no, full_name=name, agency_id=agency.id, title=title, created_at=act.at
+        staff_no=new.staff_no.strip(),
+        full_name=name,
+        agency_id=agency.id,
+        title=new.title,
+        contract_months=new.contract_months,
+        created_at=act.at,
     )
     session.add(person)
     session.flush()
-    fields = new_fields(staff_no=staff_no, full_name=name, agency=agency.code, title=title)
-    recorded(session, act, Change("person", "add", staff_no, fields, agency_code=agency.code))
+    fields = new_fields(
+        staff_no=person.staff_no,
+        full_name=name,
+        agency=agency.code,
+        title=new.title,
+        contract_months=new.contract_months,
+    )
+    change = Change("person", "add", person.staff_no, fields, agency_code=agency.code)
+    recorded(session, act, change)
     return person
 
 
