@@ -1,6 +1,8 @@
 """Mail and people from other systems, and mail taken along: what the commands say and how they end."""
 
 import mailbox as mailboxes
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from mailgov.mailstore import dovecot, layout
 from ..mailgov.migration.moving import fill, message
 from ..support.directory import AN, OFFICE
 from ..support.imap_engines import PASSWORD, Engine
+from ..support.platform import eventually
 from .conftest import Run
 
 ZMPROV = """\
@@ -122,6 +125,29 @@ class TestCopyFrom:
         assert run("mailbox", "edit", AN, "--quota", "2").exit == 0
         done = run("mailbox", "copy-from", AN, *options, "--json")
         assert (done.exit, done.error["code"], copied(folder)) == (5, "copy-over-quota", 0)
+
+    def test_killed_and_run_again_everything_is_there_once(
+        self, folder: Path, options: list[str], dovecot_engine: Engine
+    ) -> None:
+        messages = [message(number) for number in range(100, 250)]
+        fill(dovecot_engine, options[options.index("--user") + 1], "INBOX", messages)
+        command = [sys.executable, "-m", "mailgov_cli", "mailbox", "copy-from", AN, *options]
+        for enough in (1, 60):
+            process = subprocess.Popen(
+                command, cwd=folder, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+            )
+
+            def far_enough(enough: int = enough, process: "subprocess.Popen[bytes]" = process) -> bool:  # fmt: skip
+                return copied(folder) >= enough or process.poll() is not None
+
+            eventually(far_enough)
+            process.kill()
+            process.wait()
+        done = subprocess.run(command, cwd=folder, check=False, capture_output=True)
+        assert done.returncode == 0, done.stderr
+        files = (layout.maildir(folder / "data", Address.parse(AN)) / "cur").iterdir()
+        found = sorted(file.read_bytes() for file in files)
+        assert found == sorted([message(1), message(2), *messages])
 
     def test_a_wrong_password(self, run: Run, folder: Path, options: list[str]) -> None:
         (folder / "sai.txt").write_text("sai")
