@@ -46,7 +46,7 @@ def test_local_part_of_a_person(case: dict[str, str]) -> None:
 
 
 @given(NAMES, ANY_SCHEME, UNITS)
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 def test_whatever_the_name_the_local_part_can_be_used(
     name: str, scheme: naming.Scheme, unit: str
 ) -> None:
@@ -58,7 +58,7 @@ def test_whatever_the_name_the_local_part_can_be_used(
 
 
 @given(NAMES, ANY_SCHEME, UNITS, st.integers(0, 30))
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 def test_however_many_bear_a_name_each_gets_a_form_of_their_own(
     name: str, scheme: naming.Scheme, unit: str, bearers: int
 ) -> None:
@@ -73,7 +73,7 @@ def test_however_many_bear_a_name_each_gets_a_form_of_their_own(
 
 
 @given(NAMES, ANY_SCHEME)
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 def test_marks_case_and_spaces_make_no_other_address(name: str, scheme: naming.Scheme) -> None:
     plain = naming.local_part(name, scheme)
     for other in (unicodedata.normalize("NFD", name), f"  {name.replace(' ', '   ')} "):
