@@ -143,7 +143,7 @@ def _tokens(site: Site) -> list[ApiToken]:
         ("agency/show", {}, 400, "parameter-missing"),
         ("agency/add", {"code": "H99", "name": "Khác", "level": "province"}, 409, "agency-exists"),
         ("agency/add", {"code": "H99.12", "name": "X", "level": "planet"}, 422, "agency-level-not-valid"),
-        ("group/remove", {"group": "annv@sonoivu.tinhmau.test"}, 428, "consent-missing"),
+        ("group/remove", {"group": "annv@sonoivu.tinhmau.test", "reason": "x"}, 428, "consent-missing"),
         ("agency/show", {"cod": "H99"}, 422, "api-parameter"),
         ("agency/show", {"code": {"a": 1}}, 422, "api-body"),
         ("agency/add", {"code": "H", "name": "X", "level": "x", "dry_run": "yes"}, 422, "api-body"),
@@ -175,7 +175,9 @@ def test_words_are_in_the_language_of_the_caller(site: Site) -> None:
 
 
 def test_changes_are_not_made_by_get(http: httpx2.Client) -> None:
-    answer = http.get("/api/v1/group/remove", params={"group": "a@b.test", "yes": "true"})
+    answer = http.get(
+        "/api/v1/group/remove", params={"group": "a@b.test", "yes": "true", "reason": "x"}
+    )
     assert (answer.status_code, answer.headers["Allow"]) == (405, "POST")
 
 
