@@ -288,6 +288,11 @@ class Site:
         browser.client.cookies.set("mailgov-session", token, domain="localhost.local", path="/")
         return browser.go("/mail/inbox")
 
+    def send_due(self) -> int:
+        """What the outboxes have due leaves now; how many letters were looked at."""
+        sent: int = asyncio.run(self.app.state.parts.postman.send_due())
+        return sent
+
     async def token(self, address: str = AN) -> str:
         """What the cookie of a new sign-in holds."""
         account = await self.services.directory.account(address)
@@ -318,6 +323,7 @@ def _config(folder: Path, **sections: Any) -> Config:
         "data": {"path": folder},
         "site": {"official_suffixes": ["gov.vn", "test"], "contact": "0123 456 789"},
         "sign_in": {"second_factor_roles": []},
+        "web": {"undo_seconds": 0},  # letters leave at once, unless a test is about their waiting
     }
     for name, keys in sections.items():
         changes[name] = {**changes.get(name, {}), **keys}

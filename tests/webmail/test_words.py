@@ -17,7 +17,7 @@ PREFIXES = (
     "done.", "folder.", "login.", "level.", "standing.", "urgency.", "document.group-", "role.",
     "document.paper-", "kind.", "place.", "reports.", "hint.", "help.way-", "action.restore-", "refused.",
     "quarantine.done-", "access.opens-", "access.programs-", "access.done-",
-    "absence.done-", "absence.state-", "search-by.", "search-is.",
+    "absence.done-", "absence.state-", "search-by.", "search-is.", "outbox-later.",
 )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from mailgov.addressbook import server as addressbook
 from mailgov.logs import logger
 from mailgov.oidc import Provider
 from mailgov.services import Services
+from mailgov_webmail.compose.outbox import Postman
 from mailgov_webmail.mailbox import MailFactory
 from mailgov_webmail.render import Templates
 from mailgov_webmail.routes import routes
@@ -34,6 +35,7 @@ def create_app(services: Services, mail: MailFactory) -> Starlette:
             services.database, services.directory, services.clock, services.config.web
         ),
         templates=Templates(),
+        postman=Postman(services, mail),
     )
     web = services.config.web
     app = Starlette(

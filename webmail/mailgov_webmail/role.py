@@ -29,9 +29,10 @@ async def run(
     listening = await asyncio.to_thread(_listen, services.listening, services.config.web.listen)
     host, port = listening.getsockname()[:2]
     pool = ImapPool(services.config)
+    app = create_app(services, pool.mailbox)
     server = _Server(
         uvicorn.Config(
-            create_app(services, pool.mailbox),
+            app,
             access_log=False,
             server_header=False,
             date_header=True,
@@ -46,14 +47,17 @@ async def run(
     )
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     stopping = asyncio.create_task(stop.wait())
+    sending = asyncio.create_task(app.state.parts.postman.run(stop))
     try:
         announce("web", f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
         await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
         server.should_exit = True
         await serving
+        await sending
     finally:
         stopping.cancel()
         serving.cancel()
+        sending.cancel()
         pool.close()
         listening.close()
 

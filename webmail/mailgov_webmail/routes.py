@@ -14,6 +14,7 @@ from mailgov_webmail.pages import (
     help,  # noqa: A004 - the page's name
     login,
     message,
+    outbox,
     password,
     provider,
     quarantine,
@@ -76,6 +77,9 @@ routes: list[BaseRoute] = [
     Route(f"{_DRAFT}/wrong", _writing(compose.wrong), methods=["POST"]),
     Route(f"{_DRAFT}/send", _writing(compose.send), methods=["POST"]),
     Route(f"{_DRAFT}/discard", _writing(compose.discard), methods=["POST"]),
+    Route("/outbox", signed_in(outbox.show)),
+    Route("/outbox/{cid}/undo", signed_in(outbox.call_back), methods=["POST"]),
+    Route("/outbox/{cid}/now", signed_in(outbox.hurry), methods=["POST"]),
     Route("/quarantine", signed_in(quarantine.show)),
     Route("/quarantine/{id}/release", signed_in(quarantine.release), methods=["POST"]),
     Route("/quarantine/{id}/remove", signed_in(quarantine.remove), methods=["POST"]),

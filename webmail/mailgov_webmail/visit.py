@@ -13,6 +13,7 @@ from mailgov.addresses import Address
 from mailgov.directory import Account
 from mailgov.services import Services
 from mailgov.texts import LANGUAGES, Language
+from mailgov_webmail.compose.outbox import Postman
 from mailgov_webmail.mailbox import Mailbox, MailFactory
 from mailgov_webmail.render import Templates
 from mailgov_webmail.security import (
@@ -31,6 +32,7 @@ class Parts:
     mail: MailFactory
     sessions: Sessions
     templates: Templates
+    postman: Postman
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from mailgov_webmail.compose.letter import Letter
 T = TypeVar("T")
 
 # A sending that never came back (the process died) gives the draft free again.
-_SENDING_ENDS = timedelta(minutes=5)
+SENDING_ENDS = timedelta(minutes=5)
 _DISCARDED_KEPT = timedelta(days=7)
 _RECENT = 40  # sent letters looked at for the writer's own document types
 _MOST_RECENT = 4
@@ -108,7 +108,7 @@ class Drafts:
                 .order_by(col(DraftRow.updated_at).desc())
                 .limit(200)
             )
-            return [_read(session, row) for row in rows]
+            return [read_draft(session, row) for row in rows]
 
         return await self.database.query(work)
 
@@ -266,7 +266,7 @@ class Drafts:
         def work(session: Session) -> None:
             row = self._own(session, draft_id)
             if row is not None:
-                row.state, row.updated_at = "sent", self.clock()
+                row.state, row.updated_at, row.due_at = "sent", self.clock(), None
                 row.fields = {"document": document}
                 _remove_files(session, [draft_id])
 
@@ -274,7 +274,7 @@ class Drafts:
 
     async def discard(self, draft_id: str) -> None:
         """Drop the draft; `restore` brings it back within days."""
-        await self._move(draft_id, ("open",), "discarded")
+        await self._move(draft_id, ("open", "failed"), "discarded")
         await self.database.submit(self._forget_old)
 
     async def restore(self, draft_id: str) -> None:
@@ -336,15 +336,15 @@ class Drafts:
                 ),
             )
         row.fields = {**fields, "version": fields["version"] + 1}
-        row.state, row.updated_at = "open", now
+        row.state, row.updated_at, row.due_at = "open", now, None
         session.flush()
-        return _read(session, row)
+        return read_draft(session, row)
 
     async def _move(self, draft_id: str, states: tuple[str, ...], state: str) -> None:
         def work(session: Session) -> None:
             row = self._own(session, draft_id)
             if row is not None and row.state in states:
-                row.state, row.updated_at = state, self.clock()
+                row.state, row.updated_at, row.due_at = state, self.clock(), None
 
         await self.database.submit(work)
 
@@ -356,8 +356,9 @@ class Drafts:
         row = self._own(session, draft_id)
         if row is None:
             return None
-        draft = _read(session, row)
-        return replace(draft, state="open") if _is_free(row, self.clock()) else draft
+        draft = read_draft(session, row)
+        is_left_behind = row.state == "sending" and _is_free(row, self.clock())
+        return replace(draft, state="open") if is_left_behind else draft
 
     def _forget_old(self, session: Session) -> None:
         before = self.clock() - _DISCARDED_KEPT
@@ -375,10 +376,13 @@ class Drafts:
 
 
 def _is_free(row: DraftRow, now: datetime) -> bool:
-    return row.state == "open" or (row.state == "sending" and now - row.updated_at > _SENDING_ENDS)
+    if row.state == "sending":  # what is in the outbox is looked after there
+        return row.due_at is None and now - row.updated_at > SENDING_ENDS
+    return row.state in ("open", "failed")
 
 
-def _read(session: Session, row: DraftRow) -> Draft:
+def read_draft(session: Session, row: DraftRow) -> Draft:
+    """A row as pages know it."""
     fields: Mapping[str, Any] = row.fields
     out = set(fields.get("out", []))
     files = session.exec(

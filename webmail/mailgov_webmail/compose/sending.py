@@ -5,7 +5,10 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from sqlmodel import select
+
 from mailgov.addresses import Address
+from mailgov.db.models import MessageRow
 from mailgov.directory import Account
 from mailgov.errors import MailgovError
 from mailgov.gate.outcome import Judgement, Outcome
@@ -107,6 +110,13 @@ class Sender:
         async with self._body(message) as body:
             return await self.services.intake.check(envelope, body)
 
+    async def objection(self, draft: Draft) -> Judgement | None:
+        """Why the letter may not leave as it stands; None when it may. Raises Unavailable."""
+        judgement = await self.judge(draft)
+        refused = judgement.verdict.action >= Action.DEFER
+        unexplained = needs_reason(judgement) and not draft.letter.reason
+        return judgement if refused or unexplained else None
+
     async def send(self, draft: Draft, *, unless_asked: bool) -> "Judgement | Sent":
         """Hand the letter to the gate.
 
@@ -124,6 +134,17 @@ class Sender:
             )
         return Sent(outcome, message)
 
+    async def taken(self, draft: Draft) -> Message | None:
+        """The message that a letter became, when the gate has taken it as it stands."""
+        _, message = await self._message(draft)
+        name = f"<{self._message_id(draft)}>"
+        query = select(MessageRow.id).where(MessageRow.message_id == name).limit(1)
+        found = await self.services.database.query(lambda session: session.exec(query).first())
+        return message if found is not None else None
+
+    def _message_id(self, draft: Draft) -> str:
+        return f"{draft.id}.{draft.version}@{self.services.config.site.hostname}"
+
     async def _message(self, draft: Draft) -> tuple[Envelope, Message]:
         letter = draft.letter.normal()
         sender = await self._sender(letter)
@@ -131,13 +152,12 @@ class Sender:
             Attached(file.name, file.media_type, content)
             for file, content in await self.drafts.contents(draft)
         ]
-        hostname = self.services.config.site.hostname
         message = await asyncio.to_thread(
             build,
             letter,
             sender,
             files,
-            message_id=f"{draft.id}.{draft.version}@{hostname}",
+            message_id=self._message_id(draft),
             at=self.services.clock(),
         )
         return self._envelope(sender.address, message), message
@@ -196,7 +216,7 @@ def needs_reason(judgement: Judgement) -> bool:
     return Action.PASS < action < Action.DEFER
 
 
-async def keep_copy(mailbox: Mailbox, sent: Sent, letter: Letter) -> bool:
+async def keep_copy(mailbox: Mailbox, message: Message, letter: Letter) -> bool:
     """Put the copy into the folder of sent mail and mark what was answered; False when it could not be.
 
     The letter is on its way already, so trouble here is told and undoes nothing.
@@ -206,9 +226,9 @@ async def keep_copy(mailbox: Mailbox, sent: Sent, letter: Letter) -> bool:
         folder = next((f for f in folders if f.role == "sent"), None)
         if folder is None:
             return False
-        await mailbox.append(folder.name, sent.message.copy, [SEEN])
+        await mailbox.append(folder.name, message.copy, [SEEN])
     except MailgovError as error:
-        log.warning("copy.unsaved", queue_id=sent.outcome.queue_id, code=error.code)
+        log.warning("copy.unsaved", code=error.code)
         return False
     await _mark_source(mailbox, folders, letter.source)
     return True

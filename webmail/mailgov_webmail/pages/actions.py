@@ -13,6 +13,7 @@ from mailgov.ledger.events import MailUsed
 from mailgov_webmail.compose.drafts import Drafts
 from mailgov_webmail.mailbox import FLAGGED, SEEN, Folder, Mailbox, Role
 from mailgov_webmail.pages.frame import framed_page
+from mailgov_webmail.pages.outbox import outbox_of
 from mailgov_webmail.places import Done, MessageRef, folder_of, name_of, slug
 from mailgov_webmail.visit import Visit, see
 
@@ -101,6 +102,9 @@ async def undo(visit: Visit) -> Response:
     if opened is None:
         raise InputError("undo-not-valid")
     done, _ = opened
+    if done.verb == "queued":
+        await outbox_of(visit).call_back(done.draft)
+        return see(f"/compose/{done.draft}")
     if done.draft:
         drafts = Drafts(visit.services.database, visit.services.clock, visit.account)
         await drafts.restore(done.draft)

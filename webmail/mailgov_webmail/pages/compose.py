@@ -5,14 +5,18 @@ Each action is a plain form post. Our script asks two of them for less than a pa
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from urllib.parse import urlencode
 
 from starlette.datastructures import UploadFile
 from starlette.responses import JSONResponse, Response
 
+from mailgov.clock import VIETNAM
 from mailgov.errors import InputError, MailgovError, NotFound, Unavailable
+from mailgov.gate.outcome import Judgement
 from mailgov.holding.wrong import Struck
 from mailgov_webmail import reading
 from mailgov_webmail.compose import findings
@@ -32,6 +36,7 @@ from mailgov_webmail.compose.prefill import Kind, prefilled
 from mailgov_webmail.compose.repair import converted, copy_name, unicode_copy
 from mailgov_webmail.compose.sending import Problem, Sender, Sent, keep_copy
 from mailgov_webmail.pages.frame import framed_page, suspension
+from mailgov_webmail.pages.outbox import outbox_of
 from mailgov_webmail.pages.wrong import intervention, note, require_rule
 from mailgov_webmail.people import without
 from mailgov_webmail.places import Done, MessageRef, folder_of
@@ -39,6 +44,8 @@ from mailgov_webmail.reading import Attachment, Reading
 from mailgov_webmail.visit import Page, Visit, see
 
 CHECK_SECONDS = 20.0  # longer than any reader may take; then the page says that sending will tell
+LATEST = timedelta(days=60)  # from now, to be sent by itself
+NOON = 12
 _KINDS: dict[str, Kind] = {"reply": "reply", "all": "all", "forward": "forward", "edit": "edit"}
 
 
@@ -79,8 +86,12 @@ async def show(visit: Visit) -> Response:
         return await _page(desk, Draft(desk.draft_id, letter), original_files=files)
     if draft.state == "sent":
         return see("/mail/sent")
+    if draft.state in ("waiting", "sending"):
+        return see("/outbox")
     if draft.state == "discarded":
         raise NotFound("draft-missing")
+    if draft.state == "failed":
+        return await _checked_page(desk, draft, notice="failed")
     notice = next((name for name in ("kept", "saved", "fixed") if visit.query(name)), "")
     return await _page(desk, draft, notice=notice)
 
@@ -159,8 +170,9 @@ async def wrong(desk: Desk) -> Response:
 async def send(desk: Desk) -> Response:
     """Send, or say why not; the letter stays open until the gate has taken it."""
     before = await desk.drafts.find(desk.draft_id)
-    if before is not None and before.state in ("sending", "sent"):
-        return see("/mail/sent")  # the button was pressed twice
+    if before is not None and before.state in ("waiting", "sending", "sent"):
+        return see("/mail/sent" if before.state == "sent" else "/outbox")  # it was pressed twice
+    due_at = _due_at(desk.visit)
     draft = await _saved(desk)
     problems = await desk.sender.problems(draft.letter)
     if await suspension(desk.visit):
@@ -168,8 +180,8 @@ async def send(desk: Desk) -> Response:
     if problems:
         return await _page(desk, draft, problems=problems, status=422)
     if not await desk.drafts.claim(desk.draft_id):
-        return see("/mail/sent")
-    return await _send_claimed(desk, draft)
+        return see("/outbox")
+    return await (_send_claimed(desk, draft) if due_at is None else _put_by(desk, draft, due_at))
 
 
 async def discard(desk: Desk) -> Response:
@@ -178,25 +190,76 @@ async def discard(desk: Desk) -> Response:
     return _done(desk, Done("discard", 1, draft=desk.draft_id), "/mail/drafts")
 
 
+async def _put_by(desk: Desk, draft: Draft, due_at: datetime) -> Response:
+    """Into the outbox, if the letter may leave as it stands."""
+    visit = desk.visit
+    async with _released_on_trouble(desk):
+        objection = await desk.sender.objection(draft)
+        if objection is not None:
+            return await _refused(desk, draft, objection)
+        await outbox_of(visit).put(desk.draft_id, due_at, visit.client_ip)
+    visit.parts.postman.wake()
+    seconds = round((due_at - visit.now).total_seconds())
+    soon = seconds <= visit.services.config.web.undo_seconds
+    when = visit.words("outbox.seconds", n=seconds) if soon else visit.words.moment(due_at)
+    return _done(desk, Done("queued", 1, to=when, draft=desk.draft_id), "/mail/inbox")
+
+
 async def _send_claimed(desk: Desk, draft: Draft) -> Response:
-    try:
+    async with _released_on_trouble(desk):
         result = await desk.sender.send(draft, unless_asked=not draft.letter.reason)
-    except MailgovError as error:
-        await desk.drafts.release(desk.draft_id)
-        return await _page(desk, draft, trouble=error, status=_status(error))
-    except BaseException:
-        await desk.drafts.release(desk.draft_id)
-        raise
-    judgement = result.outcome if isinstance(result, Sent) else result
-    if not isinstance(result, Sent) or not result.outcome.accepted:
-        await desk.drafts.release(desk.draft_id)
-        summary = findings.summary(judgement, draft, desk.visit.words)
-        await desk.drafts.checked(desk.draft_id, summary.codes)
-        return await _page(desk, draft, summary=summary, refused=True, status=422)
-    copied = await keep_copy(desk.visit.mailbox(), result, draft.letter)
+    if not isinstance(result, Sent):
+        return await _refused(desk, draft, result)
+    if not result.outcome.accepted:
+        return await _refused(desk, draft, result.outcome)
+    copied = await keep_copy(desk.visit.mailbox(), result.message, draft.letter)
     await desk.drafts.sent(desk.draft_id, draft.letter.document)
     verb = "sent" if result.outcome.verdict.delivers else "held"
     return _done(desk, Done(verb if copied else f"{verb}-uncopied", 1), "/mail/inbox")
+
+
+@asynccontextmanager
+async def _released_on_trouble(desk: Desk) -> AsyncIterator[None]:
+    """The draft is the writer's again, whatever goes wrong."""
+    try:
+        yield
+    except BaseException:
+        await desk.drafts.release(desk.draft_id)
+        raise
+
+
+async def _refused(desk: Desk, draft: Draft, judgement: Judgement) -> Response:
+    """The letter comes back with what strikes it."""
+    await desk.drafts.release(desk.draft_id)
+    summary = findings.summary(judgement, draft, desk.visit.words)
+    await desk.drafts.checked(desk.draft_id, summary.codes)
+    return await _page(desk, draft, summary=summary, refused=True, status=422)
+
+
+def _due_at(visit: Visit) -> datetime | None:
+    """When the letter shall leave; None: at once. Raises InputError `send-later-not-valid`."""
+    if chosen := visit.text("later"):
+        try:
+            due_at = datetime.fromisoformat(chosen)
+        except ValueError:
+            raise InputError("send-later-not-valid") from None
+        if due_at.tzinfo is None or not visit.now < due_at <= visit.now + LATEST:
+            raise InputError("send-later-not-valid")
+        return due_at
+    seconds = visit.services.config.web.undo_seconds
+    return visit.now + timedelta(seconds=seconds) if seconds else None
+
+
+def later_choices(now: datetime) -> list[tuple[str, datetime]]:
+    """When people send later: in an hour, this afternoon, tomorrow morning, on Monday."""
+    here = now.astimezone(VIETNAM).replace(second=0, microsecond=0)
+    morning = (here + timedelta(days=1)).replace(hour=7, minute=30)
+    monday = morning + timedelta(days=-morning.weekday() % 7)
+    choices = [("hour", here + timedelta(hours=1))]
+    if here.hour < NOON:
+        choices.append(("afternoon", here.replace(hour=13, minute=30)))
+    choices.append(("tomorrow", morning))
+    return [*choices, ("monday", monday)] if monday != morning else choices
 
 
 async def _findings_only(desk: Desk) -> Response:
@@ -446,4 +509,7 @@ async def _page(
         documents=groups(visit.language, await _recent(desk)),
         urgencies=URGENCIES,
         content_limit=visit.services.config.limits.content_bytes,
+        later=[
+            (key, at.isoformat(), visit.words.moment(at)) for key, at in later_choices(visit.now)
+        ],
     )

@@ -8,7 +8,8 @@ from sqlmodel import Session
 from starlette.responses import HTMLResponse
 
 from mailgov.db.models import Mailbox as MailboxRow
-from mailgov.errors import MailgovError
+from mailgov.errors import MailgovError, Unavailable
+from mailgov_webmail.compose.outbox import Outbox
 from mailgov_webmail.mailbox import Folder, Mailbox, Quota
 from mailgov_webmail.places import Done, name_of, slug, usual_folders
 from mailgov_webmail.visit import Visit
@@ -42,6 +43,7 @@ class Frame:
     percent: int | None = None  # of the quota
     quota: Quota | None = None
     suspension: Suspension | None = None
+    waiting: int = 0  # letters in the outbox
     done: Done | None = None  # the notice of what was just done
     done_sealed: str = ""
 
@@ -74,6 +76,7 @@ async def framed_page(
         else None,
         quota=quota,
         suspension=await suspension(visit),
+        waiting=await _in_outbox(visit),
         done=done,
         done_sealed=sealed,
     )
@@ -98,6 +101,14 @@ async def suspension(visit: Visit) -> Suspension | None:
         return Suspension(since, row.suspend_reason)
 
     return await visit.services.database.query(work)
+
+
+async def _in_outbox(visit: Visit) -> int:
+    """How many letters wait; a page must not fail for want of it."""
+    try:
+        return await Outbox(visit.services.database, visit.services.clock, visit.account).count()
+    except Unavailable:
+        return 0
 
 
 def _count(folder: Folder) -> int:
