@@ -32,7 +32,7 @@ COMMANDS = (
     ("mailbox", "list", "--json"),
     ("mailbox", "list", "--agency", "H01", "--limit", "1000"),
     ("mailbox", "list", "--inactive", "90d", "--limit", "1000"),
-    ("mailbox", "show", "ma50000@a1.gov.vn"),
+    ("mailbox", "show", "ma1@a2.gov.vn"),
     ("agency", "show", "H01"),
     ("agency", "show", "H01.A0", "--json"),
 )
