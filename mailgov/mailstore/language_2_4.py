@@ -67,7 +67,7 @@ auth_policy_check_after_auth = yes
 auth_policy_report_after_auth = yes
 auth_policy_request_attributes {{
   login = %{{requested_username}}
-  remote = %{{rip}}
+  remote = %{{remote_ip}}
   app = %{{passdb:app | default}}
 }}
 """
