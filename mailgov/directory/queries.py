@@ -32,6 +32,8 @@ from mailgov.db.models import (
     SecondFactor,
 )
 
+READ_ONLY = frozenset({"suspended", "reading"})  # states in which the holder reads in the webmail
+
 
 @dataclass(frozen=True, slots=True)
 class Account:
@@ -50,6 +52,11 @@ class Account:
     second_factor: bool = False  # in force
     credentials_ended_at: datetime | None = None  # the last time a password of any kind was revoked
     password_due: bool = False  # it must be changed before anything else
+
+    @property
+    def only_reads(self) -> bool:
+        """Whether the mailbox may be read, and nothing else may be done with it."""
+        return self.state in READ_ONLY
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +109,14 @@ _KEYS: BindParameter[list[str]] = bindparam("keys", expanding=True)
 # As its holder finds it: `locked` for not being used, `reading` in the time of grace.
 _SIGN_IN_STATE: ColumnElement[str] = case(
     (and_(col(Mailbox.state) == "active", col(Mailbox.locked_at).is_not(None)), "locked"),
-    (and_(col(Mailbox.state) == "recalled", col(Mailbox.holder_reads)), "reading"),
+    (
+        and_(
+            col(Mailbox.state) == "recalled",
+            col(Mailbox.holder_reads),
+            col(Mailbox.readable_until) >= bindparam("today"),
+        ),
+        "reading",
+    ),
     else_=col(Mailbox.state),
 )
 # As those who write to it find it: `passing` where it is recalled and somebody gets its mail.
@@ -242,9 +256,9 @@ _AGENCY_CODE = (
 )
 
 
-def login(session: Session, key: str) -> Login | None:
+def login(session: Session, key: str, today: date) -> Login | None:
     """What a sign-in to a mailbox is checked against; None when there is no such mailbox."""
-    row = session.connection().execute(_LOGIN, {"key": key}).first()
+    row = session.connection().execute(_LOGIN, {"key": key, "today": today}).first()
     return Login(*row) if row is not None else None
 
 
@@ -264,7 +278,7 @@ def app_passwords(session: Session, mailbox_id: int) -> list[AppPassword]:
 def account(session: Session, key: str, today: date) -> Account | None:
     """The account of a mailbox's own address; None when there is none."""
     connection = session.connection()
-    row = connection.execute(_ACCOUNT, {"key": key}).first()
+    row = connection.execute(_ACCOUNT, {"key": key, "today": today}).first()
     if row is None:
         return None
     whose = {"id": row[0], "today": today}
@@ -274,7 +288,9 @@ def account(session: Session, key: str, today: date) -> Account | None:
         *connection.execute(_DELEGATED_TO, {**whose, "rights": "send-as"}).scalars(),
     )
     on_behalf = connection.execute(_DELEGATED_TO, {**whose, "rights": "on-behalf"}).scalars()
-    roles = tuple(Role(role, code or "") for role, code in connection.execute(_ROLES_OF, whose))
+    # Who may only read their own mail does nothing in an office either.
+    held = connection.execute(_ROLES_OF, whose).all() if row[6] not in READ_ONLY else ()
+    roles = tuple(Role(role, code or "") for role, code in held)
     return _account((*row[:7], may_send_as, roles, tuple(on_behalf), *row[7:]))
 
 

@@ -6,7 +6,7 @@ as passwords.
 """
 
 import hmac
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from sqlmodel import Session
 
@@ -15,7 +15,7 @@ from mailgov.db import Database
 from mailgov.directory import queries, tokens
 from mailgov.directory.provisioning.second_factor import take_code
 from mailgov.directory.sealed import SecretBox
-from mailgov.directory.sign_in import Attempt, SignIns
+from mailgov.directory.sign_in import Attempt, SignIns, is_open
 from mailgov.errors import NotAllowed
 
 STEP_LASTS = timedelta(minutes=5)
@@ -57,7 +57,7 @@ class SecondSteps:
         def work(session: Session) -> bool:
             return take_code(session, login.mailbox_id, code, now, self.box)
 
-        if login.state != "active" or not await self._database.submit(work):
+        if not is_open(login.state, attempt.channel) or not await self._database.submit(work):
             await self._sign_ins.failed(attempt, known)
             return None
         await self._sign_ins.succeeded(attempt, known)
@@ -65,7 +65,8 @@ class SecondSteps:
 
 
 def _token(key: tokens.SignInKey, session: Session, address: str, expires: int) -> str:
-    login = queries.login(session, address)
+    # Which password it is does not depend on the day.
+    login = queries.login(session, address, date.min)
     which = login.credential_id if login else 0
     mac = key.digest("second-step", f"{address}\n{expires}\n{which}")
     return f"{mac}.{expires}.{address}"

@@ -14,7 +14,7 @@ from sqlmodel import Session, col, select
 
 from mailgov import ledger
 from mailgov.addresses import Address
-from mailgov.clock import Clock
+from mailgov.clock import Clock, local_date
 from mailgov.config import Limits, SignIn
 from mailgov.db import Database
 from mailgov.db.models import Credential, KnownPlace, Mailbox, SignInFailure
@@ -210,7 +210,7 @@ class SignIns:
         """
         known = await self.begin(attempt)
         login = known.login
-        if not good or login is None or login.state != "active":
+        if not good or login is None or not is_open(login.state, attempt.channel):
             await self.failed(attempt, known)
             return None
         # No password was used, and there need not be one.
@@ -221,7 +221,7 @@ class SignIns:
     def _stored(self, known: Known, channel: Channel) -> str | None:
         """The password's hash, where the password may open this channel; else None."""
         login = known.login
-        if login is None or login.state != "active":
+        if login is None or not is_open(login.state, channel):
             return None
         programs = self._settings.programs
         refused = programs == "app-password" or (
@@ -313,6 +313,19 @@ def _key(name: str) -> str:
         return name[:254].casefold()
 
 
+def is_open(state: str, channel: Channel) -> bool:
+    """Whether a mailbox in this state opens by this way: who may only read signs in where one reads.
+
+    A suspended one is read in the webmail alone, where the page says why and whom to ask.
+    """
+    if state == "active":
+        return True
+    return (channel == "web" and state in queries.READ_ONLY) or (channel, state) == (
+        "imap",
+        "reading",
+    )
+
+
 def _opens(known: Known, channel: Channel) -> bool:
     """Whether it is an app password that opens this channel now."""
     active = known.login is not None and known.login.state == "active"
@@ -322,7 +335,7 @@ def _opens(known: Known, channel: Channel) -> bool:
 def _read(
     session: Session, attempt: Attempt, key: str, now: datetime, known_since: datetime
 ) -> Known:
-    login = queries.login(session, key)
+    login = queries.login(session, key, local_date(now))
     ours = tokens.find_key(session)
     network = network_of(attempt.ip)
     if ours is None:

@@ -42,6 +42,7 @@ class Conversation:
     send: Callable[[bytes], Awaitable[None]]
     view: View | None = None
     told: Callable[[Kind, str], None] = lambda _kind, _folder: None  # what a person did, once each
+    read_only: bool = False  # SELECT opens as EXAMINE does, and `CHANGES` are refused
 
     def act(self, kind: Kind, folder: str, count: int = 1) -> None:
         """Tell of what was done to messages of a folder."""
@@ -95,6 +96,7 @@ def _one_folder(scanner: Scanner) -> str:
 async def select(talk: Conversation, scanner: Scanner, *, writable: bool) -> str:
     """SELECT and EXAMINE."""
     name = _one_folder(scanner)
+    writable = writable and not talk.read_only
     talk.view = None  # whatever comes of it, the old folder is closed
 
     def work(account: Account) -> tuple[View, int | None]:
@@ -570,3 +572,8 @@ WITH_FOLDER: dict[str, Handler] = {
     "UID STORE": partial(store, by_uid=True),
     "UNSELECT": unselect,
 }
+# What a mailbox that may only be read refuses (RFC 5530, NOPERM).
+CHANGES = frozenset(
+    {"APPEND", "CREATE", "DELETE", "RENAME", "SUBSCRIBE", "UNSUBSCRIBE", "COPY", "UID COPY"}
+    | {"EXPUNGE", "MOVE", "STORE", "UID EXPUNGE", "UID MOVE", "UID STORE"}
+)

@@ -4,7 +4,6 @@ Plain on loopback, TLS from the first byte elsewhere; there is no STARTTLS.
 """
 
 import asyncio
-import hmac
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,10 +11,11 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from mailgov.addresses import Address
+from mailgov.clock import Clock, utc_now
 from mailgov.config import Config
 from mailgov.errors import ConfigError, NotAllowed
 from mailgov.imap.account import FolderError, SharedAccount
-from mailgov.imap.session import Bounds, Session
+from mailgov.imap.session import Admitted, Bounds, Session
 from mailgov.imap.wire import LINE_BYTES
 from mailgov.logs import logger
 from mailgov.mailstore import layout, master, reach
@@ -39,7 +39,7 @@ class Holder(Protocol):
 
     @property
     def state(self) -> str:
-        """`active` lets in."""
+        """`active` lets in; `reading`, and for the webmail `suspended`, to read only."""
 
 
 class Box(Protocol):
@@ -82,8 +82,10 @@ class ImapServer:
         *,
         poll_seconds: float = POLL_SECONDS,
         on_act: Callable[[Act], None] | None = None,
+        clock: Clock = utc_now,
     ) -> None:
         self._on_act = on_act
+        self._clock = clock
         self._config = config
         self._accounts = accounts
         limits = config.limits
@@ -93,7 +95,7 @@ class ImapServer:
         self._sessions: dict[Session, asyncio.Task[None]] = {}
         self._open: dict[Path, SharedAccount] = {}
         self._opening = asyncio.Lock()
-        self._secret = ""
+        self._key = b""
 
     async def start(self) -> str:
         """Listen; returns `host:port`.
@@ -101,7 +103,7 @@ class ImapServer:
         Raises Unavailable `port-busy` or `port-unavailable`, and where TLS is needed ConfigError `certificate-missing` or
         `certificate-not-valid`.
         """
-        self._secret = await asyncio.to_thread(master.secret, self._config.data.path)
+        self._key = await asyncio.to_thread(master.key, self._config.data.path)
         host, port = split(self._config.mailstore.imap)
         tls = None if is_loopback(host) else await asyncio.to_thread(_tls, self._config)
         try:
@@ -159,8 +161,8 @@ class ImapServer:
 
     # The gate of the sessions
 
-    async def admit(self, user: str, password: str, ip: str) -> tuple[str, SharedAccount] | None:
-        """Address and mailbox of a user; None for a wrong name or password.
+    async def admit(self, user: str, password: str, ip: str) -> Admitted | None:
+        """What a user gets; None for a wrong name or password.
 
         Raises FolderError `UNAVAILABLE` when too many passwords were wrong, or `LIMIT`.
         """
@@ -168,7 +170,7 @@ class ImapServer:
             holder = await self._holder(user, password, ip)
         except NotAllowed as exc:
             raise FolderError("UNAVAILABLE", "too many wrong passwords, try again later") from exc
-        if holder is None or holder.state != "active":
+        if holder is None or holder.state not in self._states(user):
             return None
         address = Address.parse(holder.address)
         box = await self._accounts.find_mailbox(address)
@@ -185,14 +187,18 @@ class ImapServer:
                 account = self._open[home] = SharedAccount(home)
             account.sessions += 1
         account.quota_bytes = box.quota_mb << 20
-        return holder.address, account
+        return Admitted(holder.address, account, read_only=holder.state != "active")
+
+    def _states(self, user: str) -> tuple[str, ...]:
+        """States of a mailbox in which it opens: to the webmail also when suspended."""
+        by_webmail = master.SEPARATOR in user
+        return ("active", "reading", "suspended") if by_webmail else ("active", "reading")
 
     async def _holder(self, user: str, password: str, ip: str) -> Holder | None:
         address, separator, opener = user.rpartition(master.SEPARATOR)
         if not separator:
             return await self._accounts.sign_in(user, password, channel="imap", ip=ip)
-        known = hmac.compare_digest(password.encode(), self._secret.encode())
-        if not known or opener != master.USER:
+        if opener != master.USER or not master.opens(self._key, password, self._clock()):
             return None
         return await self._accounts.account(address)
 

@@ -41,11 +41,20 @@ _KEEPS_NUMBERS = ("FETCH", "STORE", "SEARCH")  # RFC 3501, 7.4.1
 log = logger("imap")
 
 
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """Whose mailbox a session has, and whether it may change anything there."""
+
+    address: str
+    account: SharedAccount
+    read_only: bool = False
+
+
 class Gate(Protocol):
     """Who may come in, and to what. Owned by the session, answered by the server."""
 
-    async def admit(self, user: str, password: str, ip: str) -> tuple[str, SharedAccount] | None:
-        """Address and mailbox of a user; None for a wrong name or password.
+    async def admit(self, user: str, password: str, ip: str) -> Admitted | None:
+        """What a user gets; None for a wrong name or password.
 
         Raises Unavailable, and FolderError: `LIMIT` when the user has too many sessions,
         `UNAVAILABLE` when too many passwords were wrong.
@@ -183,6 +192,8 @@ class Session:
             found = commands.WITH_FOLDER.get(name)
         if found is None:
             return None
+        if talk.read_only and name in commands.CHANGES:
+            return self._refuse_change
         command = found
         return lambda scanner: command(talk, scanner)
 
@@ -201,6 +212,10 @@ class Session:
         able = AFTER_LOGIN if self._talk else BEFORE_LOGIN
         await self._send(f"* CAPABILITY {able}\r\n".encode())
         return "that is all"
+
+    async def _refuse_change(self, scanner: Scanner) -> str:  # noqa: ARG002 - a command like others
+        """Whatever is asked: nothing is put into this mailbox, and nothing changed."""
+        raise FolderError("NOPERM", "the mailbox may only be read")
 
     async def _noop(self, scanner: Scanner) -> str:
         scanner.end()
@@ -272,10 +287,13 @@ class Session:
             if self._failed >= self._bounds.failed_logins:
                 raise Refused("too many wrong passwords")
             return "NO [AUTHENTICATIONFAILED] wrong user name or password"
-        self.address, account = admitted
+        self.address = admitted.address
         name, address = user.decode(), self.address
         self._talk = Conversation(
-            account, self._send, told=lambda *act: self._gate.acted(name, address, *act)
+            admitted.account,
+            self._send,
+            told=lambda *act: self._gate.acted(name, address, *act),
+            read_only=admitted.read_only,
         )
         self._commands.signed_in = True
         return f"[CAPABILITY {AFTER_LOGIN}] signed in"

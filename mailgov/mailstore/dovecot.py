@@ -25,6 +25,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from mailgov.clock import Clock, utc_now
 from mailgov.config import Config
 from mailgov.errors import ConfigError, Unavailable
 from mailgov.logs import logger
@@ -44,6 +45,7 @@ from mailgov.mailstore.users import (
 )
 
 START_SECONDS, STOP_SECONDS = 20.0, 10.0
+TOKENS_SECONDS = 10.0  # between looks at the clock, much less than half a period of `master`
 NOTICED_SECONDS = 1.1  # Dovecot looks at its password file once in a second of the clock
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 60.0
 _SOCKET_PATH_BYTES = 107  # sockaddr_un; the longest name below base_dir has under 30
@@ -86,11 +88,16 @@ class DovecotChild:
         app_key: str = "",
         policy: PolicyServer | None = None,
         on_act: Callable[[Act], None] | None = None,
+        clock: Clock = utc_now,
     ) -> None:
         self._config = config
         self._app_key = app_key
         self._policy = policy
         self._on_act = on_act
+        self._clock = clock
+        self._key = b""
+        self._masters = master.Good("", "")  # as they are in the files
+        self._renewal: asyncio.Task[None] | None = None
         self._rights: dict[str, User] = {}  # whose files of rights are as the directory says
         self._folder = config.data.path / "dovecot"
         self._places: Places | None = None
@@ -180,6 +187,7 @@ class DovecotChild:
         self._listen = await asyncio.to_thread(self._prepare)
         await self._launch()
         self._supervisor = asyncio.create_task(self._supervise(), name="dovecot")
+        self._renewal = asyncio.create_task(self._renew(), name="dovecot tokens")
         await self._subscribe()
         host, port = self._listen
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
@@ -192,9 +200,10 @@ class DovecotChild:
 
     async def stop(self) -> None:
         """Close every session and end it. May be called at any time."""
-        if self._supervisor is not None:
-            self._supervisor.cancel()
-            await asyncio.gather(self._supervisor, return_exceptions=True)
+        tasks = [task for task in (self._supervisor, self._renewal) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await self._end()
         if self._policy is not None:
             await self._policy.stop()
@@ -220,9 +229,8 @@ class DovecotChild:
         _end_leftover(self._folder)
         places = Places(self._folder, self._run_folder(), user, group, uid, gid)
         shutil.chown(places.run, user, group)
-        secret = master.secret(data)
-        write_whole(places.masters, f"{master.USER}:{master.hashed(secret)}\n")
-        write_whole(places.masters_before, "")
+        self._key = master.key(data)
+        self._write_masters(places)
         plan = self._plan(places, _free_address("imap", self._config.mailstore.imap))
         if self._config.mailstore.filters and not {"sieve", "managesieve", "lmtp"} <= plan.features:
             raise Unavailable("mailstore-engine-missing", program="dovecot-sieve")
@@ -331,6 +339,24 @@ class DovecotChild:
                 await self._launch()
             except Unavailable as exc:
                 log.error("dovecot.start-failed", cause=str(exc))  # noqa: TRY400 - its own log has said more
+
+    async def _renew(self) -> None:
+        """Keep the files of the webmail's tokens as the clock says."""
+        assert self._places is not None
+        while True:
+            await asyncio.sleep(TOKENS_SECONDS)
+            try:
+                await asyncio.to_thread(self._write_masters, self._places)
+            except OSError as exc:
+                log.error("dovecot.tokens-failed", cause=exc.strerror)  # noqa: TRY400 - tried again soon
+
+    def _write_masters(self, places: Places) -> None:
+        """Write what has changed of the two tokens; the one in use stays as it is. Blocks."""
+        now = master.good(self._key, self._clock())
+        for file, token, written in zip(places.masters, now, self._masters, strict=True):
+            if token != written:
+                write_whole(file, f"{master.USER}:{master.hashed(token)}\n")
+        self._masters = now
 
     async def _end(self) -> None:
         process = self._process

@@ -66,15 +66,18 @@ auth_policy_request_attributes = login=%{{orig_user}} remote=%{{rip}} app=%{{pas
 
 
 def _masters(plan: Plan) -> str:
+    sources = [("passwd-file", file) for file in plan.places.masters]
+    if plan.questions is not None:
+        sources = [("sql", plan.places.database.with_name("database-webmail.conf"))]
     return "".join(
         f"""passdb {{
-  driver = passwd-file
+  driver = {driver}
   args = {file}
   master = yes
   result_success = continue
 }}
 """
-        for file in (plan.places.masters, plan.places.masters_before)
+        for driver, file in sources
     )
 
 

@@ -74,16 +74,18 @@ auth_policy_request_attributes {{
 
 
 def _masters(plan: Plan) -> str:
-    files = {"webmail": plan.places.masters, "webmail-before": plan.places.masters_before}
+    if plan.questions is not None:
+        sources = ["driver = sql\n  passdb_sql_query = " + plan.questions.master]
+    else:
+        sources = [f"driver = passwd-file\n  passwd_file_path = {p}" for p in plan.places.masters]
     return "".join(
-        f"""passdb {name} {{
-  driver = passwd-file
-  passwd_file_path = {file}
+        f"""passdb webmail-{number} {{
+  {source}
   master = yes
   result_success = continue
 }}
 """
-        for name, file in files.items()
+        for number, source in enumerate(sources)
     )
 
 

@@ -15,7 +15,6 @@ KNOWN_SECONDS = 3.0  # the mail store hears of a new mailbox a moment after the 
 async def connect(config: Config, address: str) -> Connection:
     """A connection that is signed in to a mailbox. Raises Unavailable `mailstore-unavailable`."""
     host, port = await asyncio.to_thread(reach.listener, config)
-    secret = await asyncio.to_thread(master.secret, config.data.path)
     deadline = time.monotonic() + KNOWN_SECONDS
     while True:
         context = None
@@ -23,7 +22,8 @@ async def connect(config: Config, address: str) -> Connection:
             context = await asyncio.to_thread(_our_certificate, config)
         connection = Connection(Library(host, port, ssl_context=context))
         await connection.greeting()
-        if await connection.log_in(master.login_name(address), secret):
+        token = await asyncio.to_thread(master.token, config.data.path)
+        if await connection.log_in(master.login_name(address), token):
             return connection
         connection.close()
         if time.monotonic() > deadline:

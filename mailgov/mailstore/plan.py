@@ -58,13 +58,9 @@ class Places:
         return self.folder / "apps"
 
     @property
-    def masters(self) -> Path:
-        """The secret of the webmail; `before` it the one that was renewed last."""
-        return self.folder / "masters"
-
-    @property
-    def masters_before(self) -> Path:
-        return self.folder / "masters-before"
+    def masters(self) -> tuple[Path, Path]:
+        """The tokens of the webmail that are good now: the even one, the odd one."""
+        return self.folder / "masters-even", self.folder / "masters-odd"
 
     @property
     def shared(self) -> Path:
@@ -100,6 +96,7 @@ class Questions:
     """SQL that answers who users are, and how to reach the PostgreSQL that knows."""
 
     connection: str
+    master: str
     password: str
     app_password: str
     user: str

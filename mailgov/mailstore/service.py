@@ -48,14 +48,11 @@ def files(
     if _UNFIT_PATH.search(str(config.data.path.absolute())):
         raise ConfigError("mailstore-path-not-valid", path=config.data.path)
     plan = _plan(config, version, features, owner, app_key, proxy=proxy, folder=folder)
-    found = {
-        "dovecot.conf": LANGUAGES[version](plan),
-        "masters": f"{master.USER}:{master.hashed(master.secret(config.data.path))}\n",
-        "masters-before": "",
-    }
+    found = {"dovecot.conf": LANGUAGES[version](plan)}
     if version == "2.3" and plan.questions is not None:
         questions = plan.questions
         found["database.conf"] = language_2_3.database_file(plan, questions.password)
+        found["database-webmail.conf"] = language_2_3.database_file(plan, questions.master)
         if app_key:
             found["database-apps.conf"] = language_2_3.database_file(plan, questions.app_password)
     if plan.filters and not proxy:
@@ -77,6 +74,7 @@ def _plan(
         lmtp = split(settings.lmtp)
     questions = Questions(
         connection=_connection(config),
+        master=_master(version, master.key(config.data.path)),
         password=_proxied(config, version) if proxy else _password(config, version),
         app_password=_app_password(version, app_key),
         user=_user(config, version),
@@ -122,6 +120,7 @@ _OPEN = (
     "(m.state = 'active' AND m.locked_at IS NULL"
     " OR m.state = 'recalled' AND m.holder_reads AND m.readable_until >= current_date)"
 )
+_OPEN_TO_WEBMAIL = "m.state = 'suspended'"  # which asks for no password
 _EVERYBODY = "SELECT address AS \"user\" FROM mailbox WHERE kind <> 'group' AND removed_at IS NULL"
 
 
@@ -137,11 +136,30 @@ def _password(config: Config, version: Version) -> str:
         ),
     }[programs]
     return (
-        f"SELECT m.address AS \"user\", CASE WHEN c.kind = 'password' AND {opens}"
+        f"SELECT m.address AS \"user\", CASE WHEN c.kind = 'password' AND {opens} AND {_OPEN}"
         " THEN '{ARGON2ID}' || c.hash ELSE '{SHA256}' || repeat('A', 43) || '=' END AS password"
         " FROM mailbox m JOIN credential c ON c.mailbox_id = m.id AND c.revoked_at IS NULL"
-        f" WHERE m.address = '{_NAME[version]}' AND {_OPEN}"
+        f" WHERE m.address = '{_NAME[version]}' AND ({_OPEN} OR {_OPEN_TO_WEBMAIL})"
         " ORDER BY c.kind = 'password' DESC, c.id DESC LIMIT 1"
+    )
+
+
+def _master(version: Version, key: bytes) -> str:
+    """Whether a digest is that of a token which is good by the database's clock, as in `master`."""
+    digest = {"2.3": "%{sha256:password}", "2.4": "%{password | sha256 | hexlify}"}[version]
+    inner, outer = master.pads(key)
+    period = master.PERIOD_SECONDS
+    now = "extract(epoch FROM clock_timestamp())"
+    first = f"floor(({now} - {period // 2}) / {period})::bigint"
+    hmac = (
+        f"sha256(decode('{outer}', 'hex') || sha256(decode('{inner}', 'hex')"
+        " || convert_to(number::text, 'UTF8')))"
+    )
+    return (
+        f"SELECT '{master.USER}' AS \"user\", NULL AS password, 'y' AS nopassword"
+        f" FROM (SELECT {first} + later AS number FROM (VALUES (0), (1)) AS v (later)) AS n"
+        f" WHERE '{_NAME[version]}' = '{master.USER}'"
+        f" AND '{digest}' = encode(sha256(convert_to(encode({hmac}, 'hex'), 'UTF8')), 'hex')"
     )
 
 

@@ -43,7 +43,8 @@ class User:
 
     `password_hash` is an argon2id PHC string, empty where the password does not open IMAP; `apps`
     are the app passwords that do: digest, and number of the credential. `home` is the address whose
-    folder holds the mail, empty for its own. `read_only`: it was recalled, and may still be read.
+    folder holds the mail, empty for its own. `read_only`: it was recalled, and may still be read; or
+    it is suspended, and only the webmail opens it, to be read.
     `shared_with`: who may read it besides, and whether they may also work in it.
     """
 
@@ -146,6 +147,7 @@ def _all() -> Any:
         col(Mailbox.holder_reads),
         col(Mailbox.readable_until) >= bindparam("today"),
     )
+    reads_in_web = col(Mailbox.state) == "suspended"
     return (
         sqlalchemy.select(
             col(Mailbox.address),
@@ -153,6 +155,7 @@ def _all() -> Any:
             col(Mailbox.home),
             signs_in,
             reads_on,
+            reads_in_web,
             cast("Mapped[str | None]", col(Credential.kind)),
             col(Credential.hash),
             col(Credential.scopes),
@@ -181,20 +184,21 @@ def all_users(session: Session, today: date, programs: Programs = "password") ->
     rows = session.connection().execute(_all(), {"today": today})
     shared = _shared(session, today)
     users: dict[str, User] = {}
-    for address, quota_mb, home, opens, reads, kind, stored, scopes, number, second_factor in rows:
+    for row in rows:
+        address, quota_mb, home, opens, reads, in_web, kind, stored, scopes, number, second = row
         user = users.get(address) or User(
             address, "", quota_mb, home=home, is_open=False,
             shared_with=shared.get(address, frozenset()),
         )  # fmt: skip
-        if kind is not None and (opens or reads):
+        if kind is not None and (opens or reads or in_web):
             # Also one whose password opens no program: the webmail opens the mailbox in its own name.
             user = replace(user, is_open=True, read_only=not opens)
-            if kind == "app":
+            if in_web:
+                pass  # no program gets in
+            elif kind == "app":
                 if "imap" in scopes.split():
                     user = replace(user, apps=user.apps | {(stored, number)})
-            elif programs == "password" or (
-                programs == "until-second-factor" and second_factor is None
-            ):
+            elif programs == "password" or (programs == "until-second-factor" and second is None):
                 user = replace(user, password_hash=stored)  # of several the newest counts
         users[address] = user
     return list(users.values())

@@ -40,7 +40,9 @@ def find_account(
         _verified_address(claims) if match == "email" else _of_number(session, claims, staff_claim)
     )
     account = queries.account(session, key, today) if key else None
-    if account is None or account.state != "active" or account.kind != "person":
+    if account is None or account.kind != "person":
+        return None
+    if account.state != "active" and not account.only_reads:
         return None
     amr = claims.get("amr")
     said = {str(claims.get("acr", "")), *(map(str, amr) if isinstance(amr, list) else ())}
@@ -65,4 +67,4 @@ def _of_number(session: Session, claims: Claims, claim: str) -> str:
         .join(Person)
         .where(Person.staff_no == number.strip(), Mailbox.kind == "person")
     )
-    return session.exec(query.where(Mailbox.state == "active")).first() or ""
+    return session.exec(query.where(Mailbox.state != "recalled")).first() or ""

@@ -1,13 +1,15 @@
 """Signing in and out: one answer to every wrong guess, limits on time, and no text lost."""
 
 import re
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from mailgov.directory.provisioning import grant_role, set_password, suspend
+from mailgov.lifecycle.ending import Recall, recall
 from tests.support.directory import act
-from tests.support.webmail import AN, OFFICE, PASSWORD, Browser, Site, make_site
+from tests.support.webmail import AN, OFFICE, PASSWORD, Browser, Site, letter, make_site
 
 TEXT = "Kính gửi ông, em gửi báo cáo."
 
@@ -36,10 +38,61 @@ def test_every_wrong_guess_gets_the_same_answer(site: Site, address: str, passwo
     assert not browser.client.cookies
 
 
-def test_a_suspended_mailbox_looks_like_a_wrong_password(site: Site) -> None:
+def _recalled(site: Site, *, holder_reads: bool) -> None:
+    today = site.clock().date()
+    how = Recall(
+        readable_until=today + timedelta(days=180),
+        kept_until=today + timedelta(days=540),
+        contact=OFFICE,
+        holder_reads=holder_reads,
+    )
     with site.services.database.write() as session:
-        suspend(session, act("nghỉ việc"), AN)
+        recall(session, act("nghỉ hưu"), AN, how)
+
+
+def test_a_recalled_mailbox_looks_like_a_wrong_password(site: Site) -> None:
+    _recalled(site, holder_reads=False)
     assert site.browser().sign_in().status == 401
+
+
+def test_who_had_a_recalled_mailbox_may_read_on_and_is_told_why(site: Site) -> None:
+    site.mail.put(letter())
+    before = site.signed_in()
+    _recalled(site, holder_reads=True)
+    assert before.go("/mail/inbox").path == "/login"  # signed in anew, as whoever it is now
+    browser = site.browser().sign_in()
+    assert browser.path == "/mail/inbox"
+    told = browser.text(".notice.warning")
+    assert "Hộp thư đã được thu hồi. Từ 21/11/2026 09:00. Lý do: nghỉ hưu." in told
+    assert "Bạn được đọc thư đến hết ngày 20/05/2027." in told
+    assert OFFICE in told
+    assert "0123 456 789" in told
+    assert not browser.all("a[href='/compose'], button[name=do]")
+
+
+def test_what_may_only_be_read_is_opened_saved_and_not_changed(site: Site) -> None:
+    site.mail.put(letter())
+    _recalled(site, holder_reads=True)
+    browser = site.browser().sign_in().go("/mail/inbox/7.1")
+    assert (browser.status, site.mail.stored["INBOX"][1].flags) == (200, set())
+    assert browser.all("a[href$='/raw?download=1']")
+    assert not browser.all(".toolbar form")
+    assert browser.go("/mail/inbox/7.1/raw?download=1").status == 200
+    assert browser.go("/compose").status == 403
+    csrf = browser.go("/mail/inbox").value("csrf")
+    tick = {"csrf": csrf, "folder": "inbox", "message": "7.1-00", "do": "delete"}
+    assert browser.post("/mail/actions", tick).status == 403
+    assert site.mail.stored["INBOX"][1].flags == set()
+    assert browser.post("/settings/absence", {"csrf": csrf}).status == 403
+    assert browser.post("/logout", {"csrf": csrf}).path == "/login"
+
+
+def test_a_suspended_mailbox_may_be_read(site: Site) -> None:
+    with site.services.database.write() as session:
+        suspend(session, act("nghỉ thai sản"), AN)
+    browser = site.browser().sign_in()
+    assert browser.path == "/mail/inbox"
+    assert "Lý do: nghỉ thai sản." in browser.text(".notice.warning")
 
 
 def test_guessing_is_slowed_without_locking_the_owner_out(site: Site) -> None:
@@ -54,11 +107,11 @@ def test_guessing_is_slowed_without_locking_the_owner_out(site: Site) -> None:
 
 
 def test_signing_in_goes_on_where_it_was_asked_for(site: Site) -> None:
-    browser = site.browser().go("/search?q=giao+ban&in=sent")
+    browser = site.browser().go("/mail/sent?filter=unread")
     assert browser.path == "/login"
     browser.submit("main form button", {"address": AN, "password": PASSWORD})
     assert browser.answer.url.path + "?" + browser.answer.url.query.decode() == (
-        "/search?q=giao+ban&in=sent"
+        "/mail/sent?filter=unread"
     )
 
 

@@ -68,13 +68,19 @@ def anyone(page: Page) -> Endpoint:
 
 
 def signed_in(
-    page: Page, *, uploads: bool = False, enrolling: bool = False, changing: bool = False
+    page: Page,
+    *,
+    uploads: bool = False,
+    enrolling: bool = False,
+    changing: bool = False,
+    reading: bool = False,
 ) -> Endpoint:
     """A page of a mailbox. Without a sign-in the visitor is asked for one and loses no text.
 
     Whose password must be changed gets to the pages for `changing` and to no other until it was
     (rules first-login-change, password-age); whose role demands a second factor, to those for
-    `enrolling` until it is on.
+    `enrolling` until it is on. Whose mailbox may only be read changes nothing but by forms that are
+    for `reading` too.
     """
 
     async def endpoint(request: Request) -> Response:
@@ -96,10 +102,16 @@ def signed_in(
             return await _answered(visit, page) if visit.signed_in else _sign_in_first(visit)
         if visit.signed_in is None:
             return await _sign_in_and_keep(visit)
+        if visit.account.only_reads and not (reading or changing):
+            return await _answered(visit, _only_read)
         limit = visit.services.config.web.upload_bytes if uploads else FORM_BYTES
         return await _answered(visit, lambda seen: _with_token(seen, page, limit))
 
     return endpoint
+
+
+async def _only_read(visit: Visit) -> Response:
+    raise NotAllowed("mailbox-only-read", address=visit.account.address)
 
 
 async def _with_token(visit: Visit, page: Page, limit_bytes: int) -> Response:

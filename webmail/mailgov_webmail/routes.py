@@ -29,8 +29,8 @@ _MESSAGE = "/mail/{folder}/{mid}"
 _DRAFT = "/compose/{cid}"
 
 
-def _writing(act: compose.Act) -> Endpoint:
-    return signed_in(compose.keeping(act), uploads=True)
+def _writing(act: compose.Act, *, reading: bool = True) -> Endpoint:
+    return signed_in(compose.keeping(act), uploads=True, reading=reading)
 
 
 routes: list[BaseRoute] = [
@@ -74,11 +74,11 @@ routes: list[BaseRoute] = [
     Route(f"{_DRAFT}/attach", _writing(compose.attach), methods=["POST"]),
     Route(f"{_DRAFT}/check", _writing(compose.check), methods=["POST"]),
     Route(f"{_DRAFT}/fix", _writing(compose.fix), methods=["POST"]),
-    Route(f"{_DRAFT}/wrong", _writing(compose.wrong), methods=["POST"]),
+    Route(f"{_DRAFT}/wrong", _writing(compose.wrong, reading=False), methods=["POST"]),
     Route(f"{_DRAFT}/send", _writing(compose.send), methods=["POST"]),
     Route(f"{_DRAFT}/discard", _writing(compose.discard), methods=["POST"]),
     Route("/outbox", signed_in(outbox.show)),
-    Route("/outbox/{cid}/undo", signed_in(outbox.call_back), methods=["POST"]),
+    Route("/outbox/{cid}/undo", signed_in(outbox.call_back, reading=True), methods=["POST"]),
     Route("/outbox/{cid}/now", signed_in(outbox.hurry), methods=["POST"]),
     Route("/quarantine", signed_in(quarantine.show)),
     Route("/quarantine/{id}/release", signed_in(quarantine.release), methods=["POST"]),
@@ -91,11 +91,15 @@ routes: list[BaseRoute] = [
     Route("/settings/absence", signed_in(absence.show), methods=["GET"]),
     Route("/settings/absence", signed_in(absence.save), methods=["POST"]),
     Route("/settings/absence/off", signed_in(absence.turn_off), methods=["POST"]),
-    Route("/settings/devices", signed_in(settings.end_other_sign_ins), methods=["POST"]),
+    Route(
+        "/settings/devices", signed_in(settings.end_other_sign_ins, reading=True), methods=["POST"]
+    ),
     Route("/settings/devices", signed_in(access.show, enrolling=True), methods=["GET"]),
     Route("/settings/devices/passwords", signed_in(access.add), methods=["POST"]),
     Route(
-        "/settings/devices/passwords/{id:int}/revoke", signed_in(access.revoke), methods=["POST"]
+        "/settings/devices/passwords/{id:int}/revoke",
+        signed_in(access.revoke, reading=True),
+        methods=["POST"],
     ),
     Route("/settings/second-factor", signed_in(access.enrol, enrolling=True), methods=["GET"]),
     Route("/settings/second-factor", signed_in(access.confirm, enrolling=True), methods=["POST"]),

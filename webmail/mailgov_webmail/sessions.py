@@ -90,7 +90,9 @@ class Sessions:
         row, address = found
         account = await self._directory.account(address)
         now = self._clock()
-        if account is None or account.state != "active" or now >= self._until(row, account):
+        if account is None or now >= self._until(row, account):
+            return None
+        if account.state != "active" and not account.only_reads:
             return None
         if using and now - row.used_at >= _NOTED_EVERY:
             await self._note_use(token_hash, now)

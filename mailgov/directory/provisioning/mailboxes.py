@@ -264,7 +264,9 @@ def _add_person(session: Session, act: Act, agency: Agency, name: str, new: NewM
 
 
 def suspend(session: Session, act: Act, address: str) -> Change:
-    """Stop a mailbox: nobody signs in, nobody sends from it, and open sign-ins end.
+    """Stop a mailbox: nobody sends from it, no program signs in, and open sign-ins end.
+
+    Its holder may sign in to the webmail again, which shows the mail and says why nothing else goes.
 
     `act.reason` is required. Raises NotFound `mailbox-unknown`, InputError `reason-missing`,
     Conflict `mailbox-recalled`.

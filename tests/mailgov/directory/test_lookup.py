@@ -11,7 +11,7 @@ from mailgov.access import Role
 from mailgov.addresses import Address
 from mailgov.config import Limits
 from mailgov.db import Database
-from mailgov.db.models import Credential, Domain, EventRow, Mailbox
+from mailgov.db.models import Credential, Domain, EventRow, Mailbox, RoleGrant
 from mailgov.directory import Directory
 from mailgov.directory.provisioning import (
     add_alias,
@@ -21,6 +21,8 @@ from mailgov.directory.provisioning import (
     set_password,
     suspend,
 )
+from mailgov.directory.sign_in import Channel
+from mailgov.lifecycle.ending import Recall, recall
 from mailgov.message import Client, Direction, Envelope, Recipient
 from mailgov_policies import default_ruleset, facts, judge
 
@@ -57,15 +59,39 @@ async def test_anything_else_is_one_and_the_same_no(
     assert await directory.sign_in(address, password) is None
 
 
-async def test_a_suspended_mailbox_is_closed_until_resumed(
+async def test_a_suspended_mailbox_is_only_read_in_the_webmail_until_resumed(
     directory: Directory, filled: Database
 ) -> None:
     with filled.write() as session:
+        grant_role(session, act(), mailbox=AN, role="it", agency="H99.02")
         suspend(session, act("nghỉ thai sản"), AN)
-    assert await directory.sign_in(AN, PASSWORD) is None
+    programs: tuple[Channel, ...] = ("smtp", "imap", "dav")
+    for channel in programs:
+        assert await directory.sign_in(AN, PASSWORD, channel=channel) is None
+    account = await directory.sign_in(AN, PASSWORD)
+    assert account is not None
+    assert (account.state, account.only_reads, account.roles) == ("suspended", True, ())
     with filled.write() as session:
         resume(session, act(), AN)
-    assert await directory.sign_in(AN, PASSWORD) is not None
+    account = await directory.sign_in(AN, PASSWORD, channel="smtp")
+    assert account is not None
+    assert (account.only_reads, account.roles) == (False, (Role("it", "H99.02"),))
+
+
+@pytest.mark.parametrize(
+    ("holder_reads", "open_by"),
+    [(True, ["web", "imap"]), (False, [])],
+    ids=["its holder may read on", "nobody may"],
+)
+async def test_a_recalled_mailbox_opens_where_one_reads(
+    directory: Directory, filled: Database, holder_reads: bool, open_by: list[Channel]
+) -> None:
+    how = Recall(readable_until=TODAY, kept_until=date(2027, 11, 21), holder_reads=holder_reads)
+    with filled.write() as session:
+        recall(session, act("nghỉ hưu"), AN, how)
+    channels: tuple[Channel, ...] = ("web", "imap", "smtp", "dav")
+    found = [c for c in channels if await directory.sign_in(AN, PASSWORD, channel=c)]
+    assert found == open_by
 
 
 async def test_a_replaced_password_opens_nothing(directory: Directory, filled: Database) -> None:
@@ -122,7 +148,9 @@ async def test_addresses_one_may_send_from(directory: Directory, filled: Databas
         add_alias(session, act(), address="today@tinhmau.test", mailbox=AN, until=TODAY)
         grant_send_as(session, act(), mailbox=OFFICE, holder=AN)
         grant_role(session, act(), mailbox=AN, role="it", agency="H99.02")
-        grant_role(session, act(), mailbox=AN, role="auditor", until=YESTERDAY)
+        grant_role(session, act(), mailbox=AN, role="auditor", until=TODAY)
+        ended = session.exec(select(RoleGrant).where(RoleGrant.role == "auditor")).one()
+        ended.until = YESTERDAY  # a day later
     account = await directory.account(AN)
     assert account is not None
     assert account.may_send_as == (AN, "an.nv@sonoivu.tinhmau.test", "today@tinhmau.test", OFFICE)

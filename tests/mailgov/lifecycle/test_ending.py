@@ -88,7 +88,7 @@ def test_whoever_leaves_is_out_at_once(filled: Database) -> None:
     assert change.details["rights"] == [f"{OFFICE} send-as"]
     assert change.details["roles"] == ["it H99.02"]
     with filled.read() as session:
-        login, account = queries.login(session, AN), queries.account(session, AN, TODAY)
+        login, account = queries.login(session, AN, TODAY), queries.account(session, AN, TODAY)
         assert login is not None
         assert account is not None
         assert (login.state, login.stored) == ("recalled", None)
@@ -138,16 +138,19 @@ def test_a_successor_gets_what_still_comes_and_nobody_else_does(filled: Database
 def test_after_the_grace_it_is_only_kept(filled: Database) -> None:
     with filled.write() as session:
         recall(session, ACT, AN, how(contact=BINH, forward=True, holder_reads=True))
-        login = queries.login(session, AN)
+        login = queries.login(session, AN, TODAY)
         assert login is not None
         assert login.state == "reading"
+        day_after = queries.login(session, AN, TODAY + 181 * DAY)
+        assert day_after is not None
+        assert day_after.state == "recalled"  # also before anybody has tidied up
         users = {user.address: user for user in all_users(session, TODAY)}
         assert (users[AN].is_open, users[AN].read_only) == (True, True)
     later = NOW + 181 * DAY
     done = planning.perform_due(filled, later.date(), later, PERFORMERS)
     assert [(one.kind, one.state) for one in done] == [("mailbox.retain", "done")]
     with filled.read() as session:
-        login = queries.login(session, AN)
+        login = queries.login(session, AN, later.date())
         assert login is not None
         assert (login.state, login.stored) == ("recalled", None)
         assert session.exec(select(Absence)).first() is None
@@ -328,7 +331,7 @@ class TestTransfer:
             assert (kept.home, kept.state, kept.person_id) == ("", "recalled", None)
             assert at_the_door(session, AN, TODAY + 29 * DAY)[0] == "passing"
             assert at_the_door(session, AN, TODAY + 30 * DAY)[0] == "recalled"
-            login = queries.login(session, mine.address)
+            login = queries.login(session, mine.address, TODAY)
             assert login is not None
             assert login.stored is not None  # the same key
 

@@ -100,7 +100,7 @@ class TestUnusedAccounts:
 
     def locked(self, database: Database) -> bool:
         with database.read() as session:
-            login = queries.login(session, AN)
+            login = queries.login(session, AN, NOW.date())
             opens = {user.address for user in all_users(session, NOW.date()) if user.is_open}
             arrives = queries.mailboxes(session, [AN], NOW.date())[AN].state
             assert login is not None

@@ -306,11 +306,14 @@ class Year:
             for asked, box in found.items()
         }
         assert at_the_door == doors
+        # The webmail opens what is suspended too, to be read.
         assert {
-            user.address for user in all_users(session, today) if user.is_open
+            user.address
+            for user in all_users(session, today)
+            if user.is_open and not user.read_only
         } == self.model.open()
         for address in self._some(today):
-            login = queries.login(session, address)
+            login = queries.login(session, address, today)
             gets_in = login is not None and login.state == "active" and login.stored is not None
             assert gets_in == (address in self.model.open()), address
         closed = {box.mailbox_id for box in found.values() if box.state != "active"}

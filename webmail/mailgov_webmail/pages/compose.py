@@ -15,7 +15,7 @@ from starlette.datastructures import UploadFile
 from starlette.responses import JSONResponse, Response
 
 from mailgov.clock import VIETNAM
-from mailgov.errors import InputError, MailgovError, NotFound, Unavailable
+from mailgov.errors import InputError, MailgovError, NotAllowed, NotFound, Unavailable
 from mailgov.gate.outcome import Judgement
 from mailgov.holding.wrong import Struck
 from mailgov_webmail import reading
@@ -35,7 +35,7 @@ from mailgov_webmail.compose.letter import URGENCIES, Letter, known_document
 from mailgov_webmail.compose.prefill import Kind, prefilled
 from mailgov_webmail.compose.repair import converted, copy_name, unicode_copy
 from mailgov_webmail.compose.sending import Problem, Sender, Sent, keep_copy
-from mailgov_webmail.pages.frame import framed_page, suspension
+from mailgov_webmail.pages.frame import framed_page
 from mailgov_webmail.pages.outbox import outbox_of
 from mailgov_webmail.pages.wrong import intervention, note, require_rule
 from mailgov_webmail.people import without
@@ -72,7 +72,12 @@ Act = Callable[[Desk], Awaitable[Response]]
 
 
 async def start(visit: Visit) -> Response:
-    """A new letter gets its name; nothing is kept before something was written."""
+    """A new letter gets its name; nothing is kept before something was written.
+
+    Raises NotAllowed `mailbox-only-read`.
+    """
+    if visit.account.only_reads:
+        raise NotAllowed("mailbox-only-read", address=visit.account.address)
     query = f"?{visit.request.url.query}" if visit.request.url.query else ""
     return see(f"/compose/{new_draft_id()}{query}")
 
@@ -175,7 +180,7 @@ async def send(desk: Desk) -> Response:
     due_at = _due_at(desk.visit)
     draft = await _saved(desk)
     problems = await desk.sender.problems(draft.letter)
-    if await suspension(desk.visit):
+    if desk.visit.account.only_reads:
         problems = [Problem("letter", "compose.suspended")]
     if problems:
         return await _page(desk, draft, problems=problems, status=422)

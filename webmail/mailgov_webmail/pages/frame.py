@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlmodel import Session
+from sqlmodel import Session, col, select
 from starlette.responses import HTMLResponse
 
+from mailgov.db.models import EventRow
 from mailgov.db.models import Mailbox as MailboxRow
 from mailgov.errors import MailgovError, Unavailable
+from mailgov.ledger.events import DirectoryChanged
 from mailgov_webmail.compose.outbox import Outbox
 from mailgov_webmail.mailbox import Folder, Mailbox, Quota
 from mailgov_webmail.places import Done, name_of, slug, usual_folders
@@ -29,10 +31,13 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Suspension:
-    """Why a mailbox can only be read."""
+    """Why a mailbox can only be read, and from when until when, in words."""
 
     since: str
+    until: str
     reason: str
+    recalled: bool = False
+    instead: str = ""  # whom senders are told to write to
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,15 +97,41 @@ async def trouble_page(visit: Visit, error: MailgovError, status: int) -> HTMLRe
 
 async def suspension(visit: Visit) -> Suspension | None:
     """Why the mailbox of this visit can only be read; None when it can be used."""
-    if visit.account.state == "active":
+    if not visit.account.only_reads:
         return None
 
     def work(session: Session) -> Suspension:
         row = session.get_one(MailboxRow, visit.account.mailbox_id)
-        since = visit.words.moment(row.suspended_at) if row.suspended_at else ""
-        return Suspension(since, row.suspend_reason)
+        recalled = row.state == "recalled"
+        began, ends = (
+            (row.recalled_at, row.readable_until)
+            if recalled
+            else (row.suspended_at, row.suspended_until)
+        )
+        return Suspension(
+            since=visit.words.moment(began) if began else "",
+            until=f"{ends:%d/%m/%Y}" if ends else "",
+            reason=_recall_reason(session, row) if recalled else row.suspend_reason,
+            recalled=recalled,
+            instead=row.contact,
+        )
 
     return await visit.services.database.query(work)
+
+
+def _recall_reason(session: Session, row: MailboxRow) -> str:
+    """The reason given with the recall, which stands in the ledger alone."""
+    query = (
+        select(EventRow.data)
+        .where(
+            EventRow.mailbox == row.address,
+            EventRow.kind == DirectoryChanged.kind,
+            EventRow.at == row.recalled_at,
+        )
+        .order_by(col(EventRow.id))
+    )
+    found = (data for data in session.exec(query) if data.get("verb") == "recall")
+    return next((str(data.get("reason", "")) for data in found), "")
 
 
 async def _in_outbox(visit: Visit) -> int:

@@ -28,7 +28,7 @@ async def show(visit: Visit) -> Response:
 
 
 async def sign_in(visit: Visit) -> Response:
-    """Check the password. Unknown names, suspended mailboxes and wrong passwords look alike."""
+    """Check the password. Unknown names, recalled mailboxes and wrong passwords look alike."""
     typed, password = visit.text("address").strip()[:MAX_NAME], visit.text("password")
     address = _completed(typed)
     browser = visit.request.cookies.get(_browser_cookie(visit), "") or new_token()

@@ -94,7 +94,7 @@ async def show(visit: Visit) -> Response:
         )
     body, blocked = await _body(message)
     seen = standing(message, visit.services.config.site.hostname, visit.services.config.authserv_id)
-    if SEEN not in flags and not _is_prefetch(visit):
+    if SEEN not in flags and not _is_prefetch(visit) and not visit.account.only_reads:
         await mailbox.set_flags(found.folder.name, [found.ref.uid], add=[SEEN])
         found = found.read_now()
     await _note_opened(visit, seen, message.header.message_id)
