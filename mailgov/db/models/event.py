@@ -9,7 +9,7 @@ from sqlmodel import Field, SQLModel
 from mailgov.db.types import Moment
 
 # Histories of mailboxes and agencies: changes only, which are few beside the events of mail.
-_CHANGES = {
+_CHANGES: dict[str, Any] = {
     "sqlite_where": text("kind = 'directory.changed'"),
     "postgresql_where": text("kind = 'directory.changed'"),
 }
