@@ -32,7 +32,8 @@ class Agency(SQLModel, table=True):
     grace_months: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     leader_grace_months: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     retention_months: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
-    reviewed_on: date | None = None  # when its accounts were last gone through (rule account-review)
+    # When its accounts were last gone through (rule account-review).
+    reviewed_on: date | None = None
     valid_from: date | None = None
     valid_to: date | None = None  # the last day
     successor_id: int | None = Field(default=None, foreign_key="agency.id")

@@ -18,7 +18,8 @@ class Approval(SQLModel, table=True):
     id: str = Field(primary_key=True, max_length=40)  # such as `apr-2026-11-22-1`
     kind: str = Field(max_length=40)  # key-export, bulk-release, open-names
     subject: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))  # what it is for
-    digest: str = Field(index=True, max_length=64)  # SHA-256 of kind and subject: this act, no other
+    # SHA-256 of kind and subject: this act, no other.
+    digest: str = Field(index=True, max_length=64)
     agency_code: str = Field(default="", index=True, max_length=35)  # empty: the whole platform
     actor: str  # who asks
     person: str  # Address.key of who asks; an account of the operating system: `cli:<user>`

@@ -28,7 +28,10 @@ def services(folder: Path, database: Database, engine: str) -> Services:
         None, data={"path": str(folder)}, mailstore={"engine": engine, "imap": "127.0.0.1:0"}
     )
     directory = Directory(database, utc_now, config.limits)
-    return cast(Services, SimpleNamespace(config=config, database=database, directory=directory, clock=utc_now))
+    return cast(
+        Services,
+        SimpleNamespace(config=config, database=database, directory=directory, clock=utc_now),
+    )
 
 
 def signs_in(address: str, user: str) -> bool:
