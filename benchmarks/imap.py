@@ -160,7 +160,7 @@ async def run(engine: str, messages: int, data: Path) -> None:
     await server.apply(Change((User(ADDRESS, "$argon2id$", 0),)))
     host, port = reach.split(await server.start())
     try:
-        secret = master.secret(data)
+        secret = master.token(data)
         client = await signed_in(host, port, secret)
         await measure(client, messages)
         await client.ask("LOGOUT")  # the last session: the mailbox is closed

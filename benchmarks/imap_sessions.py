@@ -130,7 +130,7 @@ class Waiting:
 
 async def wait_and_deliver(host: str, port: int, data: Path, sessions: int, pid: int) -> None:
     """Open all, measure, deliver one message to each, measure."""
-    secret = master.secret(data)
+    secret = master.token(data)
     empty = memory_mib(pid)
     programs = [Waiting(n) for n in range(sessions)]
     started = time.perf_counter()

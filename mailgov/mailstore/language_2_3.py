@@ -118,8 +118,9 @@ userdb {{
 def database_file(plan: Plan, password_query: str) -> str:
     """The file that a passdb or userdb of SQL names."""
     assert plan.questions is not None
+    apart = "" if password_query == plan.questions.password else "userdb_warning_disable = yes\n"
     return f"""# Written by mailgov; changes here are lost.
-driver = pgsql
+{apart}driver = pgsql
 connect = {plan.questions.connection}
 default_pass_scheme = ARGON2ID
 password_query = {password_query}

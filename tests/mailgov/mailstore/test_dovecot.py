@@ -75,7 +75,7 @@ async def test_app_passwords_open_imap_and_no_others_mailbox(tmp_path: Path) -> 
             else:
                 client.shutdown()
                 assert opens, (address, secret)
-        secret = await asyncio.to_thread(master.secret, config.data.path)
+        secret = await asyncio.to_thread(master.token, config.data.path)
         webmail = await asyncio.to_thread(log_in, host, port, master.login_name(AN.address), secret)
         assert (await asyncio.to_thread(webmail.noop))[0] == "OK"
         # Revoked: what is signed in with it ends, and it opens nothing more.
@@ -127,7 +127,7 @@ async def test_guessing_is_bounded_as_elsewhere(tmp_path: Path) -> None:
         assert not await opens(BINH.address, "sai")
         assert not await opens("khong.co@vidu.gov.vn", "sai")
         assert await opens(AN.address, password)
-        secret = await asyncio.to_thread(master.secret, config.data.path)
+        secret = await asyncio.to_thread(master.token, config.data.path)
         assert await opens(master.login_name(AN.address), secret)
         assert bounds.told == [
             (AN.address, "127.0.0.1", True, None),
@@ -215,7 +215,7 @@ def test_bytes_appended_are_bytes_on_the_disk(dovecot_engine: Engine) -> None:
 
 def test_the_webmail_opens_every_mailbox_and_nobody_else_does(dovecot_engine: Engine) -> None:
     engine, address = dovecot_engine, dovecot_engine.mailbox()
-    secret = master.secret(engine.config.data.path)
+    secret = master.token(engine.config.data.path)
     client = log_in(engine.host, engine.port, master.login_name(address), secret)
     assert client.select("INBOX")[0] == "OK"
     client.shutdown()

@@ -11,12 +11,14 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import trustme
 from sqlmodel import select
 
+from mailgov.clock import Clock, utc_now
 from mailgov.config import Config, load_config
 from mailgov.db import Database
 from mailgov.db.models import Mailbox
@@ -127,6 +129,10 @@ def settings(postgres_cluster: Cluster, postgres_database: Database, tmp_path: P
     return Settings(tmp_path, postgres_cluster.url("mailgov"), authority)
 
 
+def clock_that_is_off(minutes: int) -> Clock:
+    return lambda: utc_now() + timedelta(minutes=minutes)
+
+
 def owner() -> Owner:
     mail = pwd.getpwnam("mail")
     return Owner("mail", mail.pw_uid, mail.pw_gid)
@@ -155,7 +161,11 @@ async def test_a_service_and_a_proxy_before_it(
         name: text.replace("THEN 'yes' END AS ssl", "THEN 'any-cert' END AS ssl")
         for name, text in before.items()
     }
-    secret = master.secret(backend.data.path)
+    webmail = master.login_name(AN)
+    tokens = {
+        minutes: master.token(backend.data.path, clock_that_is_off(minutes))
+        for minutes in (-16, -4, 0, 4, 16)
+    }
     with (
         running(folder / "b", dict(behind)),
         running(folder / "p", dict(before)),
@@ -166,7 +176,9 @@ async def test_a_service_and_a_proxy_before_it(
             assert not await signs_in(address, AN, "sai", trust)
             assert not await signs_in(address, "khong.ai@vidu.gov.vn", PASSWORD, trust)
             assert not await signs_in(address, OFFICE, PASSWORD, trust)  # has no password
-        assert await signs_in(backend_at, master.login_name(AN), secret, trust)
+            for minutes, token in tokens.items():
+                assert await signs_in(address, webmail, token, trust) == (abs(minutes) < 5)
+            assert not await signs_in(address, f"{AN}*khac", tokens[0], trust)
         with postgres_database.write() as session:
             set_password(session, act(), OFFICE, PASSWORD)
             suspend(session, act("nghỉ việc"), AN)

@@ -125,7 +125,7 @@ def polls(client: imaplib.IMAP4) -> None:
 
 
 def by_webmail(store: Store) -> None:
-    secret = master.secret(store.config.data.path)
+    secret = master.token(store.config.data.path)
     with store.client(master.login_name(ME), secret) as client:
         client.select("INBOX")
         client.uid("STORE", "8", "+FLAGS", r"(\Seen)")

@@ -240,7 +240,7 @@ async def test_a_master_user_opens_the_mailbox_of_another(
     from mailgov.mailstore import master
 
     fill(dovecot_engine, move.server.user, "INBOX", [message(1)])
-    secret = master.secret(dovecot_engine.config.data.path)
+    secret = master.token(dovecot_engine.config.data.path)
     server = move.server
     move.server = Server(server.host, server.port, server.user, secret, "webmail", tls=False)
     await move.run()
