@@ -82,7 +82,8 @@ def add(
     epilog="""mailgov agency edit H99.02 --headcount 148
     mailgov agency edit H99.02 --regulation 27/2023/QĐ-UBND
     mailgov agency edit H99.02 --name "Sở Nội vụ tỉnh Mẫu" --on 2026-12-01
-    mailgov agency edit H99 --address-scheme initials-given --person-quota 10240"""
+    mailgov agency edit H99 --address-scheme initials-given --person-quota 10240
+    mailgov agency edit H99 --grace-months 6 --leader-grace-months 12 --retention-months 24"""
 )
 def edit(
     ctx: typer.Context,
@@ -116,6 +117,30 @@ def edit(
         int | None,
         typer.Option("--office-quota", min=0, help="MiB of new office mailboxes; 0: as above"),
     ] = None,
+    grace_months: Annotated[
+        int | None,
+        typer.Option(
+            "--grace-months",
+            min=0,
+            max=120,
+            help="months of grace of a recalled mailbox; 0: as above",
+        ),
+    ] = None,
+    leader_grace_months: Annotated[
+        int | None,
+        typer.Option(
+            "--leader-grace-months", min=0, max=120, help="the same for leaders; 0: as above"
+        ),
+    ] = None,
+    retention_months: Annotated[
+        int | None,
+        typer.Option(
+            "--retention-months",
+            min=0,
+            max=1200,
+            help="months for which mail is kept after the grace; 0: as above",
+        ),
+    ] = None,
     on: Annotated[
         datetime | None,
         typer.Option(
@@ -144,6 +169,9 @@ def edit(
             address_scheme=address_scheme,
             person_quota_mb=person_quota,
             office_quota_mb=office_quota,
+            grace_months=grace_months,
+            leader_grace_months=leader_grace_months,
+            retention_months=retention_months,
         )
     run.emit_change("agency.edit/1", change, dry_run=dry_run)
 

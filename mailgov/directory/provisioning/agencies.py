@@ -99,6 +99,9 @@ class AgencyEdit(TypedDict, total=False):
     address_scheme: str | None  # one of `naming.SCHEMES`; empty: as the agency above
     person_quota_mb: int | None  # 0: as the agency above
     office_quota_mb: int | None
+    grace_months: int | None  # for whoever leaves; 0: as the agency above
+    leader_grace_months: int | None
+    retention_months: int | None  # how long mail is kept after the grace
 
 
 def edit_agency(
