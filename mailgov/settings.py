@@ -504,6 +504,10 @@ class Mailstore(_Section):
         [],
         description="where proxies find mailboxes, `name:993`; the first has all that are not placed elsewhere",
     )
+    backend_authorities: Path = Field(
+        Path("/etc/ssl/certs/ca-certificates.crt"),
+        description="PEM file of the authorities that may vouch for backends to proxies",
+    )
     proxies: list[str] = Field(
         [], description="networks of our proxies, whose word on a client's address Dovecot believes"
     )

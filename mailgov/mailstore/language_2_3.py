@@ -7,7 +7,7 @@ from mailgov.mailstore.plan import FORBIDDEN_IN_FILTERS, LOGGED_ACTS, SHARED, Li
 
 def written(plan: Plan) -> str:
     """The whole configuration file."""
-    parts = [_process(plan), _tls(plan), _sign_in(plan)]
+    parts = [_process(plan), _tls(plan), _backends(plan), _sign_in(plan)]
     if not plan.is_proxy:
         parts += [_mail(plan), _namespaces(), _plugins(plan)]
     return "\n".join([*parts, _services(plan)])
@@ -38,6 +38,17 @@ ssl_cert = <{plan.certificate}
 ssl_key = <{plan.private_key}
 ssl_min_protocol = TLSv1.2
 """
+
+
+def _backends(plan: Plan) -> str:
+    """Who may vouch for backends.
+
+    Login processes of 2.3 pass over `ssl_client_ca_file`, and from their chroot they see no authority of
+    the system. What `<` reads, root reads, and they are given. Clients are asked for no certificate.
+    """
+    if plan.backend_authorities is None:
+        return ""
+    return f"ssl_ca = <{plan.backend_authorities}\nssl_require_crl = no\n"
 
 
 def _sign_in(plan: Plan) -> str:

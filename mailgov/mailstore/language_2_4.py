@@ -9,7 +9,7 @@ VERSION = "2.4.0"  # of the language, and of the form of index files
 
 def written(plan: Plan) -> str:
     """The whole configuration file."""
-    parts = [_process(plan), _tls(plan), _sign_in(plan)]
+    parts = [_process(plan), _tls(plan), _backends(plan), _sign_in(plan)]
     if not plan.is_proxy:
         parts += [_mail(plan), _namespaces(), _search(plan), _filters(plan)]
     return "\n".join(part for part in [*parts, _services(plan)] if part)
@@ -42,6 +42,13 @@ ssl_server_cert_file = {plan.certificate}
 ssl_server_key_file = {plan.private_key}
 ssl_min_protocol = TLSv1.2
 """
+
+
+def _backends(plan: Plan) -> str:
+    """Who may vouch for backends."""
+    if plan.backend_authorities is None:
+        return ""
+    return f"ssl_client_ca_file = {plan.backend_authorities}\n"
 
 
 def _sign_in(plan: Plan) -> str:

@@ -124,6 +124,7 @@ class Plan:
     is_child: bool = True  # of ours; else of the system's, as its own service
     trusted_proxies: tuple[str, ...] = ()
     is_proxy: bool = False  # passes sessions on to the backend of each mailbox
+    backend_authorities: Path | None = None  # who may vouch for backends
 
     @property
     def protocols(self) -> list[str]:

@@ -97,6 +97,7 @@ def _plan(
         is_child=False,
         trusted_proxies=tuple(settings.proxies),
         is_proxy=proxy,
+        backend_authorities=settings.backend_authorities.absolute() if proxy else None,
     )
 
 

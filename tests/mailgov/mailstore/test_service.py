@@ -70,7 +70,6 @@ def running(folder: Path, written: dict[str, str]) -> Iterator[None]:
             f"base_dir = {run}\nlog_path = {folder}/log\n"
             "auth_failure_delay = 0\n"
             "service anvil {\n  unix_listener anvil-auth-penalty {\n    mode = 0\n  }\n}\n"
-            "service imap-login {\n  chroot =\n}\n"
         )
     process = subprocess.Popen(
         [shutil.which("dovecot") or "dovecot", "-F", "-c", str(folder / "dovecot.conf")]
@@ -151,16 +150,14 @@ async def test_a_service_and_a_proxy_before_it(
     settings.authority.configure_trust(trust)
     backend_at, proxy_at = free(), free()
     backend = settings.config(backend_at)
-    backends = [f"localhost:{reach.split(backend_at)[1]}"]
-    proxy = settings.config(proxy_at, backends=backends)
+    port = reach.split(backend_at)[1]
+    backends = [f"localhost:{port}", f"127.0.0.1:{port}"]  # the certificate names the first
+    vouching = settings.folder / "authority.pem"
+    settings.authority.cert_pem.write_to_path(vouching)
+    proxy = settings.config(proxy_at, backends=backends, backend_authorities=str(vouching))
     folder = settings.folder
     behind = files(backend, "2.3", features() & {"lmtp"}, owner(), key, folder=folder / "b")
     before = files(proxy, "2.3", frozenset(), owner(), key, proxy=True, folder=folder / "p")
-    # Proxies trust the authorities of the system, among which that of the test is not.
-    before = {
-        name: text.replace("THEN 'yes' END AS ssl", "THEN 'any-cert' END AS ssl")
-        for name, text in before.items()
-    }
     webmail = master.login_name(AN)
     tokens = {
         minutes: master.token(backend.data.path, clock_that_is_off(minutes))
@@ -185,6 +182,11 @@ async def test_a_service_and_a_proxy_before_it(
         for address in (backend_at, proxy_at):
             assert await signs_in(address, OFFICE, PASSWORD, trust)
             assert not await signs_in(address, AN, PASSWORD, trust)
+        with postgres_database.write() as session:
+            place(session, act(), OFFICE, "127.0.0.1", backends=backends)
+        assert await signs_in(backend_at, OFFICE, PASSWORD, trust)
+        assert not await signs_in(proxy_at, OFFICE, PASSWORD, trust)
+    assert "doesn't match expected host name" in (folder / "p" / "log").read_text("utf-8")
 
 
 def test_sqlite_is_asked_by_no_service(tmp_path: Path) -> None:
