@@ -52,13 +52,24 @@ ACT = Act("cli:test", NOW, "thôi việc")
 
 
 @pytest.fixture
-def filled(any_database: Database) -> Database:
+def filled(database: Database) -> Database:
     """The small directory with a second person."""
-    with any_database.write() as session:
+    return fill(database)
+
+
+@pytest.fixture
+def filled_anywhere(any_database: Database) -> Database:
+    """The same on each engine, for what is left to its SQL."""
+    return fill(any_database)
+
+
+def fill(database: Database) -> Database:
+    """The small directory with a second person, put into a database."""
+    with database.write() as session:
         fill_directory(session)
         new = NewMailbox(address=BINH, agency="H99.02", name="Trần Thị Bình", staff_no="VC-9")
         add_mailbox(session, ACT, new)
-    return any_database
+    return database
 
 
 def how(days: int = 180, **more: object) -> Recall:
@@ -76,18 +87,18 @@ def at_the_door(session: Session, address: str, on: date = TODAY) -> tuple[str, 
     return box.state, box.contact
 
 
-def test_whoever_leaves_is_out_at_once(filled: Database) -> None:
-    with filled.write() as session:
+def test_whoever_leaves_is_out_at_once(filled_anywhere: Database) -> None:
+    with filled_anywhere.write() as session:
         add_app_password(session, ACT, AN, label="máy", scopes=("imap", "smtp"), most=9)
         grant_send_as(session, ACT, mailbox=OFFICE, holder=AN)
         grant_role(session, ACT, mailbox=AN, role="it", agency="H99.02")
         box = get_mailbox(session, AN)
         session.add(WebSession(token_hash="x", mailbox_id=box.id or 0, csrf="x", created_at=NOW))
-    with filled.write() as session:
+    with filled_anywhere.write() as session:
         change = recall(session, ACT, AN, how())
     assert change.details["rights"] == [f"{OFFICE} send-as"]
     assert change.details["roles"] == ["it H99.02"]
-    with filled.read() as session:
+    with filled_anywhere.read() as session:
         login, account = queries.login(session, AN, TODAY), queries.account(session, AN, TODAY)
         assert login is not None
         assert account is not None
@@ -113,11 +124,11 @@ def test_senders_are_told_whom_to_write_to_until_the_grace_ends(filled: Database
         assert at_the_door(session, AN, TODAY + 181 * DAY) == ("recalled", "")
 
 
-def test_a_successor_gets_what_still_comes_and_nobody_else_does(filled: Database) -> None:
-    with filled.write() as session:
+def test_a_successor_gets_what_still_comes_and_nobody_else_does(filled_anywhere: Database) -> None:
+    with filled_anywhere.write() as session:
         add_forward(session, ACT, AN, OFFICE)
         recall(session, ACT, AN, how(contact=BINH, forward=True))
-    with filled.read() as session:
+    with filled_anywhere.read() as session:
         number = get_mailbox(session, AN).id or 0
         spread = forwards.spread(session, [number], TODAY)
         assert [(step.address, step.keep_copy) for step in spread.steps] == [(BINH, False)]
@@ -127,16 +138,16 @@ def test_a_successor_gets_what_still_comes_and_nobody_else_does(filled: Database
         answer = session.exec(select(Absence)).one()
         assert BINH in answer.text
         assert answer.last_day == TODAY + 180 * DAY
-    with filled.write() as session:  # the successor gets another name, and that is told
+    with filled_anywhere.write() as session:  # the successor gets another name, and that is told
         rename_mailbox(session, ACT, BINH, "binh@sonoivu.tinhmau.test", keep_alias=False)
-    with filled.read() as session:
+    with filled_anywhere.read() as session:
         assert at_the_door(session, AN) == ("passing", "binh@sonoivu.tinhmau.test")
         spread = forwards.spread(session, [number], TODAY)
         assert [step.address for step in spread.steps] == ["binh@sonoivu.tinhmau.test"]
 
 
-def test_after_the_grace_it_is_only_kept(filled: Database) -> None:
-    with filled.write() as session:
+def test_after_the_grace_it_is_only_kept(filled_anywhere: Database) -> None:
+    with filled_anywhere.write() as session:
         recall(session, ACT, AN, how(contact=BINH, forward=True, holder_reads=True))
         login = queries.login(session, AN, TODAY)
         assert login is not None
@@ -147,9 +158,9 @@ def test_after_the_grace_it_is_only_kept(filled: Database) -> None:
         users = {user.address: user for user in all_users(session, TODAY)}
         assert (users[AN].is_open, users[AN].read_only) == (True, True)
     later = NOW + 181 * DAY
-    done = planning.perform_due(filled, later.date(), later, PERFORMERS)
+    done = planning.perform_due(filled_anywhere, later.date(), later, PERFORMERS)
     assert [(one.kind, one.state) for one in done] == [("mailbox.retain", "done")]
-    with filled.read() as session:
+    with filled_anywhere.read() as session:
         login = queries.login(session, AN, later.date())
         assert login is not None
         assert (login.state, login.stored) == ("recalled", None)
@@ -252,17 +263,19 @@ class TestRemoval:
             session.add(box)
             session.add(Draft(id="d", mailbox_id=box.id or 0, fields={}, created_at=NOW))
 
-    def test_the_files_are_gone_and_others_stay(self, filled: Database, tmp_path: Path) -> None:
+    def test_the_files_are_gone_and_others_stay(
+        self, filled_anywhere: Database, tmp_path: Path
+    ) -> None:
         mine, other = self.mail(tmp_path, AN), self.mail(tmp_path, BINH)
-        self.kept_until_yesterday(filled)
-        with filled.read() as session:
+        self.kept_until_yesterday(filled_anywhere)
+        with filled_anywhere.read() as session:
             assert removal.preview(session, ACT, tmp_path, AN).files == 3
-        receipt = removal.remove(filled, ACT, tmp_path, AN)
+        receipt = removal.remove(filled_anywhere, ACT, tmp_path, AN)
         assert (receipt.number, receipt.files, receipt.size_bytes) == ("xoa-2026-11-21-1", 3, 15)
         assert not mine.exists()
         assert list(mine.parent.iterdir()) == [other]
         assert len(list((other / "Maildir" / "cur").iterdir())) == 3
-        with filled.read() as session:
+        with filled_anywhere.read() as session:
             assert session.exec(select(Draft)).first() is None
             rows = session.exec(select(EventRow).where(EventRow.kind == "mailbox.removed")).all()
             assert [(row.data["step"], row.data["files"]) for row in rows] == [
@@ -271,12 +284,12 @@ class TestRemoval:
             ]
             assert {row.data["receipt"] for row in rows} == {receipt.number}
             assert AN not in {user.address for user in all_users(session, TODAY)}
-        again = removal.remove(filled, ACT, tmp_path, AN)
+        again = removal.remove(filled_anywhere, ACT, tmp_path, AN)
         assert (again.number, again.done) == (receipt.number, True)
-        with filled.write() as session, pytest.raises(Conflict, match="mailbox-removed"):
+        with filled_anywhere.write() as session, pytest.raises(Conflict, match="mailbox-removed"):
             restore(session, ACT, AN)
         new = NewMailbox(address=AN, agency="H99.02", name="Ngô Ân", staff_no="VC-77")
-        with filled.write() as session, pytest.raises(Conflict, match="mailbox-taken"):
+        with filled_anywhere.write() as session, pytest.raises(Conflict, match="mailbox-taken"):
             add_mailbox(session, ACT, new)
 
     def test_what_a_crash_leaves_is_finished_under_the_same_receipt(
@@ -317,14 +330,16 @@ class TestRemoval:
 class TestTransfer:
     """What goes along and what stays."""
 
-    def test_what_stays_is_the_agencys_and_the_person_begins_empty(self, filled: Database) -> None:
+    def test_what_stays_is_the_agencys_and_the_person_begins_empty(
+        self, filled_anywhere: Database
+    ) -> None:
         to = Transfer(
             to="H99.47", new_address="annv@xahoabinh.tinhmau.test", alias_days=30, mail="stay"
         )
-        with filled.write() as session:
+        with filled_anywhere.write() as session:
             number = get_mailbox(session, AN).id
             transfer(session, ACT, AN, to)
-        with filled.read() as session:
+        with filled_anywhere.read() as session:
             mine = get_mailbox(session, "annv@xahoabinh.tinhmau.test")
             kept = get_mailbox(session, AN)
             assert (mine.id, mine.home, mine.state) == (number, "", "active")
@@ -346,8 +361,10 @@ class TestTransfer:
             assert found[AN].address == mine.address
             assert queries.mailboxes(session, [AN], TODAY + 30 * DAY) == {}
 
-    def test_rights_of_the_old_agency_end_those_of_the_new_one_stay(self, filled: Database) -> None:
-        with filled.write() as session:
+    def test_rights_of_the_old_agency_end_those_of_the_new_one_stay(
+        self, filled_anywhere: Database
+    ) -> None:
+        with filled_anywhere.write() as session:
             other = NewMailbox(
                 address="vanthu@xahoabinh.tinhmau.test", agency="H99.47", kind="office"
             )
