@@ -8,6 +8,7 @@ import shutil
 import signal
 import ssl
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -109,23 +110,25 @@ async def signs_in(address: str, user: str, password: str, trust: ssl.SSLContext
 
 
 @pytest.fixture
-def settings(postgres_cluster: Cluster, postgres_database: Database, tmp_path: Path) -> Settings:
+def settings(postgres_cluster: Cluster, postgres_database: Database) -> Iterator[Settings]:
     require_dovecot(load_config(None))
     if not PGSQL.exists() or os.geteuid() != 0:
         if os.environ.get("CI"):
             pytest.fail("dovecot-pgsql is not installed")
         pytest.skip("no Dovecot that asks PostgreSQL on this machine")
     postgres_cluster.folder.chmod(0o755)
-    for folder in (*tmp_path.parents[:2], tmp_path):
-        folder.chmod(0o755)
-    (tmp_path / "data" / "mail").mkdir(parents=True)
-    shutil.chown(tmp_path / "data" / "mail", "mail", "mail")
+    # The users of the system that Dovecot runs as can't go into the folders of pytest.
+    folder = Path(tempfile.mkdtemp(prefix="service-"))
+    folder.chmod(0o755)
+    (folder / "data" / "mail").mkdir(parents=True)
+    shutil.chown(folder / "data" / "mail", "mail", "mail")
     authority = trustme.CA()
     issued = authority.issue_cert("localhost")
-    issued.private_key_pem.write_to_path(tmp_path / "key.pem")
+    issued.private_key_pem.write_to_path(folder / "key.pem")
     for pem in issued.cert_chain_pems:
-        pem.write_to_path(tmp_path / "cert.pem", append=True)
-    return Settings(tmp_path, postgres_cluster.url("mailgov"), authority)
+        pem.write_to_path(folder / "cert.pem", append=True)
+    yield Settings(folder, postgres_cluster.url("mailgov"), authority)
+    shutil.rmtree(folder)
 
 
 def clock_that_is_off(minutes: int) -> Clock:
