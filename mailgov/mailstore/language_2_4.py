@@ -76,6 +76,7 @@ auth_policy_request_attributes {{
   login = %{{requested_username}}
   remote = %{{remote_ip}}
   app = %{{passdb:app | default}}
+  master = %{{master_user | default}}
 }}
 """
 

@@ -82,7 +82,7 @@ class PolicyServer:
         said: dict[str, Any] = await request.json()
         name, ip = str(said.get("login", ""))[:MAX_NAME], str(said.get("remote", ""))
         status = _GO_ON
-        if not _is_webmail(name):
+        if not _is_webmail(name) and said.get("master") != master.USER:
             try:
                 status = await self._judged(request.query_params.get("command"), name, ip, said)
             except MailgovError as error:
@@ -103,5 +103,8 @@ class PolicyServer:
 
 
 def _is_webmail(name: str) -> bool:
-    """Whether the webmail opens a mailbox, for somebody who has signed in to it."""
+    """Whether the webmail opens a mailbox, for somebody who has signed in to it.
+
+    Dovecot 2.4 names the mailbox alone, and who opens it in a field of its own.
+    """
     return name == master.USER or name.endswith(f"{master.SEPARATOR}{master.USER}")

@@ -65,6 +65,8 @@ async def test_questions_and_reports(server: PolicyServer, bounds: Bounds) -> No
     ):
         answer = await ask(server, "allow", login=login, app=app, **where)
         assert answer.json()["status"] == status
+    answer = await ask(server, "allow", login="held@vidu.gov.vn", app="", master="webmail", **where)
+    assert answer.json()["status"] == 0  # as Dovecot 2.4 tells of the webmail
     await ask(server, "report", login="an@vidu.gov.vn", app="7", success=True, **where)
     rejected: dict[str, Any] = {"success": True, "policy_reject": True}
     await ask(server, "report", login="held@vidu.gov.vn", app="", **rejected, **where)
