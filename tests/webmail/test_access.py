@@ -6,7 +6,7 @@ from pathlib import Path
 import pyotp
 import pytest
 
-from mailgov.directory.provisioning import grant_role, reset_second_factor, suspend
+from mailgov.directory.provisioning import get_mailbox, grant_role, reset_second_factor
 from mailgov.directory.tokens import may_be_app_password
 from tests.support.directory import act
 from tests.support.webmail import AN, PASSWORD, Browser, Site, make_site
@@ -191,11 +191,11 @@ def test_a_made_up_step_opens_nothing(an: Browser, site: Site, step: str) -> Non
     assert (browser.status, "mailgov-session" in browser.client.cookies) == (401, False)
 
 
-def test_a_suspended_mailbox_gets_no_further_than_the_first_step(an: Browser, site: Site) -> None:
+def test_a_recalled_mailbox_gets_no_further_than_the_first_step(an: Browser, site: Site) -> None:
     secret, _ = enrol(site, an)
     browser = site.browser().sign_in()
     with site.services.database.write() as session:
-        suspend(session, act("nghỉ việc"), AN)
+        get_mailbox(session, AN).state = "recalled"
     browser.submit("main form button", {"code": code_of(site, secret)})
     assert browser.status == 401
 

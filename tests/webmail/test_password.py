@@ -8,7 +8,7 @@ from sqlmodel import select
 
 from mailgov.db.models import Activation, Credential, WebSession
 from mailgov.directory.change import Act
-from mailgov.directory.provisioning import add_app_password, set_password, suspend
+from mailgov.directory.provisioning import add_app_password, get_mailbox, set_password
 from mailgov.lifecycle.activation import issue
 from tests.support.webmail import AN, PASSWORD, Browser, Site
 
@@ -82,9 +82,9 @@ def test_a_first_password_is_changed_before_anything_else(site: Site) -> None:
     assert browser.path == "/mail/inbox"
 
 
-def test_whoever_was_suspended_meanwhile_is_out(an: Browser, site: Site) -> None:
+def test_whoever_was_recalled_meanwhile_is_out(an: Browser, site: Site) -> None:
     with site.services.database.write() as session:
-        suspend(session, Act("cli:test", site.clock(), "nghỉ"), AN)
+        get_mailbox(session, AN).state = "recalled"
         # Even where a sign-in was not ended as well.
         for row in session.exec(select(WebSession)):
             row.ended_at = None

@@ -10,7 +10,7 @@ import pyotp
 import pytest
 from joserfc.jwk import ECKey
 
-from mailgov.directory.provisioning import second_factor, suspend
+from mailgov.directory.provisioning import get_mailbox, second_factor
 from tests.support.directory import NOW, act
 from tests.support.oidc import CLIENT, SECRET, IdentityProvider
 from tests.support.webmail import AN, OFFICE, PASSWORD, Browser, Site, make_site
@@ -114,10 +114,10 @@ def test_nobody_gets_an_account_by_it(
     assert "mailgov-session" not in browser.client.cookies
 
 
-def test_a_suspended_mailbox_stays_closed(provided: Callable[..., Site]) -> None:
+def test_a_recalled_mailbox_stays_closed(provided: Callable[..., Site]) -> None:
     site = provided()
     with site.services.database.write() as session:
-        suspend(session, act("nghỉ việc"), AN)
+        get_mailbox(session, AN).state = "recalled"
     assert there_and_back(site.browser()).status == 403
 
 
