@@ -15,7 +15,7 @@ from sqlmodel import Session, col, select
 
 from mailgov import ledger
 from mailgov.clock import VIETNAM, local_date
-from mailgov.db.models import Agency, Domain, Mailbox, Person
+from mailgov.db.models import Agency, Credential, Domain, Mailbox, Person
 from mailgov.directory.naming import free_forms, local_part
 from mailgov.directory.provisioning import (
     Act,
@@ -149,10 +149,19 @@ def settle(
     for unit in sample_agencies():
         boxes = list(_people(session, act, unit, chance, taken, logins))
         _use(session, boxes[: unit.used_last_month], unit, now, chance)
-    for login in logins:
-        set_password(session, act, login["address"], passwords[login["name"]])
+    _passwords(session, now, logins, passwords)
     _rights(session, act, logins)
     return logins
+
+
+def _passwords(
+    session: Session, now: datetime, logins: list[dict[str, str]], passwords: dict[str, str]
+) -> None:
+    """New ones, as after a change yesterday: neither due to be changed nor long unused."""
+    yesterday = Act(actor="demo", at=now - timedelta(days=1))
+    for login in logins:
+        set_password(session, yesterday, login["address"], passwords[login["name"]])
+    session.connection().execute(update(Credential).values(last_used_at=yesterday.at))
 
 
 def _people(

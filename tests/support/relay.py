@@ -55,6 +55,7 @@ class FakeMailbox:
     """A mailbox of ours."""
 
     state: str = "active"
+    contact: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,7 @@ class FakeDirectory:
             f"binh.tran@{DOMAIN}": FakeMailbox(),
             f"tamngung@{DOMAIN}": FakeMailbox("suspended"),
             f"thuhoi@{DOMAIN}": FakeMailbox("recalled"),
+            f"chuyendi@{DOMAIN}": FakeMailbox("recalled", OFFICE),
             **{f"canbo{number}@{DOMAIN}": FakeMailbox() for number in range(200)},
         }
     )
