@@ -11,8 +11,9 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 ARGS ?=
 PYTEST_ARGS ?=
-# Modules stay together: what they start is started once.
-ON_ALL_CORES := --numprocesses auto --dist loadscope --quiet
+# Modules stay together: what they start is started once. One more than cores: many tests wait for programs.
+WORKERS := $(shell echo $$(($$(nproc) + 1)))
+ON_ALL_CORES := --numprocesses $(WORKERS) --dist loadscope --quiet
 
 .PHONY: run test torture test-wheel install install-all check lock packages screenshots clean
 

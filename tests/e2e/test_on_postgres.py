@@ -18,7 +18,7 @@ from ..support.platform import command, eventually
 
 pytestmark = pytest.mark.postgres
 
-PASSWORD = "Thu-dien-tu-2026!"
+PASSWORD = "Cau-go-qua-song-7!"
 CONFIG = """\
 [database]
 url = "{url}"
