@@ -307,13 +307,7 @@ def _record(run: Runtime, row: "Planned") -> dict[str, Any]:
         "address": row.address,
         "changes": {name: list(pair) for name, pair in row.changes.items()},
         "problems": [
-            {
-                "field": problem.field,
-                "code": problem.error.code,
-                "text": words.tell(problem.error, run.language)[0],
-                "mend": words.tell(problem.error, run.language)[1],
-            }
-            for problem in row.problems
+            words.told(problem.field, problem.error, run.language) for problem in row.problems
         ],
     }
 

@@ -44,6 +44,12 @@ def tell(error: MailgovError, language: Language) -> tuple[str, str]:
     return texts.tell(error, language)
 
 
+def told(field: str, error: MailgovError, language: Language) -> dict[str, str]:
+    """What is wrong with a field of a row, for programs."""
+    text, mend = tell(error, language)
+    return {"field": field, "code": error.code, "text": text, "mend": mend}
+
+
 def locale_language() -> Language:
     """`MAILGOV_LANG`, else the locale's language if it is one of ours, else Vietnamese."""
     for name in ("MAILGOV_LANG", "LC_ALL", "LC_MESSAGES", "LANG"):

@@ -215,7 +215,7 @@ def _services(plan: Plan) -> str:
     return "\n".join(
         part
         for part in (
-            _helpers() if plan.is_child else "",
+            helpers() if plan.is_child else "",
             _imap(plan),
             _lmtp(plan) if "lmtp" in plan.features else "",
             _managesieve(plan),
@@ -224,7 +224,8 @@ def _services(plan: Plan) -> str:
     )
 
 
-def _helpers() -> str:
+def helpers() -> str:
+    """Processes beside the services; 2.4 writes them alike."""
     return """service anvil {
   chroot =
   # Failures are counted by address, and all of the webmail comes from one: a stranger's typing
@@ -239,14 +240,15 @@ service stats {
 """
 
 
-def _root(plan: Plan) -> str:
+def root(plan: Plan) -> str:
+    """No other root for what a child starts; 2.4 writes it alike."""
     return "  chroot =\n" if plan.is_child else ""
 
 
 def _imap(plan: Plan) -> str:
     port = plan.imap[1]
     return f"""service imap-login {{
-{_root(plan)}  service_count = 0
+{root(plan)}  service_count = 0
   process_min_avail = 1
   process_limit = 2
   client_limit = {plan.connections}
@@ -292,7 +294,7 @@ def _managesieve(plan: Plan) -> str:
     if "sieve" not in plan.protocols:
         return ""
     return f"""service managesieve-login {{
-{_root(plan)}  inet_listener sieve {{
+{root(plan)}  inet_listener sieve {{
 {_at(plan.sieve)}  }}
 }}
 """

@@ -1,6 +1,7 @@
 """A plan in the language of Dovecot 2.4. https://doc.dovecot.org/2.4.1/"""
 
 from mailgov.mailstore import master
+from mailgov.mailstore.language_2_3 import helpers, root
 from mailgov.mailstore.layout import SPECIAL_FOLDERS
 from mailgov.mailstore.plan import FORBIDDEN_IN_FILTERS, LOGGED_ACTS, SHARED, Listener, Plan
 
@@ -229,7 +230,7 @@ sieve_max_redirects = 0
 
 def _services(plan: Plan) -> str:
     parts = (
-        _helpers() if plan.is_child else "",
+        helpers() if plan.is_child else "",
         _imap(plan),
         _lmtp(plan) if "lmtp" in plan.features else "",
         _managesieve(plan),
@@ -237,29 +238,10 @@ def _services(plan: Plan) -> str:
     return "\n".join(part for part in parts if part)
 
 
-def _helpers() -> str:
-    return """service anvil {
-  chroot =
-  # Failures are counted by address, and all of the webmail comes from one: a stranger's typing
-  # would slow down everybody.
-  unix_listener anvil-auth-penalty {
-    mode = 0
-  }
-}
-service stats {
-  chroot =
-}
-"""
-
-
-def _root(plan: Plan) -> str:
-    return "  chroot =\n" if plan.is_child else ""
-
-
 def _imap(plan: Plan) -> str:
     port = plan.imap[1]
     return f"""service imap-login {{
-{_root(plan)}  restart_request_count = unlimited
+{root(plan)}  restart_request_count = unlimited
   process_min_avail = 1
   process_limit = 2
   client_limit = {plan.connections}
@@ -308,7 +290,7 @@ def _managesieve(plan: Plan) -> str:
     if "sieve" not in plan.protocols:
         return ""
     return f"""service managesieve-login {{
-{_root(plan)}  inet_listener sieve {{
+{root(plan)}  inet_listener sieve {{
 {_at(plan.sieve)}  }}
 }}
 """
